@@ -1,0 +1,55 @@
+"""The model: encoder, latent, decoder and likelihood, put together as params.yaml says."""
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from mnist_vae.latents import GaussianCode, GaussianLatent
+from mnist_vae.likelihoods import LIKELIHOODS, Bernoulli, SquaredError
+from mnist_vae.networks import NETWORKS
+from mnist_vae.objective import Objective, Terms, make_objective
+from mnist_vae.params import ModelParams
+from mnist_vae.randomness import derived_seed
+
+
+class Autoencoder(nn.Module):
+    """A variational autoencoder (Kingma & Welling 2014) with the objective that it is trained by."""
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        latent: GaussianLatent,
+        likelihood: SquaredError | Bernoulli,
+        objective: Objective,
+    ):
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        self.latent, self.likelihood, self.objective = latent, likelihood, objective
+
+    def encode(self, images: UInt8[Tensor, "B 1 S S"]) -> GaussianCode:
+        """The posterior over codes of each image, given as grey levels 0..255."""
+        return self.latent.code(self.encoder(self.likelihood.scale(images)))
+
+    def decode(self, codes: Float[Tensor, "B D"]) -> Float[Tensor, "B 1 S S"]:
+        """The images that codes stand for, as brightness from 0 to 1."""
+        return self.likelihood.brightness(self.decoder(codes))
+
+    def terms(self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B D"] | None) -> Terms:
+        """Loss, distortion and rate of each image, at the code that the noise samples; at the mean code if it is None."""
+        scaled = self.likelihood.scale(images)
+        code = self.latent.code(self.encoder(scaled))
+        output = self.decoder(code.mean if noise is None else code.sample(noise))
+        return self.objective.terms(self.likelihood.distortion(scaled, output), code.kl().sum(dim=1))
+
+
+def build_autoencoder(params: ModelParams) -> Autoencoder:
+    """The untrained model; its first weights are a function of the seed alone."""
+    latent, likelihood, network = GaussianLatent(), LIKELIHOODS[params.reconstruction](), NETWORKS[params.network]
+    objective = make_objective(params.reduction, params.kl_weight, params.image_size**2, params.latent_dim)
+    with torch.random.fork_rng():
+        torch.manual_seed(derived_seed(params.seed, "first weights"))
+        outputs = latent.outputs_per_dimension * params.latent_dim
+        encoder = network.encoder(params.image_size, params.base_channels, outputs)
+        decoder = network.decoder(params.image_size, params.base_channels, params.latent_dim, likelihood.activation)
+    return Autoencoder(encoder, decoder, latent, likelihood, objective)

@@ -1,0 +1,36 @@
+"""The file of the test set's codes, which the figures are drawn from."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from mnist_vae.stage import StageError
+
+
+class EvaluatedCodes(NamedTuple):
+    """For each test image, in the test set's order: the posterior's mean and log variance, and the class."""
+
+    mean: Float32[np.ndarray, "N D"]
+    log_variance: Float32[np.ndarray, "N D"]
+    labels: UInt8[np.ndarray, " N"]
+
+
+def save_codes(codes: EvaluatedCodes, path: Path) -> None:
+    """Write the codes to a safetensors file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: np.ascontiguousarray(array) for name, array in codes._asdict().items()}, path)
+
+
+def load_codes(path: Path) -> EvaluatedCodes:
+    """Read what save_codes wrote. Raises StageError for a missing, torn or foreign file."""
+    try:
+        arrays = load_file(path)
+        return EvaluatedCodes(*(arrays[name] for name in EvaluatedCodes._fields))
+    except FileNotFoundError:
+        raise StageError(f"{path} is missing: run `dvc repro evaluate`") from None
+    except (SafetensorError, KeyError) as error:
+        raise StageError(f"{path} is no file of codes ({error}): delete it and run `dvc repro`") from None

@@ -1,0 +1,77 @@
+"""Where each data set comes from: its sizes, its four files and their checksums."""
+
+from typing import NamedTuple
+
+
+class SourceFile(NamedTuple):
+    """One of a data set's original files, in the IDX format, and the md5 sum of its bytes."""
+
+    name: str
+    md5: str
+
+
+class Dataset(NamedTuple):
+    """A data set of grey images in ten classes, as its authors split it.
+
+    `torchvision_class` names the class in torchvision.datasets that knows the mirrors; None for the bundled digits.
+    """
+
+    title: str
+    train_size: int
+    test_size: int
+    train_images: SourceFile
+    train_labels: SourceFile
+    test_images: SourceFile
+    test_labels: SourceFile
+    torchvision_class: str | None
+
+    @property
+    def files(self) -> tuple[SourceFile, ...]:
+        return self.train_images, self.train_labels, self.test_images, self.test_labels
+
+
+# The sums are those of torchvision.datasets (a test compares them). They stand here as well because importing
+# torchvision takes seconds, and files that are there already should be verified in none.
+DATASETS = {
+    "mnist": Dataset(
+        "MNIST",
+        60_000,
+        10_000,
+        SourceFile("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
+        SourceFile("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
+        SourceFile("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
+        SourceFile("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
+        "MNIST",
+    ),
+    "fashion-mnist": Dataset(
+        "Fashion-MNIST",
+        60_000,
+        10_000,
+        SourceFile("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
+        SourceFile("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe"),
+        SourceFile("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
+        SourceFile("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
+        "FashionMNIST",
+    ),
+    "kmnist": Dataset(
+        "Kuzushiji-MNIST",
+        60_000,
+        10_000,
+        SourceFile("train-images-idx3-ubyte.gz", "bdb82020997e1d708af4cf47b453dcf7"),
+        SourceFile("train-labels-idx1-ubyte.gz", "e144d726b3acfaa3e44228e80efcd344"),
+        SourceFile("t10k-images-idx3-ubyte.gz", "5c965bf0a639b31b8f53240b1b52f4d7"),
+        SourceFile("t10k-labels-idx1-ubyte.gz", "7320c461ea6c1c855c0b718fb2a4b134"),
+        "KMNIST",
+    ),
+    # scikit-learn's bundled digits, written as IDX files by bundled.py, every fifth image for the test set.
+    "digits": Dataset(
+        "scikit-learn's digits",
+        1_437,
+        360,
+        SourceFile("train-images-idx3-ubyte", "9bbb77242df3de8094e0e5bc71e2a273"),
+        SourceFile("train-labels-idx1-ubyte", "e3d103eeff4cc16fba6e47d7ca81ddf7"),
+        SourceFile("t10k-images-idx3-ubyte", "dd12284616d2bbf087ff7f3bd35e2a98"),
+        SourceFile("t10k-labels-idx1-ubyte", "c8ce070076285250763567aa89f39252"),
+        None,
+    ),
+}

@@ -1,0 +1,114 @@
+"""The numbers: how well a model reconstructs the test set, and what its codes cost."""
+
+import json
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float64, UInt8
+from torch import Tensor
+
+from mnist_vae.autoencoder import Autoencoder
+from mnist_vae.codes import EvaluatedCodes
+from mnist_vae.randomness import derived_seed
+
+_BATCH = 1000  # bounds the memory, not the result
+_ACTIVE_VARIANCE = 0.01
+_CLASSES = 10
+
+
+class Measures(NamedTuple):
+    """Of each image: its squared error when reconstructed from the mean code, summed over pixels of brightness 0..1; its
+    distortion at one sampled code, in the likelihood's unit; the KL of its code in nats."""
+
+    squared_error: Float64[np.ndarray, " N"]
+    sampled_distortion: Float64[np.ndarray, " N"]
+    kl: Float64[np.ndarray, " N"]
+
+
+class Metrics(NamedTuple):
+    """Means over the test set, each named with its unit; by class, in the order of classes."""
+
+    mse_per_pixel_0_to_1: float
+    mse_per_pixel_minus1_to_1: float
+    squared_error_per_image_minus1_to_1: float
+    kl_nats_per_image: float
+    kl_nats_per_dimension: float
+    effective_beta: float
+    active_latent_dimensions: int
+    mse_per_pixel_minus1_to_1_by_class: list[float]
+    kl_nats_per_image_by_class: list[float]
+    elbo_nats_per_image: float | None
+    elbo_gaussian_variance: float | None
+
+
+    def json(self) -> str:
+        """The content of metrics.json, classes by name, without what this model has no value for."""
+        named = {
+            name: {str(label): mean for label, mean in enumerate(value)} if isinstance(value, list) else value
+            for name, value in self._asdict().items()
+            if value is not None
+        }
+        return json.dumps(named, indent=2) + "\n"
+
+
+class Evaluation(NamedTuple):
+    """Measures and codes of the test images, in their order."""
+
+    measures: Measures
+    codes: EvaluatedCodes
+
+
+def evaluate(
+    model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], labels: UInt8[np.ndarray, " N"], seed: int
+) -> Evaluation:
+    """Encode and reconstruct each image. The noise of the sampled codes is a function of the seed."""
+    noise_source = torch.Generator().manual_seed(derived_seed(seed, "evaluation noise"))
+    measures, codes = [], []
+    with torch.inference_mode():
+        for batch in images.split(_BATCH):
+            code = model.encode(batch)
+            error = (model.decode(code.mean) - batch / 255).double().square().sum(dim=(1, 2, 3))
+            noise = torch.randn(code.mean.shape, generator=noise_source).to(batch.device)
+            distortion = model.terms(batch, noise).distortion
+            measures.append(torch.stack([error, distortion.double(), code.kl().double().sum(dim=1)]).cpu())
+            codes.append(torch.stack(code).cpu())
+    mean, log_variance = torch.cat(codes, dim=1).numpy()
+    return Evaluation(Measures(*torch.cat(measures, dim=1).numpy()), EvaluatedCodes(mean, log_variance, labels))
+
+
+def compute_metrics(model: Autoencoder, evaluation: Evaluation, pixels: int) -> Metrics:
+    """The means of an evaluation on images of that many pixels.
+
+    The ELBO takes E[log p(x|z)] from one sampled code an image, under the likelihood that the loss implies: Bernoulli, or
+    the Gaussian of the variance at which the loss is an ELBO (None where kl_weight 0 leaves it without one).
+    """
+    (squared_error, sampled_distortion, kl), codes = evaluation
+    beta, likelihood = model.objective.beta, model.likelihood
+    mse = 4 * squared_error / pixels  # twice the range, four times the squared error
+    unlikelihood = likelihood.negative_log_likelihood(float(sampled_distortion.mean()), pixels, beta)
+    return Metrics(
+        mse_per_pixel_0_to_1=float(mse.mean() / 4),
+        mse_per_pixel_minus1_to_1=float(mse.mean()),
+        squared_error_per_image_minus1_to_1=float(4 * squared_error.mean()),
+        kl_nats_per_image=float(kl.mean()),
+        kl_nats_per_dimension=float(kl.mean() / codes.mean.shape[1]),
+        effective_beta=beta,
+        active_latent_dimensions=active_dimensions(codes.mean),
+        mse_per_pixel_minus1_to_1_by_class=_class_means(mse, codes.labels),
+        kl_nats_per_image_by_class=_class_means(kl, codes.labels),
+        elbo_nats_per_image=None if unlikelihood is None else -unlikelihood - float(kl.mean()),
+        elbo_gaussian_variance=likelihood.variance(beta),
+    )
+
+
+def active_dimensions(mean: Float[np.ndarray, "N D"]) -> int:
+    """How many latent dimensions are in use: those whose posterior mean has a variance over the images above 0.01.
+
+    Burda et al. 2016, "Importance Weighted Autoencoders", section 5.2.
+    """
+    return int((mean.astype(np.float64).var(axis=0) > _ACTIVE_VARIANCE).sum())
+
+
+def _class_means(values: Float64[np.ndarray, " N"], labels: UInt8[np.ndarray, " N"]) -> list[float]:
+    return [float(values[labels == label].mean()) for label in range(_CLASSES)]

@@ -1,0 +1,55 @@
+"""The history files: the loss of each step, and the terms of each epoch, as CSV."""
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+
+class EpochRow(NamedTuple):
+    """A line of epochs.csv: means per image over the training images (with sampled codes, while the weights moved) and
+    over the validation images (at the mean codes, after the epoch)."""
+
+    epoch: int
+    train_loss: float
+    train_distortion_per_image: float
+    train_kl_nats_per_image: float
+    validation_loss: float
+    validation_distortion_per_image: float
+    validation_kl_nats_per_image: float
+
+
+class StepRow(NamedTuple):
+    """A line of steps.csv: a step, counted from 1 through all epochs, and its loss."""
+
+    epoch: int
+    step: int
+    loss: float
+
+
+class EpochHistory(NamedTuple):
+    """An epoch's own line and those of its steps."""
+
+    epoch: EpochRow
+    steps: list[StepRow]
+
+
+def write_history(rows: Iterable[EpochRow] | Iterable[StepRow], header: tuple[str, ...], path: Path) -> None:
+    """Write the lines below a header, numbers with the nine digits that tell any two float32 apart."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([f"{value:.9g}" if isinstance(value, float) else value for value in row] for row in rows)
+
+
+def read_epochs(path: Path) -> list[EpochRow]:
+    """The lines of epochs.csv."""
+    with path.open(newline="") as file:
+        return [EpochRow(int(epoch), *map(float, terms)) for epoch, *terms in list(csv.reader(file))[1:]]
+
+
+def read_steps(path: Path) -> list[StepRow]:
+    """The lines of steps.csv."""
+    with path.open(newline="") as file:
+        return [StepRow(int(epoch), int(step), float(loss)) for epoch, step, loss in list(csv.reader(file))[1:]]

@@ -1,0 +1,66 @@
+"""The model's file: weights, with the parameters and the origin that made them."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from mnist_vae.autoencoder import Autoencoder, build_autoencoder
+from mnist_vae.params import ModelParams
+from mnist_vae.stage import StageError
+
+# All in one entry, because safetensors writes several in an order that changes from run to run.
+_ENTRY = "mnist_vae"
+
+
+class Origin(BaseModel):
+    """What made a model: its parameters, the md5 of its prepared data, and its training's fingerprint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    params: ModelParams
+    data_md5: str
+    fingerprint: str
+
+
+class TrainedModel(NamedTuple):
+    """A model in evaluation mode and where it comes from."""
+
+    autoencoder: Autoencoder
+    origin: Origin
+
+
+def save_model(model: TrainedModel, path: Path) -> None:
+    """Write the weights and their origin to a safetensors file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.contiguous().cpu() for name, tensor in model.autoencoder.state_dict().items()}
+    save_file(weights, path, {_ENTRY: model.origin.model_dump_json()})
+
+
+def load_origin(path: Path) -> Origin:
+    """The origin alone. Raises StageError as load_model does."""
+    try:
+        with safe_open(path, "pt") as file:
+            return Origin.model_validate_json((file.metadata() or {})[_ENTRY])
+    except FileNotFoundError:
+        raise StageError(f"{path} is missing: run `dvc repro train`") from None
+    except (SafetensorError, KeyError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise StageError(f"{path} is no model of this project ({reason}): delete it and run `dvc repro`") from None
+
+
+def load_model(path: Path, device: torch.device) -> TrainedModel:
+    """The model in a file, built as its own parameters say. Raises StageError for a missing, torn or foreign file."""
+    origin = load_origin(path)
+    autoencoder = build_autoencoder(origin.params)
+    with safe_open(path, "pt") as file:
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+    try:
+        autoencoder.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise StageError(f"{path} does not fit its own parameters ({reason}): delete it and run `dvc repro`") from None
+    return TrainedModel(autoencoder.to(device).eval(), origin)

@@ -1,0 +1,53 @@
+"""The prepared data: one file of uint8 images and labels in three splits."""
+
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from mnist_vae.stage import StageError
+
+
+class Split(NamedTuple):
+    """Images (N, 1, H, W) of grey levels 0..255, and the classes 0..9 of them (N,)."""
+
+    images: UInt8[np.ndarray, "N 1 H W"]
+    labels: UInt8[np.ndarray, " N"]
+
+
+class Prepared(NamedTuple):
+    """The three splits: `train` and `validation` are the authors' training set, `test` their test set."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+
+def save_prepared(prepared: Prepared, path: Path) -> None:
+    """Write the splits to a safetensors file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {}
+    for name, split in prepared._asdict().items():
+        arrays[f"{name}_images"], arrays[f"{name}_labels"] = split.images, split.labels
+    save_file(arrays, path)
+
+
+def load_prepared(path: Path) -> Prepared:
+    """Read what save_prepared wrote. Raises StageError for a missing, torn or foreign file."""
+    try:
+        arrays = load_file(path)
+        return Prepared(*(Split(arrays[f"{name}_images"], arrays[f"{name}_labels"]) for name in Prepared._fields))
+    except FileNotFoundError:
+        raise StageError(f"{path} is missing: run `dvc repro`") from None
+    except (SafetensorError, KeyError) as error:
+        raise StageError(f"{path} is no file of prepared data ({error}): delete it and run `dvc repro`") from None
+
+
+def file_md5(path: Path) -> str:
+    """The md5 sum of a file, as dvc.lock has it."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,0 +1,93 @@
+"""Copying one named file from a folder or from a web address, with bounded waits."""
+
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import requests
+from tqdm import tqdm
+
+_CHUNK_BYTES = 1 << 16
+_LARGEST_BYTES = 1 << 26  # the largest of the known files has 18 MB; nothing much longer is taken
+
+
+class TransferFailed(Exception):
+    """A source did not give a file; the text says why."""
+
+
+class Patience(NamedTuple):
+    """How long a server may keep us waiting, and the least mean rate at which it may send."""
+
+    connect_seconds: float = 10
+    read_seconds: float = 15
+    bytes_per_second: float = 20_000
+
+
+class Source(Protocol):
+    """A place that may hold the files. `str()` of it is fit for messages."""
+
+    def copy(self, name: str, target: Path) -> None:
+        """Write the named file to `target`. Raises TransferFailed; `target` may then hold a part of it."""
+
+
+class Folder(NamedTuple):
+    """A folder on this machine."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def copy(self, name: str, target: Path) -> None:
+        try:
+            shutil.copyfile(self.path / name, target)
+        except OSError as error:
+            raise TransferFailed(error.strerror or str(error)) from None
+
+
+class Web(NamedTuple):
+    """A folder behind an http(s) address."""
+
+    address: str
+    patience: Patience = Patience()
+
+    def __str__(self) -> str:
+        return re.sub(r"//[^/@]*@", "//", self.address)  # a password in it stays out of messages
+
+    def copy(self, name: str, target: Path) -> None:
+        try:
+            with requests.get(
+                f"{self.address.rstrip('/')}/{name}",
+                stream=True,
+                timeout=(self.patience.connect_seconds, self.patience.read_seconds),
+                headers={"Accept-Encoding": "identity"},  # the file is a gzip; it must not come unpacked
+            ) as response:
+                if response.status_code != requests.codes.ok:
+                    raise TransferFailed(f"HTTP {response.status_code} {response.reason}")
+                self._receive(response, name, target)
+        except requests.Timeout:
+            raise TransferFailed(f"no answer within {self.patience.read_seconds:g} s") from None
+        except requests.ConnectionError:
+            raise TransferFailed("no connection") from None
+        except requests.RequestException as error:
+            raise TransferFailed(type(error).__name__) from None
+
+    def _receive(self, response: requests.Response, name: str, target: Path) -> None:
+        announced = int(response.headers.get("Content-Length", 0)) or None
+        start, received = time.monotonic(), 0
+        # disable=None: a bar on a terminal, nothing elsewhere.
+        with target.open("wb") as file, tqdm(desc=name, total=announced, unit="B", unit_scale=True, disable=None) as bar:
+            while chunk := response.raw.read1(_CHUNK_BYTES):
+                file.write(chunk)
+                bar.update(len(chunk))
+                received += len(chunk)
+                seconds = time.monotonic() - start
+                if received > _LARGEST_BYTES:
+                    raise TransferFailed(f"sent more than {_LARGEST_BYTES:,} bytes")
+                # The wait for the next bytes alone would let a server that drips hold us for days.
+                if seconds > self.patience.read_seconds and received < self.patience.bytes_per_second * seconds:
+                    raise TransferFailed(f"too slow: {received:,} bytes in {seconds:.0f} s")
+        if announced and received < announced:
+            raise TransferFailed(f"broke off after {received:,} of {announced:,} bytes")

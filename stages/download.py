@@ -1,0 +1,27 @@
+"""Fetch the data set's original files into a folder, verified."""
+
+from pathlib import Path
+
+from mnist_vae.datasets import DATASETS
+from mnist_vae.fetch import Unreachable, fetch
+from mnist_vae.params import load_params
+from mnist_vae.stage import repository_root, run_stage
+
+
+def main(raw: Path) -> None:
+    # As the first stage, and one that rereads all of params.yaml whenever it changed, it finds every wrong parameter
+    # before a later stage's outs are touched.
+    params = load_params(Path("params.yaml"))
+    root = repository_root(Path.cwd())
+    unreachable = root / ".dvc" / "tmp" / "data-set-unreachable"  # tells `make repro` why the stage failed
+    unreachable.unlink(missing_ok=True)
+    try:
+        origin = fetch(DATASETS[params.dataset], raw, root)
+    except Unreachable:
+        unreachable.touch()
+        raise
+    print(f"download: {DATASETS[params.dataset].title}: {origin}")
+
+
+if __name__ == "__main__":
+    run_stage(main)

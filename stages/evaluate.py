@@ -1,0 +1,38 @@
+"""Measure the trained model on the test set."""
+
+from pathlib import Path
+
+import torch
+
+from mnist_vae.codes import save_codes
+from mnist_vae.device import prepare_device
+from mnist_vae.evaluation import compute_metrics, evaluate
+from mnist_vae.model_file import load_model, load_origin
+from mnist_vae.prepared import load_prepared
+from mnist_vae.stage import repository_root, run_stage
+from mnist_vae.tracking import track_known_run
+
+
+def main(prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: Path) -> None:
+    # The parameters come from the model: params.yaml may have changed since it was trained.
+    origin = load_origin(model_path)
+    device = prepare_device(origin.params.device, origin.params.threads)
+    with track_known_run("evaluate", repository_root(Path.cwd()), origin) as run:
+        model = load_model(model_path, device).autoencoder
+        test = load_prepared(prepared_path).test
+        evaluation = evaluate(model, torch.from_numpy(test.images).to(device), test.labels, origin.params.seed)
+        metrics = compute_metrics(model, evaluation, pixels=test.images[0].size)
+        if metrics.elbo_nats_per_image is None:
+            print("evaluate: kl_weight is 0, so the loss implies no likelihood: metrics.json is without an ELBO")
+        save_codes(evaluation.codes, codes_path)
+        metrics_path.write_text(metrics.json())
+        run.log_metrics(metrics_path)
+    print(
+        f"evaluate: MSE {metrics.mse_per_pixel_minus1_to_1:.5f} per pixel on [-1, 1],"
+        f" KL {metrics.kl_nats_per_image:.2f} nats per image,"
+        f" {metrics.active_latent_dimensions} of {origin.params.latent_dim} latent dimensions active"
+    )
+
+
+if __name__ == "__main__":
+    run_stage(main)

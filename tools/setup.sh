@@ -1,0 +1,54 @@
+#!/bin/sh
+# Makes .venv hold exactly what requirements.txt locks. Does nothing when it does already.
+# PYTHON names the interpreter (python3 if unset). A uv on the PATH is used; else pip puts one into .venv.
+set -eu
+cd "$(dirname "$0")/.."
+
+fail() {
+    echo "setup: $1" >&2
+    exit 1
+}
+
+# A virtual environment holds absolute paths, so one that was moved counts as another one.
+wanted() {
+    pwd
+    cat requirements.txt
+}
+stamp=.venv/installed
+if [ -x .venv/bin/python ] && wanted | cmp -s - "$stamp"; then
+    exit 0
+fi
+
+python=${PYTHON:-python3}
+command -v "$python" >/dev/null || fail "$python is not there: install Python 3.11 or newer, or name it as in: make PYTHON=python3.12"
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    fail "$("$python" --version 2>&1) is too old: 3.11 or newer is needed; name another as in: make PYTHON=python3.12"
+
+mkdir -p .venv
+rm -f "$stamp"
+log=$(pwd)/.venv-setup.log
+uv=$(command -v uv || true)
+if [ -n "$uv" ]; then
+    "$uv" venv --quiet --clear --python "$python" .venv >"$log" 2>&1 || fail "uv could not make .venv; see $log"
+else
+    "$python" -m venv --clear .venv >"$log" 2>&1 ||
+        fail "$python cannot make a virtual environment: install its venv module (Debian, Ubuntu: apt install python3-venv) or uv"
+    # The lock's own lines for uv, so that it too is checked against its hash.
+    awk '/^uv==/ {on = 1; print; next} on && /^ +--hash/ {print; next} {on = 0}' requirements.txt >.venv/uv.txt
+    .venv/bin/python -m pip install --quiet --require-hashes --retries 1 -r .venv/uv.txt >"$log" 2>&1 ||
+        fail "pip could not install uv: is there a network? (log: $log)"
+    uv=.venv/bin/uv
+fi
+
+sync="$uv pip sync --python .venv/bin/python --require-hashes requirements.txt"
+# First from uv's cache, which needs no network; then ask quietly whether the index answers, so that
+# a missing network is one line; only then download, with uv's own progress bars.
+if ! $sync --quiet --offline >"$log" 2>&1; then
+    echo "setup: downloading the packages that requirements.txt locks (about 3 GB on Linux, once)"
+    UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-30} $sync --quiet --dry-run >"$log" 2>&1 ||
+        fail "the package index did not give what requirements.txt locks: is there a network? (log: $log)"
+    UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300} $sync || fail "the download broke off; type it again to go on"
+fi
+rm -f "$log"
+wanted >"$stamp"
+echo "setup: .venv is ready"
