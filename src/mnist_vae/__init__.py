@@ -1,0 +1,1 @@
+"""A reproducible experiment pipeline for a convolutional VAE on MNIST."""
