@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mnist_vae.datasets import DATASETS
-from mnist_vae.fetch import Unreachable, fetch
+from mnist_vae.fetch import UnreachableError, fetch
 from mnist_vae.params import load_params
 from mnist_vae.stage import repository_root, run_stage
 
@@ -17,7 +17,7 @@ def main(raw: Path) -> None:
     unreachable.unlink(missing_ok=True)
     try:
         origin = fetch(DATASETS[params.dataset], raw, root)
-    except Unreachable:
+    except UnreachableError:
         unreachable.touch()
         raise
     print(f"download: {DATASETS[params.dataset].title}: {origin}")

@@ -36,7 +36,7 @@ class Autoencoder(nn.Module):
         return self.likelihood.brightness(self.decoder(codes))
 
     def terms(self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B D"] | None) -> Terms:
-        """Loss, distortion and rate of each image, at the code that the noise samples; at the mean code if it is None."""
+        """Loss, distortion and rate of each image, at the code that the noise samples, at the mean code without it."""
         scaled = self.likelihood.scale(images)
         code = self.latent.code(self.encoder(scaled))
         output = self.decoder(code.mean if noise is None else code.sample(noise))

@@ -22,9 +22,9 @@ def digits_files() -> list[BundledFile]:
     """
     from sklearn.datasets import load_digits  # takes seconds to import, and only this data set needs it
 
-    bunch = load_digits()
-    images = np.rint(np.asarray(bunch.images) * (255 / 16)).astype(np.uint8)  # (1797, 8, 8)
-    labels = np.asarray(bunch.target).astype(np.uint8)
+    pixels, classes = load_digits(return_X_y=True)
+    images = np.rint(np.asarray(pixels) * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8)
+    labels = np.asarray(classes).astype(np.uint8)
     test = np.arange(len(labels)) % _EVERY_FIFTH == 0
     return [*_pair("train", images[~test], labels[~test]), *_pair("t10k", images[test], labels[test])]
 

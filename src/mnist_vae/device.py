@@ -10,8 +10,8 @@ from mnist_vae.stage import StageError
 def prepare_device(name: str, threads: int) -> torch.device:
     """The device named cpu, cuda or mps, or for auto the first there is of cuda, mps and cpu.
 
-    Makes torch compute with that many CPU threads and with deterministic algorithms only. Raises StageError for a device
-    that this machine lacks.
+    Makes torch compute with that many CPU threads and with deterministic algorithms only. Raises StageError for a
+    device that this machine lacks.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     kind = next(kind for kind, there in available.items() if there) if name == "auto" else name
@@ -21,9 +21,9 @@ def prepare_device(name: str, threads: int) -> torch.device:
     # cuBLAS is repeatable only with a fixed workspace, read when CUDA starts:
     # https://docs.nvidia.com/cuda/cublas/index.html#results-reproducibility
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(mode=True)
     # A debugging aid of that mode, which fills memory that is overwritten anyway: 7 % of a training step.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     return torch.device(kind)
 
 

@@ -18,8 +18,11 @@ _CLASSES = 10
 
 
 class Measures(NamedTuple):
-    """Of each image: its squared error when reconstructed from the mean code, summed over pixels of brightness 0..1; its
-    distortion at one sampled code, in the likelihood's unit; the KL of its code in nats."""
+    """Of each image: three measures.
+
+    Its squared error when reconstructed from the mean code, summed over pixels of brightness 0..1; its distortion at one
+    sampled code, in the likelihood's unit; the KL of its code in nats.
+    """
 
     squared_error: Float64[np.ndarray, " N"]
     sampled_distortion: Float64[np.ndarray, " N"]
@@ -40,7 +43,6 @@ class Metrics(NamedTuple):
     kl_nats_per_image_by_class: list[float]
     elbo_nats_per_image: float | None
     elbo_gaussian_variance: float | None
-
 
     def json(self) -> str:
         """The content of metrics.json, classes by name, without what this model has no value for."""
@@ -80,8 +82,8 @@ def evaluate(
 def compute_metrics(model: Autoencoder, evaluation: Evaluation, pixels: int) -> Metrics:
     """The means of an evaluation on images of that many pixels.
 
-    The ELBO takes E[log p(x|z)] from one sampled code an image, under the likelihood that the loss implies: Bernoulli, or
-    the Gaussian of the variance at which the loss is an ELBO (None where kl_weight 0 leaves it without one).
+    The ELBO takes E[log p(x|z)] from one sampled code an image, under the likelihood that the loss implies: Bernoulli,
+    or the Gaussian of the variance at which the loss is an ELBO (None where kl_weight 0 leaves it without one).
     """
     (squared_error, sampled_distortion, kl), codes = evaluation
     beta, likelihood = model.objective.beta, model.likelihood

@@ -1,4 +1,4 @@
-"""Getting a data set's files: those already there, else from a source, verified before they appear under their names."""
+"""Getting a data set's files: those there already, else from a source, verified before they take their names."""
 
 import hashlib
 import os
@@ -9,10 +9,10 @@ from pathlib import Path
 from mnist_vae.bundled import digits_files
 from mnist_vae.datasets import Dataset, SourceFile
 from mnist_vae.stage import StageError
-from mnist_vae.transfer import Folder, Patience, Source, TransferFailed, Web
+from mnist_vae.transfer import Folder, Patience, Source, TransferError, Web
 
 
-class Unreachable(StageError):
+class UnreachableError(StageError):
     """No source had the files."""
 
 
@@ -20,7 +20,8 @@ def fetch(dataset: Dataset, folder: Path, root: Path, patience: Patience = Patie
     """Make `folder` hold exactly the data set's verified files, and return where they came from.
 
     Tries in order what is there already, MNIST_MIRROR (a folder, relative to `root`, or an http(s) address of one), and
-    torchvision's mirrors. Raises Unreachable, naming all that was tried, and StageError for files that do not belong.
+    torchvision's mirrors. Raises UnreachableError, naming all that was tried, and StageError for files that do not
+    belong.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = {file.name for file in dataset.files}
@@ -29,7 +30,7 @@ def fetch(dataset: Dataset, folder: Path, root: Path, patience: Patience = Patie
     missing = [file for file in dataset.files if not _is_verified(folder / file.name, file)]
     if not missing:
         return "already there"
-    # Outside `folder`, so that a killed download leaves nothing in what DVC hashes; on its file system, for os.replace.
+    # Outside `folder`, so that a killed download leaves nothing in what DVC hashes; on its file system, to be renamed.
     (root / ".dvc" / "tmp").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="download-", dir=root / ".dvc" / "tmp") as scratch:
         if dataset.torchvision_class is None:
@@ -37,7 +38,7 @@ def fetch(dataset: Dataset, folder: Path, root: Path, patience: Patience = Patie
         else:
             origin = _download(missing, _sources(dataset.torchvision_class, root, patience), Path(scratch), folder)
         for file in missing:
-            os.replace(Path(scratch) / file.name, folder / file.name)
+            (Path(scratch) / file.name).replace(folder / file.name)
     return origin
 
 
@@ -48,18 +49,18 @@ def _download(files: list[SourceFile], sources: Iterator[Source], scratch: Path,
             while waiting:
                 source.copy(waiting[0].name, scratch / waiting[0].name)
                 if not _is_verified(scratch / waiting[0].name, waiting[0]):
-                    raise TransferFailed("wrong checksum")
+                    raise TransferError("wrong checksum")
                 waiting.pop(0)
                 origins.append(str(source))
-        except TransferFailed as failure:
+        except TransferError as failure:
             tried.append(f"{source} ({waiting[0].name}: {failure})")
             print(f"download: {tried[-1]}", flush=True)
         if not waiting:
             return ", ".join(dict.fromkeys(origins))
-    raise Unreachable(
-        f"{waiting[0].name} could be had from nowhere. Tried {'; '.join(tried)}. Ways out: set MNIST_MIRROR to a folder,"
-        f" or the http(s) address of one, that holds the four files; put them into {folder}; or take the bundled digits,"
-        " which need no network: make demo"
+    raise UnreachableError(
+        f"{waiting[0].name} could be had from nowhere. Tried {'; '.join(tried)}. Ways out: set MNIST_MIRROR to a"
+        f" folder, or the http(s) address of one, that holds the four files; put them into {folder}; or take the"
+        " bundled digits, which need no network: make demo"
     )
 
 

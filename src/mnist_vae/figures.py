@@ -42,7 +42,9 @@ def permutations(images: Float[np.ndarray, "10 columns S S"], title: str) -> Fig
 def class_means(images: Float[np.ndarray, "1 10 S S"], title: str) -> Figure:
     """One image for each class."""
     with _style():
-        return _grid_figure(images, title, columns=[str(label) for label in range(images.shape[1])], column_title="class")
+        return _grid_figure(
+            images, title, columns=[str(label) for label in range(images.shape[1])], column_title="class"
+        )
 
 
 def interpolation(images: Float[np.ndarray, "1 steps S S"], title: str) -> Figure:
@@ -51,7 +53,9 @@ def interpolation(images: Float[np.ndarray, "1 steps S S"], title: str) -> Figur
         steps = images.shape[1]
         shown = np.linspace(0, steps - 1, min(steps, _STRIP)).round().astype(int)
         columns = [f"{step / (steps - 1):.2f}" for step in shown]
-        return _grid_figure(images[:, shown], title, columns=columns, column_title="share of the second class's mean code")
+        return _grid_figure(
+            images[:, shown], title, columns=columns, column_title="share of the second class's mean code"
+        )
 
 
 def animation(images: Float[np.ndarray, "1 steps S S"]) -> list[Image.Image]:
@@ -63,7 +67,7 @@ def animation(images: Float[np.ndarray, "1 steps S S"]) -> list[Image.Image]:
 
 
 def animation_milliseconds(steps: int) -> int:
-    """How long each frame stays, in milliseconds: GIF counts in hundredths of a second and viewers refuse less than 2."""
+    """How long each frame stays, in milliseconds: GIF counts hundredths of a second, and viewers refuse less than 2."""
     return max(20, round(_ANIMATION_SECONDS * 100 / steps) * 10)
 
 

@@ -11,8 +11,10 @@ from mnist_vae.params import ModelParams
 
 
 def training_fingerprint(params: ModelParams, data_md5: str, device: torch.device) -> str:
-    """A hash of the parameters, the prepared data, the source of the project's code in use, torch's build and the device
-    kind. Equal fingerprints on one machine mean equal weights."""
+    """A hash of the parameters, the prepared data, the project's code in use, torch's build and the device's kind.
+
+    Equal fingerprints on one machine mean equal weights.
+    """
     origin = {
         "params": params.model_dump(mode="json"),
         "data": data_md5,

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 class EpochRow(NamedTuple):
     """A line of epochs.csv: means per image over the training images (with sampled codes, while the weights moved) and
-    over the validation images (at the mean codes, after the epoch)."""
+    over the validation images (at the mean codes, after the epoch).
+    """
 
     epoch: int
     train_loss: float

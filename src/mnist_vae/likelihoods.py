@@ -27,11 +27,11 @@ class SquaredError:
         return (output - images).square().sum(dim=(1, 2, 3))
 
     def variance(self, beta: float) -> float | None:
-        """The σ² at which distortion + beta · rate is, up to a constant, 2σ² times the negative ELBO; None for beta 0."""
+        """The σ² at which distortion + beta · rate is 2σ² times the negative ELBO, but for a constant; None for beta 0."""
         return beta / 2 if beta > 0 else None
 
     def negative_log_likelihood(self, distortion: float, pixels: int, beta: float) -> float | None:
-        """−log p(x|z) of an image in nats, from its distortion, under the Gaussian of variance(beta), if there is one."""
+        """−log p(x|z) of an image in nats, from its distortion, under the Gaussian of variance(beta), if any."""
         variance = self.variance(beta)
         if variance is None:
             return None
@@ -59,7 +59,7 @@ class Bernoulli:
     def variance(self, beta: float) -> None:
         """None: a Bernoulli distribution has no free variance."""
 
-    def negative_log_likelihood(self, distortion: float, pixels: int, beta: float) -> float | None:
+    def negative_log_likelihood(self, distortion: float, pixels: int, beta: float) -> float | None:  # noqa: ARG002
         """−log p(x|z) of an image in nats, which its distortion is already."""
         return distortion
 

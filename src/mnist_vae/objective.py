@@ -22,7 +22,7 @@ class Objective(NamedTuple):
 
     @property
     def beta(self) -> float:
-        """Weight of the rate (nats) against the distortion (summed squared error, or nats of cross-entropy): beta-VAE's β."""
+        """The rate's weight in units of the distortion's: the β of the beta-VAE (Higgins et al. 2017)."""
         return self.rate_weight / self.distortion_weight
 
     def terms(self, distortion: Float[Tensor, " B"], rate: Float[Tensor, " B"]) -> Terms:

@@ -41,9 +41,7 @@ class TrainingProgress:
             self._bar.close()
             self._bar = None
         train = _format(row.train_loss, row.train_distortion_per_image, row.train_kl_nats_per_image)
-        validation = _format(
-            row.validation_loss, row.validation_distortion_per_image, row.validation_kl_nats_per_image
-        )
+        validation = _format(row.validation_loss, row.validation_distortion_per_image, row.validation_kl_nats_per_image)
         rate = f"{self.images_per_second:,.0f} images/s"
         print(f"epoch {row.epoch}/{self._epochs}  train {train}  validation {validation}  {rate}", flush=True)
 

@@ -12,7 +12,8 @@ _OUTPUTS = (":(exclude)dvc.lock", ":(exclude)reports")
 
 class Provenance(NamedTuple):
     """The commit and whether tracked files differ from it; the DVC experiment's name and the commit it started from, ""
-    outside one; the host and its processor's kind."""
+    outside one; the host and its processor's kind.
+    """
 
     git_commit: str
     git_dirty: str

@@ -68,4 +68,6 @@ def _check_origin_of_code() -> None:
     # An installed copy would make a queued experiment run the workspace's code instead of its own snapshot's.
     code, here = Path(str(mnist_vae.__file__)).resolve(), Path.cwd().resolve()
     if here not in code.parents:
-        raise StageError(f"runs code from {code.parent}, not from {here}: start it by `dvc repro`, which sets PYTHONPATH")
+        raise StageError(
+            f"runs code from {code.parent}, not from {here}: start it by `dvc repro`, which sets PYTHONPATH"
+        )

@@ -15,8 +15,8 @@ from mnist_vae.randomness import derived_seed
 _EVALUATION_BATCH = 1000  # bounds the memory, not the result
 
 
-# Called after each step with the epoch and the mean terms of its steps so far. The terms lie on the device: reading them
-# waits for it, so a watcher that must not slow training down reads them seldom.
+# Called after each step with the epoch and the mean terms of its steps so far. The terms lie on the device: reading
+# them waits for it, so a watcher that must not slow training down reads them seldom.
 StepWatcher = Callable[[int, Float[Tensor, "steps 3"]], None]
 
 

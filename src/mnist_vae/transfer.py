@@ -13,7 +13,7 @@ _CHUNK_BYTES = 1 << 16
 _LARGEST_BYTES = 1 << 26  # the largest of the known files has 18 MB; nothing much longer is taken
 
 
-class TransferFailed(Exception):
+class TransferError(Exception):
     """A source did not give a file; the text says why."""
 
 
@@ -29,7 +29,7 @@ class Source(Protocol):
     """A place that may hold the files. `str()` of it is fit for messages."""
 
     def copy(self, name: str, target: Path) -> None:
-        """Write the named file to `target`. Raises TransferFailed; `target` may then hold a part of it."""
+        """Write the named file to `target`. Raises TransferError; `target` may then hold a part of it."""
 
 
 class Folder(NamedTuple):
@@ -44,7 +44,7 @@ class Folder(NamedTuple):
         try:
             shutil.copyfile(self.path / name, target)
         except OSError as error:
-            raise TransferFailed(error.strerror or str(error)) from None
+            raise TransferError(error.strerror or str(error)) from None
 
 
 class Web(NamedTuple):
@@ -65,29 +65,32 @@ class Web(NamedTuple):
                 headers={"Accept-Encoding": "identity"},  # the file is a gzip; it must not come unpacked
             ) as response:
                 if response.status_code != requests.codes.ok:
-                    raise TransferFailed(f"HTTP {response.status_code} {response.reason}")
+                    raise TransferError(f"HTTP {response.status_code} {response.reason}")
                 self._receive(response, name, target)
         except requests.Timeout:
-            raise TransferFailed(f"no answer within {self.patience.read_seconds:g} s") from None
+            raise TransferError(f"no answer within {self.patience.read_seconds:g} s") from None
         except requests.ConnectionError:
-            raise TransferFailed("no connection") from None
+            raise TransferError("no connection") from None
         except requests.RequestException as error:
-            raise TransferFailed(type(error).__name__) from None
+            raise TransferError(type(error).__name__) from None
 
     def _receive(self, response: requests.Response, name: str, target: Path) -> None:
         announced = int(response.headers.get("Content-Length", 0)) or None
         start, received = time.monotonic(), 0
         # disable=None: a bar on a terminal, nothing elsewhere.
-        with target.open("wb") as file, tqdm(desc=name, total=announced, unit="B", unit_scale=True, disable=None) as bar:
+        with (
+            target.open("wb") as file,
+            tqdm(desc=name, total=announced, unit="B", unit_scale=True, disable=None) as bar,
+        ):
             while chunk := response.raw.read1(_CHUNK_BYTES):
                 file.write(chunk)
                 bar.update(len(chunk))
                 received += len(chunk)
                 seconds = time.monotonic() - start
                 if received > _LARGEST_BYTES:
-                    raise TransferFailed(f"sent more than {_LARGEST_BYTES:,} bytes")
+                    raise TransferError(f"sent more than {_LARGEST_BYTES:,} bytes")
                 # The wait for the next bytes alone would let a server that drips hold us for days.
                 if seconds > self.patience.read_seconds and received < self.patience.bytes_per_second * seconds:
-                    raise TransferFailed(f"too slow: {received:,} bytes in {seconds:.0f} s")
+                    raise TransferError(f"too slow: {received:,} bytes in {seconds:.0f} s")
         if announced and received < announced:
-            raise TransferFailed(f"broke off after {received:,} of {announced:,} bytes")
+            raise TransferError(f"broke off after {received:,} of {announced:,} bytes")

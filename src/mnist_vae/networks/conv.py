@@ -5,12 +5,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class ConvEncoder(nn.Sequential):
+class ConvEncoder(nn.Module):
     """Images (B, 1, S, S) to (B, outputs), S a multiple of 8."""
 
     def __init__(self, image_size: int, base_channels: int, outputs: int):
+        super().__init__()
         channels = base_channels
-        super().__init__(
+        self.layers = nn.Sequential(
             *_down(1, channels),  # (B, ch, S/2, S/2)
             *_down(channels, 2 * channels),  # (B, 2ch, S/4, S/4)
             *_down(2 * channels, 4 * channels),  # (B, 4ch, S/8, S/8)
@@ -20,16 +21,17 @@ class ConvEncoder(nn.Sequential):
         )
 
     def forward(self, images: Float[Tensor, "B 1 S S"]) -> Float[Tensor, "B outputs"]:
-        return super().forward(images)
+        return self.layers(images)
 
 
-class ConvDecoder(nn.Sequential):
+class ConvDecoder(nn.Module):
     """Codes (B, latent_dim) to images (B, 1, S, S) in the range of `activation`."""
 
     def __init__(self, image_size: int, base_channels: int, latent_dim: int, activation: type[nn.Module]):
+        super().__init__()
         channels = base_channels
-        super().__init__(
-            WholeImageConvTranspose2d(latent_dim, 4 * channels, image_size // 8, bias=False),  # (B, 4ch, S/8, S/8)
+        self.layers = nn.Sequential(
+            WholeImageConvTranspose2d(latent_dim, 4 * channels, image_size // 8),  # (B, 4ch, S/8, S/8)
             nn.BatchNorm2d(4 * channels),
             nn.ReLU(inplace=True),
             *_up(4 * channels, 2 * channels),  # (B, 2ch, S/4, S/4)
@@ -39,24 +41,33 @@ class ConvDecoder(nn.Sequential):
         )
 
     def forward(self, codes: Float[Tensor, "B D"]) -> Float[Tensor, "B 1 S S"]:
-        return super().forward(codes)
+        return self.layers(codes)
 
 
-class WholeImageConv2d(nn.Conv2d):
+class WholeImageConv2d(nn.Module):
     """A convolution whose kernel covers the whole image: (B, C, K, K) to (B, outputs).
 
     It is a matrix product, and computed as one it is about four times as fast on a CPU.
     """
 
+    def __init__(self, inputs: int, outputs: int, size: int):
+        super().__init__()
+        self.convolution = nn.Conv2d(inputs, outputs, size)
+
     def forward(self, images: Float[Tensor, "B C K K"]) -> Float[Tensor, "B outputs"]:
-        return functional.linear(images.flatten(1), self.weight.flatten(1), self.bias)
+        return functional.linear(images.flatten(1), self.convolution.weight.flatten(1), self.convolution.bias)
 
 
-class WholeImageConvTranspose2d(nn.ConvTranspose2d):
-    """A transposed convolution of a single pixel: (B, D) to (B, outputs, K, K), as a matrix product, without a bias."""
+class WholeImageConvTranspose2d(nn.Module):
+    """A transposed convolution of a single pixel, without a bias: (B, D) to (B, outputs, K, K), as a matrix product."""
+
+    def __init__(self, inputs: int, outputs: int, size: int):
+        super().__init__()
+        self.convolution = nn.ConvTranspose2d(inputs, outputs, size, bias=False)
 
     def forward(self, codes: Float[Tensor, "B D"]) -> Float[Tensor, "B outputs K K"]:
-        return (codes @ self.weight.flatten(1)).unflatten(1, self.weight.shape[1:])
+        weight = self.convolution.weight  # (D, outputs, K, K)
+        return (codes @ weight.flatten(1)).unflatten(1, weight.shape[1:])
 
 
 # No bias before a batch norm, which would subtract it again.

@@ -25,8 +25,8 @@ _LONGEST_TAG = 5000
 class TrackedRun:
     """A run to enter results into, for one stage.
 
-    Files are the truth and MLflow is their mirror: the first failure of MLflow is printed and ends this stage's tracking,
-    and no method raises because of it.
+    Files are the truth and MLflow is their mirror: the first failure of MLflow is printed and ends this stage's
+    tracking, and no method raises because of it.
     """
 
     def __init__(self, stage: str, find: Callable[[Store], str], root: Path):
@@ -60,7 +60,7 @@ class TrackedRun:
             self._attempt(lambda store, path=path: store.client.log_artifact(self._run_id, str(path), folder or None))
 
     def log_figure_params(self, params: FigureParams) -> None:
-        """Enter the parameters of the figures, as tags: unlike MLflow's params they may change when figures are redrawn."""
+        """Enter the parameters of the figures, as tags: unlike params they may change, when figures are redrawn."""
         for name in FigureParams.model_fields:
             self._set_tag(name, str(getattr(params, name)))
 

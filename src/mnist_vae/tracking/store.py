@@ -55,7 +55,7 @@ def _create(database: Path, artifacts: str) -> None:
             unfinished = database.with_name(f"{database.name}.{os.getpid()}")
             _experiment(MlflowClient(f"{_SQLITE}{unfinished}"), artifacts)
             unfinished.replace(database)
-        # In WAL mode readers, such as the MLflow UI, and writers do not wait for each other. The mode is kept in the file.
+        # In WAL mode readers, such as the MLflow UI, and writers do not wait for each other. The file keeps the mode.
         with closing(sqlite3.connect(database, timeout=30)) as connection:
             if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 connection.execute("PRAGMA journal_mode=WAL")
