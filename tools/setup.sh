@@ -9,7 +9,7 @@ fail() {
     exit 1
 }
 
-# A virtual environment holds absolute paths, so one that was moved counts as another one.
+# A virtual environment holds absolute paths: one that was moved counts as another one.
 wanted() {
     pwd
     cat requirements.txt
@@ -20,24 +20,31 @@ if [ -x .venv/bin/python ] && wanted | cmp -s - "$stamp"; then
 fi
 
 python=${PYTHON:-python3}
-command -v "$python" >/dev/null || fail "$python is not there: install Python 3.11 or newer, or name it as in: make PYTHON=python3.12"
+command -v "$python" >/dev/null ||
+    fail "$python is not there: install Python 3.11 or newer, or name it as in: make PYTHON=python3.12"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "$("$python" --version 2>&1) is too old: 3.11 or newer is needed; name another as in: make PYTHON=python3.12"
 
-mkdir -p .venv
-rm -f "$stamp"
 log=$(pwd)/.venv-setup.log
 uv=$(command -v uv || true)
-if [ -n "$uv" ]; then
-    "$uv" venv --quiet --clear --python "$python" .venv >"$log" 2>&1 || fail "uv could not make .venv; see $log"
-else
-    "$python" -m venv --clear .venv >"$log" 2>&1 ||
-        fail "$python cannot make a virtual environment: install its venv module (Debian, Ubuntu: apt install python3-venv) or uv"
+case $uv in "$(pwd)/.venv/"*) uv= ;; esac
+rm -f "$stamp"
+if ! { .venv/bin/python -c '' && pwd | cmp -s - .venv/place; } 2>/dev/null; then
+    if [ -n "$uv" ]; then
+        "$uv" venv --quiet --clear --python "$python" .venv >"$log" 2>&1 || fail "uv could not make .venv (log: $log)"
+    else
+        "$python" -m venv --clear .venv >"$log" 2>&1 ||
+            fail "$python has no venv module: install it (Debian, Ubuntu: apt install python3-venv), or uv"
+    fi
+    pwd >.venv/place
+fi
+if [ -z "$uv" ]; then
+    uv=.venv/bin/uv
     # The lock's own lines for uv, so that it too is checked against its hash.
     awk '/^uv==/ {on = 1; print; next} on && /^ +--hash/ {print; next} {on = 0}' requirements.txt >.venv/uv.txt
-    .venv/bin/python -m pip install --quiet --require-hashes --retries 1 -r .venv/uv.txt >"$log" 2>&1 ||
+    "$uv" --version 2>/dev/null | grep -q "^uv $(sed -n 's/^uv==\([^ ]*\).*/\1/p' .venv/uv.txt)" ||
+        .venv/bin/python -m pip install --quiet --require-hashes --retries 1 -r .venv/uv.txt >"$log" 2>&1 ||
         fail "pip could not install uv: is there a network? (log: $log)"
-    uv=.venv/bin/uv
 fi
 
 sync="$uv pip sync --python .venv/bin/python --require-hashes requirements.txt"

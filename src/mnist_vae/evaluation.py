@@ -20,8 +20,8 @@ _CLASSES = 10
 class Measures(NamedTuple):
     """Of each image: three measures.
 
-    Its squared error when reconstructed from the mean code, summed over pixels of brightness 0..1; its distortion at one
-    sampled code, in the likelihood's unit; the KL of its code in nats.
+    Its squared error when reconstructed from the mean code, summed over pixels of brightness 0..1; its distortion at
+    one sampled code, in the likelihood's unit; the KL of its code in nats.
     """
 
     squared_error: Float64[np.ndarray, " N"]

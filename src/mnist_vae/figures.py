@@ -14,7 +14,7 @@ from PIL import Image
 from mnist_vae.history import EpochRow, StepRow
 
 _STRIP = 12  # images of an interpolation that fit side by side
-_ANIMATION_PIXELS = 256
+_ANIMATION_PIXELS = 128
 _ANIMATION_SECONDS = 4
 
 
@@ -81,12 +81,12 @@ def training_curves(epochs: Sequence[EpochRow], steps: Sequence[StepRow], distor
         number = [row.epoch for row in epochs]
         for axis, name, unit in (
             (axes[0, 1], "loss", "loss"),
-            (axes[1, 0], "distortion_per_image", f"distortion ({distortion_unit} per image)"),
-            (axes[1, 1], "kl_nats_per_image", "rate (KL, nats per image)"),
+            (axes[1, 0], "distortion_per_image", f"distortion per image\n({distortion_unit})"),
+            (axes[1, 1], "kl_nats_per_image", "rate per image\n(KL, nats)"),
         ):
-            for split in ("train", "validation"):
+            for split, label in ("train", "training images, sampled codes"), ("validation", "validation, mean codes"):
                 values = [getattr(row, f"{split}_{name}") for row in epochs]
-                sns.lineplot(x=number, y=values, ax=axis, label=split, marker="o", errorbar=None)
+                sns.lineplot(x=number, y=values, ax=axis, label=label, marker="o", errorbar=None)
             axis.set(xlabel="epoch", ylabel=unit)
             axis.xaxis.get_major_locator().set_params(integer=True)
         axes[0, 1].set_title("Each epoch")
@@ -109,7 +109,8 @@ def _grid_figure(
     row_title: str = "",
     column_title: str = "",
 ) -> Figure:
-    figure = Figure(figsize=(images.shape[1] + 1.2, images.shape[0] + 0.9), layout="constrained")
+    margin = 0.4 + (0.3 if columns else 0) + (0.3 if column_title else 0)
+    figure = Figure(figsize=(images.shape[1] + (1.2 if rows else 0), images.shape[0] + margin), layout="constrained")
     axis = figure.subplots()
     axis.set_title(title)
     axis.imshow(_tile(images), cmap="gray", vmin=0, vmax=255, interpolation="nearest")

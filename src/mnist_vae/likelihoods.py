@@ -27,7 +27,7 @@ class SquaredError:
         return (output - images).square().sum(dim=(1, 2, 3))
 
     def variance(self, beta: float) -> float | None:
-        """The σ² at which distortion + beta · rate is 2σ² times the negative ELBO, but for a constant; None for beta 0."""
+        """The σ² at which distortion + beta · rate is 2σ² times the negative ELBO up to a constant; none for beta 0."""
         return beta / 2 if beta > 0 else None
 
     def negative_log_likelihood(self, distortion: float, pixels: int, beta: float) -> float | None:

@@ -58,9 +58,12 @@ def load_model(path: Path, device: torch.device) -> TrainedModel:
     autoencoder = build_autoencoder(origin.params)
     with safe_open(path, "pt") as file:
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-    try:
-        autoencoder.load_state_dict(weights)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise StageError(f"{path} does not fit its own parameters ({reason}): delete it and run `dvc repro`") from None
+    shapes = {name: tensor.shape for name, tensor in weights.items()}
+    wanted = {name: tensor.shape for name, tensor in autoencoder.state_dict().items()}
+    if wrong := sorted(name for name in shapes.keys() | wanted.keys() if shapes.get(name) != wanted.get(name)):
+        raise StageError(
+            f"{path} does not fit its own parameters ({len(wrong)} tensors, such as {wrong[0]}): delete it and run"
+            " `dvc repro`"
+        )
+    autoencoder.load_state_dict(weights)
     return TrainedModel(autoencoder.to(device).eval(), origin)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import requests
+import urllib3
 from tqdm import tqdm
 
 _CHUNK_BYTES = 1 << 16
@@ -67,12 +68,15 @@ class Web(NamedTuple):
                 if response.status_code != requests.codes.ok:
                     raise TransferError(f"HTTP {response.status_code} {response.reason}")
                 self._receive(response, name, target)
-        except requests.Timeout:
+        # The body is read below requests, by urllib3, which has exceptions of its own.
+        except (requests.Timeout, urllib3.exceptions.ReadTimeoutError):
             raise TransferError(f"no answer within {self.patience.read_seconds:g} s") from None
+        except (urllib3.exceptions.IncompleteRead, urllib3.exceptions.ProtocolError):
+            raise TransferError("broke off") from None
         except requests.ConnectionError:
             raise TransferError("no connection") from None
-        except requests.RequestException as error:
-            raise TransferError(type(error).__name__) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            raise TransferError(f"{type(error).__name__}: {' '.join(str(error).split())}") from None
 
     def _receive(self, response: requests.Response, name: str, target: Path) -> None:
         announced = int(response.headers.get("Content-Length", 0)) or None
@@ -92,5 +96,3 @@ class Web(NamedTuple):
                 # The wait for the next bytes alone would let a server that drips hold us for days.
                 if seconds > self.patience.read_seconds and received < self.patience.bytes_per_second * seconds:
                     raise TransferError(f"too slow: {received:,} bytes in {seconds:.0f} s")
-        if announced and received < announced:
-            raise TransferError(f"broke off after {received:,} of {announced:,} bytes")

@@ -1,0 +1,71 @@
+# What people type. Each target sets up .venv first, which takes no time when nothing changed.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+VENV := $(CURDIR)/.venv
+export PATH := $(VENV)/bin:$(PATH)
+unexport VIRTUAL_ENV
+
+# The bundled digits, with a recipe that suits 1,797 images.
+DIGITS := -S dataset=digits -S validation_size=200 -S learning_rate=0.001 -S epochs=40
+BACK := git restore params.yaml dvc.lock reports
+
+.PHONY: help setup repro demo test lint format lock readme bench ui
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make .venv hold what requirements.txt locks
+	@sh tools/setup.sh
+
+repro: setup ## run what changed of the pipeline; on the bundled digits if the data set cannot be had
+	@rm -f .dvc/tmp/data-set-unreachable
+	@dvc repro || { [ -e .dvc/tmp/data-set-unreachable ] && $(MAKE) --no-print-directory fallback; }
+	@$(MAKE) --no-print-directory results
+
+demo: setup ## a small complete run on scikit-learn's digits, without any network, as the experiment digits-demo
+	@dvc exp run --force --name digits-demo $(DIGITS)
+	@$(MAKE) --no-print-directory results
+	@echo 'This was the experiment digits-demo. To get back to what was committed: $(BACK)'
+
+.PHONY: fallback results
+fallback:
+	@echo
+	@echo '######################################################################################'
+	@echo '##  The data set cannot be reached, so this runs on the 1,797 bundled digits instead.'
+	@echo '##  It is the DVC experiment digits-instead, not the result of params.yaml as it was.'
+	@echo '##  To get back: $(BACK)'
+	@echo '##  then, with a network or with MNIST_MIRROR set:  make repro'
+	@echo '######################################################################################'
+	@echo
+	@dvc exp run --force --name digits-instead $(DIGITS)
+
+results:
+	@echo
+	@echo "Data set: $$(sed -n 's/^dataset: *\([a-z-]*\).*/\1/p' params.yaml)"
+	@echo 'Pictures: reports/figures    Numbers: reports/metrics.json, dvc metrics show'
+	@echo 'Runs:     . .venv/bin/activate && mlflow ui    (or: make ui)'
+
+test: setup ## run the tests; with MNIST_MIRROR set, on the real files too
+	@python -m pytest
+
+lint: setup ## check style and types
+	@ruff check .
+	@ruff format --check .
+	@pyright
+
+format: setup ## put the code into the one format
+	@ruff check --fix --quiet . || true
+	@ruff format .
+
+lock: setup ## write requirements.txt anew from pyproject.toml
+	@uv pip compile pyproject.toml --extra dev --universal --generate-hashes --quiet --output-file requirements.txt
+
+readme: setup ## put the tables of results and parameters into README.md
+	@python tools/readme.py
+
+bench: setup ## measure training against the tutorial's loop, into benchmarks/
+	@PYTHONPATH=src python benchmarks/throughput.py data/raw/mnist data/prepared.safetensors benchmarks/throughput.json
+
+ui: setup ## look at the runs, in a browser on this machine
+	@mlflow ui --host 127.0.0.1 --workers 1

@@ -1,0 +1,271 @@
+"""The whole pipeline, by the commands that people type, on a tiny data set from a local server."""
+
+import csv
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from safetensors import safe_open
+from tiny_mnist import TEST_SIZE, TRAIN_SIZE, TinyServer
+from working_copy import SMALL, WorkingCopy
+
+FIGURES = {"reconstructions", "samples", "permutations", "class_means", "interpolation", "training"}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[TinyServer]:
+    server = TinyServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory: pytest.TempPathFactory, server: TinyServer) -> WorkingCopy:
+    """A working copy after one `dvc repro`, committed. Tests leave it as they find it."""
+    copy = WorkingCopy(tmp_path_factory.mktemp("reproduced") / "clone", f"{server.address}/whole")
+    copy.succeed("dvc", "repro")
+    copy.commit()
+    return copy
+
+
+def runs_of(copy: WorkingCopy) -> list[Run]:
+    client = MlflowClient(f"sqlite:///{copy.folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("mnist-vae")
+    assert experiment is not None
+    return client.search_runs([experiment.experiment_id], order_by=["start_time ASC"])
+
+
+def test_repro_leaves_data_model_numbers_and_figures(reproduced: WorkingCopy) -> None:
+    outputs = reproduced.outputs()
+    figures = {f"reports/figures/{name}.png" for name in FIGURES} | {"reports/figures/interpolation.gif"}
+    histories = {"reports/history/epochs.csv", "reports/history/steps.csv"}
+    assert figures | histories | {"models/model.safetensors", "reports/latents.safetensors"} <= set(outputs)
+    metrics = json.loads(outputs["reports/metrics.json"])
+    assert metrics["mse_per_pixel_minus1_to_1"] == pytest.approx(4 * metrics["mse_per_pixel_0_to_1"])
+    assert set(metrics["kl_nats_per_image_by_class"]) == set("0123456789")
+    steps = list(csv.DictReader(outputs["reports/history/steps.csv"].decode().splitlines()))
+    assert len(steps) == SMALL["epochs"] * (TRAIN_SIZE - SMALL["validation_size"]) / SMALL["batch_size"]
+    with safe_open(reproduced.folder / "data" / "prepared.safetensors", "np") as file:
+        assert file.get_slice("test_images").get_shape() == [TEST_SIZE, 1, SMALL["image_size"], SMALL["image_size"]]
+
+
+def test_second_repro_does_nothing(reproduced: WorkingCopy) -> None:
+    assert "Data and pipelines are up to date" in reproduced.succeed("dvc", "repro")
+    assert reproduced.succeed("git", "status", "--porcelain") == ""
+
+
+def test_forced_repro_gives_the_same_bytes_and_a_run_of_its_own(reproduced: WorkingCopy, tmp_path: Path) -> None:
+    copy = _copied(reproduced, tmp_path)
+    before = copy.outputs()
+    copy.succeed("dvc", "repro", "--force")
+    assert copy.outputs() == before
+    assert copy.succeed("git", "status", "--porcelain") == ""
+
+
+def test_run_mirrors_the_files(reproduced: WorkingCopy) -> None:
+    (run,) = runs_of(reproduced)
+    assert run.info.status == "FINISHED"
+    params = {name: str(value) for name, value in reproduced.params().items() if "interpolation" not in name}
+    assert {**run.data.params, "adam_betas": "[0.5, 0.999]"} == params
+    client = MlflowClient(f"sqlite:///{reproduced.folder}/mlflow.db")
+    outputs = reproduced.outputs()
+    epochs = list(csv.DictReader(outputs["reports/history/epochs.csv"].decode().splitlines()))
+    for name in ("train/loss", "validation/kl_nats_per_image"):
+        points = client.get_metric_history(run.info.run_id, name)
+        entered = [(point.step, point.value) for point in points]
+        assert entered == [(int(row["epoch"]), pytest.approx(float(row[name.replace("/", "_")]))) for row in epochs]
+    steps = client.get_metric_history(run.info.run_id, "train/step_loss")
+    assert [point.step for point in steps] == list(range(1, len(steps) + 1))
+    metrics = json.loads(outputs["reports/metrics.json"])
+    assert run.data.metrics["test/mse_per_pixel_0_to_1"] == metrics["mse_per_pixel_0_to_1"]
+    assert run.data.metrics["test/kl_nats_per_image_by_class/3"] == metrics["kl_nats_per_image_by_class"]["3"]
+
+
+def test_artifacts_of_the_run_open_and_equal_the_files(reproduced: WorkingCopy) -> None:
+    (run,) = runs_of(reproduced)
+    assert run.info.artifact_uri is not None
+    assert run.info.artifact_uri.startswith((reproduced.folder / "mlartifacts").as_uri())
+    client = MlflowClient(f"sqlite:///{reproduced.folder}/mlflow.db")
+    outputs = reproduced.outputs()
+    for artifact in ("figures/samples.png", "figures/interpolation.gif", "history/epochs.csv", "metrics.json"):
+        downloaded = Path(client.download_artifacts(run.info.run_id, artifact))
+        assert downloaded.read_bytes() == outputs[f"reports/{artifact}"]
+
+
+def test_run_names_its_origin(reproduced: WorkingCopy) -> None:
+    (run,) = runs_of(reproduced)
+    tags = run.data.tags
+    with safe_open(reproduced.folder / "models" / "model.safetensors", "np") as file:
+        origin = json.loads(file.metadata()["mnist_vae"])
+    assert tags["fingerprint"] == origin["fingerprint"]
+    lock = (reproduced.folder / "dvc.lock").read_text()
+    assert f"md5: {tags['data_md5']}" in lock
+    assert tags["git_commit"] == reproduced.succeed("git", "rev-parse", "HEAD~1").strip()
+    assert tags["git_dirty"] == "false"
+    assert "dvc_experiment" not in tags
+
+
+def test_store_is_in_wal_mode(reproduced: WorkingCopy) -> None:
+    with closing(sqlite3.connect(reproduced.folder / "mlflow.db")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_experiment_gives_another_result_and_a_second_run(reproduced: WorkingCopy, tmp_path: Path) -> None:
+    copy = _copied(reproduced, tmp_path)
+    copy.succeed("dvc", "exp", "run", "--name", "half", "-S", "kl_weight=0.5")
+    shown = json.loads(copy.succeed("dvc", "exp", "show", "--json"))
+    baseline = next(one for one in shown if one["rev"] != "workspace")
+    (experiment,) = baseline["experiments"]
+    changed = experiment["revs"][0]["data"]
+    assert experiment["name"] == "half"
+    assert changed["params"]["params.yaml"]["data"]["kl_weight"] == 0.5
+    assert (
+        changed["metrics"]["reports/metrics.json"]["data"]
+        != baseline["data"]["metrics"]["reports/metrics.json"]["data"]
+    )
+    first, second = runs_of(copy)
+    assert (first.data.params["kl_weight"], second.data.params["kl_weight"]) == ("0.1", "0.5")
+    assert (second.info.status, second.data.tags["dvc_experiment"]) == ("FINISHED", "half")
+    assert second.data.tags["dvc_baseline"] == copy.succeed("git", "rev-parse", "HEAD").strip()
+    for command in ("metrics", "params", "plots"):
+        assert copy.succeed("dvc", command, "diff")
+
+
+@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "SIGINT"), (signal.SIGTERM, "SIGTERM")])
+def test_interrupted_training_ends_in_one_line_and_a_killed_run(
+    reproduced: WorkingCopy, tmp_path: Path, number: signal.Signals, name: str
+) -> None:
+    copy = _copied(reproduced, tmp_path)
+    copy.set_param("epochs", 100_000)
+    arguments = ["data/prepared.safetensors", "models/m.safetensors", "reports/e.csv", "reports/s.csv"]
+    stage = subprocess.Popen(
+        [sys.executable, "stages/train.py", *arguments],
+        cwd=copy.folder,
+        env=copy.environment | {"PYTHONPATH": "src"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert stage.stdout is not None
+    while not stage.stdout.readline().startswith("epoch 2/"):
+        assert stage.poll() is None
+    stage.send_signal(number)
+    _, complaint = stage.communicate(timeout=60)
+    assert (stage.returncode, complaint) == (128 + number, f"train: stopped by {name}\n")
+    run = runs_of(copy)[-1]
+    assert (run.info.status, run.data.tags["reason"]) == ("KILLED", f"train: stopped by {name}")
+
+
+def test_figures_alone_are_drawn_anew_when_their_code_or_parameters_change(
+    reproduced: WorkingCopy, tmp_path: Path
+) -> None:
+    copy = _copied(reproduced, tmp_path)
+    figures = copy.folder / "src" / "mnist_vae" / "figures.py"
+    figures.write_text(figures.read_text() + "\n# a change\n")
+    copy.set_param("interpolation_steps", 7)
+    printed = copy.succeed("dvc", "repro")
+    assert "Running stage 'render'" in printed
+    assert "Running stage 'train'" not in printed
+    (run,) = runs_of(copy)
+    assert (run.info.status, run.data.tags["interpolation_steps"]) == ("FINISHED", "7")
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [("kl_weigth=0.5", "kl_weigth"), ("kl_weight=-1", "kl_weight is -1"), ("+learning=1", "learning (value 1)")],
+)
+def test_wrong_parameter_stops_before_any_output_is_touched(
+    reproduced: WorkingCopy, tmp_path: Path, override: str, complaint: str
+) -> None:
+    copy = _copied(reproduced, tmp_path)
+    before = copy.outputs()
+    done = copy.run("dvc", "exp", "run", "-S", override)
+    assert done.returncode != 0
+    assert complaint in done.stdout
+    assert "Traceback" not in done.stdout
+    assert copy.outputs() == before
+
+
+@pytest.mark.parametrize(
+    ("manner", "reason"),
+    [("truncated", "broke off"), ("corrupt", "wrong checksum"), ("absent", "HTTP 404"), ("slow", "too slow")],
+)
+def test_bad_server_stops_the_pipeline_with_one_message_and_leaves_nothing(
+    tmp_path: Path, server: TinyServer, manner: str, reason: str
+) -> None:
+    copy = WorkingCopy(tmp_path / "clone", f"{server.address}/{manner}")
+    done = copy.run("dvc", "repro")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout
+    (message,) = [line for line in done.stdout.splitlines() if "could be had from nowhere" in line]
+    assert reason in message
+    assert "MNIST_MIRROR" in message
+    assert not [name for name in copy.outputs() if not name.endswith(".gitignore")]
+    if manner == "truncated":
+        copy.succeed("dvc", "repro", "download", MNIST_MIRROR=f"{server.address}/whole")
+
+
+def test_make_repro_without_the_data_set_runs_on_digits_and_says_so(tmp_path: Path) -> None:
+    copy = WorkingCopy(tmp_path / "clone", str(tmp_path / "nowhere"))
+    _give_environment(copy)
+    small = "-S dataset=digits -S validation_size=200 -S epochs=1"
+    printed = copy.succeed("make", "repro", f"DIGITS={small}")
+    assert "The data set cannot be reached" in printed
+    assert "To get back: git restore params.yaml" in printed
+    assert copy.params()["dataset"] == "digits"
+    assert "digits-instead" in copy.succeed("dvc", "exp", "list")
+    assert "reports/figures/samples.png" in copy.outputs()
+
+
+def test_make_repro_with_a_wrong_parameter_does_not_fall_back(tmp_path: Path, server: TinyServer) -> None:
+    copy = WorkingCopy(tmp_path / "clone", f"{server.address}/whole")
+    _give_environment(copy)
+    copy.set_param("epochs", 0)
+    done = copy.run("make", "repro")
+    assert done.returncode != 0
+    assert "epochs is 0" in done.stdout
+    assert "digits" not in done.stdout
+
+
+def test_real_mnist_downloads_and_prepares(tmp_path: Path, mnist_mirror: Path) -> None:
+    copy = WorkingCopy(tmp_path / "clone", str(mnist_mirror))
+    shutil.copy2(Path(__file__).parent.parent / "src" / "mnist_vae" / "datasets.py", copy.folder / "src" / "mnist_vae")
+    copy.set_param("validation_size", 5000)
+    copy.set_param("image_size", 32)
+    copy.succeed("dvc", "repro", "preprocess")
+    with safe_open(copy.folder / "data" / "prepared.safetensors", "np") as file:
+        assert [len(file.get_tensor(f"{name}_labels")) for name in ("train", "validation", "test")] == [
+            55000,
+            5000,
+            10000,
+        ]
+        test = file.get_tensor("test_labels")
+    # The test classes' true sizes, which the tutorials take for 1,000 each.
+    counts = [int((test == label).sum()) for label in range(10)]
+    assert counts == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+def _copied(copy: WorkingCopy, tmp_path: Path) -> WorkingCopy:
+    """The same working copy in another place, to be changed: the original's database names the original's folder."""
+    other = object.__new__(WorkingCopy)
+    other.folder, other.environment = tmp_path / "clone", copy.environment
+    shutil.copytree(copy.folder, other.folder, symlinks=True)
+    return other
+
+
+def _give_environment(copy: WorkingCopy) -> None:
+    """Let the copy's `make` find this environment set up: what set-up does has a test of its own."""
+    (copy.folder / ".venv").mkdir()
+    for name in ("bin", "lib", "pyvenv.cfg"):
+        (copy.folder / ".venv" / name).symlink_to(Path(sys.prefix) / name)
+    stamp = f"{copy.folder}\n{(copy.folder / 'requirements.txt').read_text()}"
+    (copy.folder / ".venv" / "installed").write_text(stamp)

@@ -1,0 +1,181 @@
+"""The MLflow mirror, against a real SQLite store."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from mnist_vae.history import EpochHistory, EpochRow, StepRow
+from mnist_vae.model_file import Origin
+from mnist_vae.params import load_params
+from mnist_vae.stage import StageError, Terminated
+from mnist_vae.tracking import track_known_run, track_new_run
+from mnist_vae.tracking.store import EXPERIMENT, open_store
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def origin() -> Origin:
+    params = load_params(ROOT / "params.yaml").of_model()
+    return Origin(params=params, data_md5="d41d8cd98f00b204e9800998ecf8427e", fingerprint="0123456789abcdef")
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A new store's database, made once: that takes seconds."""
+    root = tmp_path_factory.mktemp("empty-store")
+    open_store(root)
+    return (root / "mlflow.db").read_bytes()
+
+
+@pytest.fixture
+def root(tmp_path: Path, empty_store: bytes) -> Path:
+    (tmp_path / "mlflow.db").write_bytes(empty_store)
+    return tmp_path
+
+
+def only_run(root: Path) -> Run:
+    client = MlflowClient(f"sqlite:///{root}/mlflow.db")
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    return run
+
+
+def history(epoch: int, steps: int) -> EpochHistory:
+    rows = [StepRow(epoch, step, 1 / step) for step in range(1, steps + 1)]
+    return EpochHistory(EpochRow(epoch, 0.5, 10.0, 3.0, 0.4, 9.0, 2.0), rows)
+
+
+def test_run_is_finished_only_after_all_its_stages(root: Path, origin: Origin) -> None:
+    with track_new_run(root, origin, "cpu"):
+        assert only_run(root).info.status == "RUNNING"
+    assert only_run(root).info.status == "SCHEDULED"
+    with track_known_run("evaluate", root, origin):
+        assert only_run(root).info.status == "RUNNING"
+    assert only_run(root).info.status == "SCHEDULED"
+    with track_known_run("render", root, origin):
+        pass
+    assert only_run(root).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (StageError("no such thing"), "FAILED", "train: no such thing"),
+        (ValueError("a bug"), "FAILED", "train: ValueError: a bug"),
+        (KeyboardInterrupt(), "KILLED", "train: stopped by SIGINT"),
+        (Terminated(), "KILLED", "train: stopped by SIGTERM"),
+    ],
+)
+def test_run_that_does_not_end_well_says_why(
+    root: Path, origin: Origin, error: BaseException, status: str, reason: str
+) -> None:
+    with pytest.raises(type(error)), track_new_run(root, origin, "cpu"):
+        raise error
+    run = only_run(root)
+    assert (run.info.status, run.data.tags["reason"]) == (status, reason)
+    assert run.data.tags["stage.train"] == status.lower()
+
+
+def test_stage_that_succeeds_after_a_failure_mends_the_run(root: Path, origin: Origin) -> None:
+    with track_new_run(root, origin, "cpu"):
+        pass
+    with track_known_run("render", root, origin):
+        pass
+    with pytest.raises(StageError), track_known_run("evaluate", root, origin):
+        raise StageError("torn file")
+    assert only_run(root).info.status == "FAILED"
+    with track_known_run("evaluate", root, origin):
+        pass
+    run = only_run(root)
+    assert run.info.status == "FINISHED"
+    assert "reason" not in run.data.tags
+
+
+def test_epoch_with_more_steps_than_one_call_takes_is_entered_whole(root: Path, origin: Origin) -> None:
+    with track_new_run(root, origin, "cpu") as run:
+        run.log_epoch(history(epoch=1, steps=2345), images_per_second=100.0)
+    stored = only_run(root)
+    client = MlflowClient(f"sqlite:///{root}/mlflow.db")
+    points = client.get_metric_history(stored.info.run_id, "train/step_loss")
+    assert [(point.step, point.value) for point in points] == [(step, 1 / step) for step in range(1, 2346)]
+    assert stored.data.metrics["validation/kl_nats_per_image"] == 2.0
+    assert stored.data.metrics["speed/images_per_second"] == 100.0
+
+
+def test_later_stages_take_the_latest_run_of_their_model(root: Path, origin: Origin) -> None:
+    other = origin.model_copy(update={"fingerprint": "ffffffffffffffff"})
+    for one in (origin, origin, other):
+        with track_new_run(root, one, "cpu"):
+            pass
+    with track_known_run("evaluate", root, origin):
+        pass
+    client = MlflowClient(f"sqlite:///{root}/mlflow.db")
+    runs = client.search_runs(["1"], order_by=["start_time ASC"])
+    assert ["stage.evaluate" in run.data.tags for run in runs] == [False, True, False]
+
+
+def test_model_without_a_run_gets_one_that_says_so(
+    root: Path, origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with track_known_run("evaluate", root, origin):
+        pass
+    assert only_run(root).data.params["kl_weight"] == "0.1"
+    assert "without the course of its training" in capsys.readouterr().out
+
+
+def test_unreachable_server_costs_one_line_and_no_result(
+    tmp_path: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with track_new_run(tmp_path, origin, "cpu") as run:
+        run.log_epoch(history(epoch=1, steps=2), images_per_second=1.0)
+        reached = True
+    assert reached
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("train: MLflow failed, so this stage goes on without it: ")
+
+
+def test_store_that_breaks_off_in_the_middle_stops_nothing(
+    root: Path, origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with track_new_run(root, origin, "cpu") as run:
+        run.log_epoch(history(epoch=1, steps=2), images_per_second=float("1"))
+        run.log_artifacts("history", root / "missing.csv")
+        run.log_epoch(history(epoch=2, steps=2), images_per_second=float("1"))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "missing.csv" in line
+
+
+def test_relative_store_lies_at_the_root_wherever_the_stage_runs(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    store = open_store(root)
+    assert list(Path.cwd().iterdir()) == []
+    assert store.client.get_experiment(store.experiment_id).name == EXPERIMENT
+
+
+def test_two_processes_at_once_make_one_sound_store(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from mnist_vae.tracking.store import open_store; "
+    code += "store = open_store(Path(sys.argv[1])); store.client.create_run(store.experiment_id)"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    processes = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)
+    ]
+    for process in processes:
+        printed, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, printed.decode()
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    assert len(client.search_runs([experiment.experiment_id])) == 2
+    assert experiment.artifact_location == (tmp_path / "mlartifacts").as_uri()

@@ -1,0 +1,96 @@
+"""A clone of this repository that runs on the tiny data set, and the commands that people type in it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from tiny_mnist import put_in_place_of_mnist
+
+REPOSITORY = Path(__file__).parent.parent
+SMALL = {
+    "validation_size": 32,
+    "image_size": 16,
+    "latent_dim": 8,
+    "base_channels": 4,
+    "epochs": 2,
+    "batch_size": 16,
+    "interpolation_steps": 5,
+}
+
+
+class WorkingCopy:
+    """A Git repository in `folder` with this one's files, committed, and parameters that run in seconds."""
+
+    def __init__(self, folder: Path, mirror: str):
+        self.folder = folder
+        names = self._listed_files()
+        for name in names:
+            if (REPOSITORY / name).is_file() and not name.startswith(("reports/", "dvc.lock")):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(REPOSITORY / name, folder / name)
+        put_in_place_of_mnist(folder / "src" / "mnist_vae" / "datasets.py")
+        for name, value in SMALL.items():
+            self.set_param(name, value)
+        venv = Path(sys.executable).parent
+        home = folder.parent / "home"
+        home.mkdir(exist_ok=True)
+        self.environment = {
+            "PATH": f"{venv}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(home),  # no Git identity, no caches: as on a new machine
+            "MNIST_MIRROR": mirror,
+            # Nothing but this machine can be reached.
+            "http_proxy": "http://127.0.0.1:9",
+            "https_proxy": "http://127.0.0.1:9",
+            "no_proxy": "127.0.0.1",
+        }
+        self.run("git", "init", "--quiet", "--initial-branch=main")
+        self.commit()
+
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command there to its end, its two outputs in one."""
+        return subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def succeed(self, *command: str, **environment: str) -> str:
+        """Run a command that must end in success, and return what it printed."""
+        done = self.run(*command, **environment)
+        assert done.returncode == 0, f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def commit(self) -> None:
+        identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"]
+        self.succeed("git", "add", "--all")
+        self.succeed("git", *identity, "commit", "--quiet", "--allow-empty", "--message", "State for the test")
+
+    def set_param(self, name: str, value: object) -> None:
+        """Change a line of params.yaml, comments included."""
+        path = self.folder / "params.yaml"
+        lines = path.read_text().splitlines()
+        changed = [f"{name}: {value}" if line.startswith(f"{name}:") else line for line in lines]
+        path.write_text("\n".join(changed) + "\n")
+
+    def params(self) -> dict:
+        return yaml.safe_load((self.folder / "params.yaml").read_text())
+
+    def outputs(self) -> dict[str, bytes]:
+        """The content of every file that the pipeline wrote."""
+        roots = [self.folder / name for name in ("data", "models", "reports")]
+        files = [path for root in roots for path in sorted(root.rglob("*")) if path.is_file()]
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
+
+    @staticmethod
+    def _listed_files() -> list[str]:
+        command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+        return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.splitlines()
