@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
@@ -36,19 +37,14 @@ class _RawImages(Dataset):
     def __init__(self, folder: Path):
         self.images = torch.from_numpy(read_idx(folder / DATASETS["mnist"].train_images.name, 3)[:_IMAGES].copy())
         self.transform = transforms.Compose(
-            [
-                transforms.ToPILImage(),
-                transforms.Resize(32),
-                transforms.ToTensor(),
-                transforms.Normalize((0.5,), (0.5,)),
-            ]
+            [transforms.Resize(32), transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))]
         )
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int) -> Tensor:
-        return self.transform(self.images[index])
+    def __getitem__(self, index: int):
+        return self.transform(Image.fromarray(self.images[index].numpy()))
 
 
 class _TutorialVae(nn.Module):
@@ -118,7 +114,7 @@ def _summary(rates: dict[str, list[float]], device: str) -> dict:
 
 def _tutorial(params: ModelParams, raw: Path, device: torch.device, workers: int) -> Callable[[], None]:
     model = _TutorialVae(params.base_channels, params.latent_dim).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), params.learning_rate, tuple(params.adam_betas))
+    optimizer = torch.optim.Adam(model.parameters(), params.learning_rate, params.adam_betas)
     loader = DataLoader(_RawImages(raw), params.batch_size, shuffle=True, num_workers=workers)
 
     def run() -> None:

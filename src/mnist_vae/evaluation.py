@@ -70,10 +70,11 @@ def evaluate(
     with torch.inference_mode():
         for batch in images.split(_BATCH):
             code = model.encode(batch)
-            error = (model.decode(code.mean) - batch / 255).double().square().sum(dim=(1, 2, 3))
+            # To the CPU before float64, which MPS lacks.
+            error = (model.decode(code.mean) - batch / 255).cpu().double().square().sum(dim=(1, 2, 3))
             noise = torch.randn(code.mean.shape, generator=noise_source).to(batch.device)
-            distortion = model.terms(batch, noise).distortion
-            measures.append(torch.stack([error, distortion.double(), code.kl().double().sum(dim=1)]).cpu())
+            distortion = model.terms(batch, noise).distortion.cpu().double()
+            measures.append(torch.stack([error, distortion, code.kl().cpu().double().sum(dim=1)]))
             codes.append(torch.stack(code).cpu())
     mean, log_variance = torch.cat(codes, dim=1).numpy()
     return Evaluation(Measures(*torch.cat(measures, dim=1).numpy()), EvaluatedCodes(mean, log_variance, labels))

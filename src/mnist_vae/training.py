@@ -11,6 +11,7 @@ from mnist_vae.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.objective import Terms
 from mnist_vae.params import ModelParams
 from mnist_vae.randomness import derived_seed
+from mnist_vae.stage import StageError
 
 _EVALUATION_BATCH = 1000  # bounds the memory, not the result
 
@@ -30,12 +31,16 @@ def train(
     """Train the model in place by Adam (Kingma & Ba 2015), yielding each epoch's history.
 
     The order of images and the noise are functions of the seed and the epoch. Images lie on the model's device whole.
+    Raises StageError after an epoch in which the loss was not finite.
     """
     first, second = params.adam_betas
     optimizer = torch.optim.Adam(model.parameters(), params.learning_rate, (first, second), fused=True)
     for epoch in range(1, params.epochs + 1):
-        terms = _train_epoch(model, optimizer, train_images, params, epoch, watch).double().cpu()
+        terms = _train_epoch(model, optimizer, train_images, params, epoch, watch).cpu().double()
         done = (epoch - 1) * len(terms)
+        if not terms.isfinite().all():
+            step = done + 1 + int((~terms.isfinite()).any(dim=1).nonzero()[0])
+            raise StageError(f"the loss was no finite number in epoch {epoch}, step {step}: lower learning_rate")
         steps = [StepRow(epoch, done + step, loss) for step, loss in enumerate(terms[:, 0].tolist(), start=1)]
         sizes = _batch_sizes(len(train_images), params.batch_size)
         means = (terms * sizes[:, None]).sum(dim=0) / sizes.sum()
@@ -48,7 +53,7 @@ def mean_terms(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Terms:
     model.eval()
     with torch.inference_mode():
         batches = [torch.stack(model.terms(batch, noise=None)) for batch in images.split(_EVALUATION_BATCH)]
-    return Terms(*torch.cat(batches, dim=1).double().mean(dim=1).cpu())
+    return Terms(*torch.cat(batches, dim=1).cpu().double().mean(dim=1))
 
 
 def _train_epoch(
