@@ -9,7 +9,7 @@ from pathlib import Path
 from mnist_vae.bundled import digits_files
 from mnist_vae.datasets import Dataset, SourceFile
 from mnist_vae.stage import StageError
-from mnist_vae.transfer import Folder, Patience, Source, TransferError, Web
+from mnist_vae.transfer import Folder, Patience, Source, TransferError, Web, without_password
 
 
 class UnreachableError(StageError):
@@ -69,7 +69,7 @@ def _sources(torchvision_class: str, root: Path, patience: Patience) -> Iterator
     if mirror.startswith(("http://", "https://")):
         yield Web(mirror, patience)
     elif "://" in mirror:
-        raise StageError(f"MNIST_MIRROR is {mirror}, but must be a folder or an http(s) address")
+        raise StageError(f"MNIST_MIRROR is {without_password(mirror)}, but must be a folder or an http(s) address")
     elif mirror:
         yield Folder(root / mirror)
     import torchvision.datasets  # takes seconds, so only once its mirrors are needed

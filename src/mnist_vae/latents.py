@@ -27,7 +27,7 @@ class GaussianLatent:
 
     outputs_per_dimension = 2
 
-    def code(self, output: Float[Tensor, "B 2*D"]) -> GaussianCode:
+    def code(self, output: Float[Tensor, "B outputs"]) -> GaussianCode:
         """The code that an encoder's output describes: the first half of the channels is the mean."""
         mean, log_variance = output.chunk(2, dim=1)
         return GaussianCode(mean, log_variance)

@@ -1,5 +1,6 @@
 """The parameters in params.yaml: their types, their allowed values, and which stage reads which."""
 
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -95,7 +96,7 @@ def load_params(path: Path) -> Params:
         raise StageError(f"{path} is missing: bring it back by `git restore {path}`") from None
     except (OSError, UnicodeDecodeError) as error:
         raise StageError(f"{path} cannot be read: {error}") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date but is none
         raise StageError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     try:
         return Params.model_validate(content)
@@ -120,7 +121,7 @@ def _complaint(error) -> str:
 
 def _yaml_hint(value: object) -> str:
     try:
-        number = float(value) if isinstance(value, str) else None
-    except ValueError:
-        number = None
-    return "" if number is None else f" (YAML reads {value} as text: write {number:.10f}".rstrip("0") + ")"
+        number = Decimal(value) if isinstance(value, str) else Decimal("nan")
+    except InvalidOperation:
+        number = Decimal("nan")
+    return f" (YAML reads {value} as text: write {number:f})" if number.is_finite() else ""

@@ -26,6 +26,11 @@ class Patience(NamedTuple):
     bytes_per_second: float = 20_000
 
 
+def without_password(address: str) -> str:
+    """The address as messages may show it, without a name and password in it."""
+    return re.sub(r"//[^/]*@", "//", address)
+
+
 class Source(Protocol):
     """A place that may hold the files. `str()` of it is fit for messages."""
 
@@ -55,7 +60,7 @@ class Web(NamedTuple):
     patience: Patience = Patience()
 
     def __str__(self) -> str:
-        return re.sub(r"//[^/@]*@", "//", self.address)  # a password in it stays out of messages
+        return without_password(self.address)
 
     def copy(self, name: str, target: Path) -> None:
         try:

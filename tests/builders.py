@@ -1,0 +1,105 @@
+"""Small things to test with: parameters, images, a model, a data set with its files."""
+
+import gzip
+import hashlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mnist_vae.autoencoder import Autoencoder, build_autoencoder
+from mnist_vae.codes import EvaluatedCodes
+from mnist_vae.datasets import Dataset, SourceFile
+from mnist_vae.params import Params
+
+TINY = {
+    "seed": 0,
+    "dataset": "digits",
+    "image_size": 16,
+    "validation_size": 100,
+    "network": "conv",
+    "latent_dim": 3,
+    "base_channels": 2,
+    "reconstruction": "squared_error",
+    "reduction": "mean",
+    "kl_weight": 0.1,
+    "epochs": 1,
+    "batch_size": 8,
+    "learning_rate": 0.001,
+    "adam_betas": [0.5, 0.999],
+    "device": "cpu",
+    "threads": 1,
+    "interpolation_from": 1,
+    "interpolation_to": 8,
+    "interpolation_steps": 5,
+}
+
+
+def tiny_params(**changes: object) -> Params:
+    return Params.model_validate(TINY | changes)
+
+
+def tiny_model(**changes: object) -> Autoencoder:
+    return build_autoencoder(tiny_params(**changes).of_model())
+
+
+def tiny_images(count: int, seed: int = 0, size: int = 16) -> Tensor:
+    """Random grey levels (count, 1, size, size)."""
+    source = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (count, 1, size, size), generator=source, dtype=torch.uint8)
+
+
+def tiny_labels(count: int) -> np.ndarray:
+    """All ten classes, not equally often, in no order."""
+    drawn = np.random.default_rng(0).integers(0, 10, count - 10)
+    return np.random.default_rng(1).permutation(np.concatenate([np.arange(10), drawn])).astype(np.uint8)
+
+
+def tiny_codes(count: int, latent_dim: int = 3) -> EvaluatedCodes:
+    random = np.random.default_rng(2)
+    mean, log_variance = random.standard_normal((2, count, latent_dim)).astype(np.float32)
+    return EvaluatedCodes(mean, log_variance, tiny_labels(count))
+
+
+class MadeUpData(NamedTuple):
+    """A data set of its own, with the content of its four files."""
+
+    dataset: Dataset
+    contents: dict[str, bytes]
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+
+    def write(self, folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in self.contents.items():
+            (folder / name).write_bytes(content)
+        return folder
+
+
+def made_up_data(train_size: int = 30, test_size: int = 12) -> MadeUpData:
+    """Random images of 28×28, each with its own number in its first pixel, in gzipped IDX files."""
+    random = np.random.default_rng(3)
+    images = random.integers(0, 256, (train_size + test_size, 28, 28)).astype(np.uint8)
+    images[:, 0, 0] = np.arange(len(images))
+    labels = random.integers(0, 10, len(images)).astype(np.uint8)
+    split = images[:train_size], labels[:train_size], images[train_size:], labels[train_size:]
+    names = [
+        f"{part}-ubyte.gz"
+        for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+    ]
+    contents = {name: gzip.compress(plain_idx(array), mtime=0) for name, array in zip(names, split, strict=True)}
+    files = [SourceFile(name, hashlib.md5(content).hexdigest()) for name, content in contents.items()]
+    dataset = Dataset("Made up", train_size, test_size, *files, torchvision_class="MNIST")
+    return MadeUpData(dataset, contents, *split)
+
+
+def plain_idx(array: np.ndarray) -> bytes:
+    """An IDX file's content, written out from the format's description."""
+    header = bytes([0, 0, 8, array.ndim])
+    for size in array.shape:
+        header += size.to_bytes(4, "big")
+    return header + array.tobytes()

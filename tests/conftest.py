@@ -1,0 +1,69 @@
+"""What all tests share: shapes checked at run time, an environment without traces of the caller's, one torch thread."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from jaxtyping import install_import_hook
+
+from file_server import FileServer
+
+# Before any test module imports the package, so that every annotated shape and type in it is checked.
+install_import_hook("mnist_vae", "beartype.beartype")
+
+_REPOSITORY = Path(__file__).parent.parent
+_MIRROR = os.environ.get("MNIST_MIRROR", "")
+_OUTSIDE = (
+    "MNIST_MIRROR",
+    "DVC_ROOT",
+    "DVC_STAGE",
+    "DVC_EXP_NAME",
+    "DVC_EXP_BASELINE_REV",
+    "MLFLOW_TRACKING_URI",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in _OUTSIDE:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def mnist_mirror() -> Path:
+    """The folder of the original files that MNIST_MIRROR names, for tests of the real ones."""
+    folder = _REPOSITORY / _MIRROR
+    if not _MIRROR or not folder.is_dir():
+        pytest.skip("MNIST_MIRROR names no folder of the original files")
+    return folder.resolve()
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    server = FileServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def set_mirrors(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes the given addresses those of torchvision's mirrors of MNIST."""
+    import torchvision.datasets
+
+    def set_mirrors(*addresses: str) -> None:
+        monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", list(addresses))
+
+    return set_mirrors

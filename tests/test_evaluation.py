@@ -1,0 +1,139 @@
+import json
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch import distributions
+
+from builders import tiny_images, tiny_labels, tiny_model, tiny_params
+from mnist_vae import evaluation
+from mnist_vae.evaluation import Metrics, active_dimensions, compute_metrics, evaluate
+from mnist_vae.likelihoods import LIKELIHOODS
+from mnist_vae.randomness import derived_seed
+from tutorial import TutorialVAE
+
+COUNT, PIXELS, DIMENSIONS = 23, 256, 3
+IMAGES, LABELS = tiny_images(COUNT), tiny_labels(COUNT)
+
+
+def _metrics(**changes: object) -> Metrics:
+    model = tiny_model(**changes).eval()
+    return compute_metrics(model, evaluate(model, IMAGES, LABELS, seed=0), PIXELS)
+
+
+class Expected:
+    """The terms of each image in float64, from the tutorial's own layers."""
+
+    def __init__(self, **changes: object):
+        twin = TutorialVAE.like(tiny_model(**changes), tiny_params(**changes)).double().eval()
+        bernoulli = changes.get("reconstruction") == "bernoulli"
+        noise = torch.randn(
+            COUNT, DIMENSIONS, generator=torch.Generator().manual_seed(derived_seed(0, "evaluation noise"))
+        )
+        with torch.no_grad():
+            scaled = IMAGES.double() / 255 if bernoulli else IMAGES.double() / 127.5 - 1
+            mean, log_variance = twin.encode(scaled)
+            outputs, sampled = twin.decode(mean), twin.decode(mean + noise.double() * (log_variance / 2).exp())
+        self.scaled, self.sampled, self.mean = scaled, sampled, mean
+        self.kl = [
+            sum((math.exp(v) + m * m - v - 1) / 2 for m, v in zip(*row, strict=True))
+            for row in zip(mean.tolist(), log_variance.tolist(), strict=True)
+        ]
+        brightness = outputs if bernoulli else (outputs + 1) / 2
+        self.squared_error = [
+            sum((value - level / 255) ** 2 for level, value in zip(image, output, strict=True))
+            for image, output in zip(IMAGES.flatten(1).tolist(), brightness.flatten(1).tolist(), strict=True)
+        ]
+
+
+def _mean(values: Sequence[float], label: int | None = None) -> float:
+    chosen = [value for value, of in zip(values, LABELS.tolist(), strict=True) if label in {None, of}]
+    return sum(chosen) / len(chosen)
+
+
+@pytest.mark.parametrize("reconstruction", LIKELIHOODS)
+def test_errors_and_kl_equal_plain_loops_in_float64(reconstruction: str) -> None:
+    found, expected = _metrics(reconstruction=reconstruction), Expected(reconstruction=reconstruction)
+    error, kl = _mean(expected.squared_error), _mean(expected.kl)
+    assert found.mse_per_pixel_0_to_1 == pytest.approx(error / PIXELS, rel=1e-5)
+    assert found.mse_per_pixel_minus1_to_1 == pytest.approx(4 * error / PIXELS, rel=1e-5)
+    assert found.squared_error_per_image_minus1_to_1 == pytest.approx(4 * error, rel=1e-5)
+    assert found.kl_nats_per_image == pytest.approx(kl, rel=1e-5)
+    assert found.kl_nats_per_dimension == pytest.approx(kl / DIMENSIONS, rel=1e-5)
+
+
+def test_means_by_class_divide_by_the_true_counts() -> None:
+    found, expected = _metrics(), Expected()
+    assert len(set(np.bincount(LABELS).tolist())) > 1
+    for label in range(10):
+        mse = 4 * _mean(expected.squared_error, label) / PIXELS
+        assert found.mse_per_pixel_minus1_to_1_by_class[label] == pytest.approx(mse, rel=1e-5)
+        assert found.kl_nats_per_image_by_class[label] == pytest.approx(_mean(expected.kl, label), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("reduction", "kl_weight", "beta"), [("mean", 0.1, 0.1 * PIXELS / DIMENSIONS), ("sum", 1.5, 1.5)]
+)
+def test_elbo_equals_that_of_a_gaussian_of_the_implied_variance(reduction: str, kl_weight: float, beta: float) -> None:
+    found, expected = _metrics(reduction=reduction, kl_weight=kl_weight), Expected()
+    normal = distributions.Normal(expected.sampled, math.sqrt(beta / 2))
+    log_likelihoods = normal.log_prob(expected.scaled).sum(dim=(1, 2, 3)).tolist()
+    assert found.elbo_nats_per_image == pytest.approx(_mean(log_likelihoods) - _mean(expected.kl), rel=1e-5)
+    assert found.elbo_gaussian_variance == pytest.approx(beta / 2)
+    assert found.effective_beta == pytest.approx(beta)
+
+
+def test_elbo_of_bernoulli_equals_plain_loops() -> None:
+    found, expected = _metrics(reconstruction="bernoulli"), Expected(reconstruction="bernoulli")
+    total = 0.0
+    for x, p in zip(expected.scaled.flatten().tolist(), expected.sampled.flatten().tolist(), strict=True):
+        total += x * math.log(p) + (1 - x) * math.log(1 - p)
+    assert found.elbo_nats_per_image == pytest.approx(total / COUNT - _mean(expected.kl), rel=1e-5)
+    assert found.elbo_gaussian_variance is None
+
+
+def test_loss_without_kl_has_no_elbo() -> None:
+    metrics = _metrics(kl_weight=0.0)
+    assert metrics.elbo_nats_per_image is metrics.elbo_gaussian_variance is None
+    assert metrics.effective_beta == 0
+    assert not [name for name in json.loads(metrics.json()) if "elbo" in name]
+
+
+def test_json_has_every_metric_by_name_and_classes_by_theirs() -> None:
+    metrics = _metrics()
+    content = json.loads(metrics.json())
+    assert list(content) == list(Metrics._fields)
+    assert content["kl_nats_per_image"] == metrics.kl_nats_per_image
+    assert content["elbo_nats_per_image"] == metrics.elbo_nats_per_image
+    by_class = content["mse_per_pixel_minus1_to_1_by_class"]
+    assert by_class == {str(label): metrics.mse_per_pixel_minus1_to_1_by_class[label] for label in range(10)}
+    assert metrics.json().endswith("}\n")
+
+
+def test_active_dimensions_are_those_whose_means_vary() -> None:
+    random = np.random.default_rng(0)
+    deviations = np.array([1.0, 0.12, 0.08, 0.0, 0.5])  # the threshold is a variance of 0.01
+    mean = (random.standard_normal((5000, 5)) * deviations + 7).astype(np.float32)
+    assert active_dimensions(mean) == 3
+    counted = sum(float(np.var(column.astype(np.float64))) > 0.01 for column in Expected().mean.numpy().T)
+    assert _metrics().active_latent_dimensions == counted
+
+
+def test_codes_are_those_of_the_images_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model().eval()
+    monkeypatch.setattr(evaluation, "_BATCH", 5)
+    codes = evaluate(model, IMAGES, LABELS, seed=0).codes
+    np.testing.assert_allclose(codes.mean, Expected().mean.numpy(), rtol=1e-4, atol=1e-5)
+    assert np.array_equal(codes.labels, LABELS)
+
+
+def test_evaluation_is_a_function_of_the_seed() -> None:
+    model = tiny_model().eval()
+    first = evaluate(model, IMAGES, LABELS, seed=0).measures
+    torch.rand(3)
+    again, other = (evaluate(model, IMAGES, LABELS, seed).measures for seed in (0, 1))
+    assert np.array_equal(first.sampled_distortion, again.sampled_distortion)
+    assert not np.array_equal(first.sampled_distortion, other.sampled_distortion)
+    assert np.array_equal(first.squared_error, other.squared_error)

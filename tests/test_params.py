@@ -1,0 +1,174 @@
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from builders import TINY, tiny_params
+from mnist_vae.params import FigureParams, ModelParams, Params, load_params
+from mnist_vae.stage import StageError
+
+PARAMS_FILE = Path(__file__).parent.parent / "params.yaml"
+
+TUTORIAL = {
+    "image_size": 32,
+    "latent_dim": 128,
+    "base_channels": 16,
+    "reconstruction": "squared_error",
+    "reduction": "mean",
+    "kl_weight": 0.1,
+    "epochs": 10,
+    "batch_size": 64,
+    "learning_rate": 0.0001,
+    "adam_betas": (0.5, 0.999),
+}
+
+# For each key what is of a wrong type, and what is out of range.
+WRONG = {
+    "seed": [0.5, "0", True, None, [0], -1, 2**63],
+    "dataset": [1, None, "MNIST", "cifar10", ""],
+    "image_size": [32.0, "32", True, 8, 0, -32, 520],
+    "validation_size": [100.0, "many", False, 0, -1],
+    "network": [1, None, "Conv", "mlp9"],
+    "latent_dim": [1.5, "3", True, 0, -3],
+    "base_channels": [2.0, None, [2], 0, -2],
+    "reconstruction": [True, "mse", "squared error"],
+    "reduction": [0, "average", None],
+    "kl_weight": ["0.5", True, None, [0.5], -0.1, float("nan"), float("inf")],
+    "epochs": [1.5, "ten", True, 0, -1],
+    "batch_size": [8.0, "8", None, 0, -8],
+    "learning_rate": ["0.001", True, None, 0, -0.001, float("nan"), float("inf")],
+    "adam_betas": [0.5, "0.5, 0.999", None, [0.5, 0.9, 0.99], {"first": 0.5}],
+    "device": [0, "gpu", "cuda:0", None],
+    "threads": [1.0, "2", True, 0, -1, 100_000],
+    "interpolation_from": [1.0, "one", True, -1, 10],
+    "interpolation_to": [8.0, "8", None, -1, 10],
+    "interpolation_steps": [5.0, "5", True, 1, 0, 1_000_000],
+}
+WRONG_PAIRS = [(key, value) for key, values in WRONG.items() for value in values]
+
+
+def _complaint(path: Path, content: str | dict) -> str:
+    """The one line that refuses a file."""
+    path /= "params.yaml"
+    path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+    with pytest.raises(StageError) as caught:
+        load_params(path)
+    text = str(caught.value)
+    assert str(path) in text
+    assert "\n" not in text
+    return text
+
+
+def test_every_key_has_wrong_values_to_be_tried() -> None:
+    assert list(WRONG) == list(yaml.safe_load(PARAMS_FILE.read_text()))
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG_PAIRS, ids=[f"{key}={value!r}" for key, value in WRONG_PAIRS])
+def test_wrong_value_is_refused_by_key_and_value(tmp_path: Path, key: str, value: object) -> None:
+    assert f"{key} is {value!r}, but must be " in _complaint(tmp_path, TINY | {key: value})
+
+
+@pytest.mark.parametrize("betas", [[-0.1, 0.9], [0.9, 1.0], [1, 0.9], ["0.5", 0.9], [0.5, True], [0.5, None]])
+def test_wrong_one_of_adams_betas_is_refused_by_place_and_value(tmp_path: Path, betas: list) -> None:
+    place = next(place for place, beta in enumerate(betas) if beta not in {0.5, 0.9} or not isinstance(beta, float))
+    assert f"adam_betas.{place} is {betas[place]!r}, but must be " in _complaint(tmp_path, TINY | {"adam_betas": betas})
+
+
+def test_single_beta_is_refused(tmp_path: Path) -> None:
+    assert "adam_betas" in _complaint(tmp_path, TINY | {"adam_betas": [0.5]})
+
+
+def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:
+    text = _complaint(tmp_path, TINY | {"epochs": 0, "kl_weight": -2, "device": "gpu"})
+    assert all(part in text for part in ("epochs is 0", "kl_weight is -2", "device is 'gpu'"))
+
+
+def test_unknown_key_is_refused_with_the_known_ones(tmp_path: Path) -> None:
+    text = _complaint(tmp_path, TINY | {"kl_wieght": 0.5})
+    assert "kl_wieght (value 0.5) is no parameter" in text
+    assert "kl_weight, epochs" in text
+
+
+@pytest.mark.parametrize("key", WRONG)
+def test_missing_key_is_named(tmp_path: Path, key: str) -> None:
+    left = {name: value for name, value in TINY.items() if name != key}
+    assert _complaint(tmp_path, left).endswith(f": {key} is missing")
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"image_size": 20}, ["image_size is 20", "multiple of 8"]),
+        ({"image_size": 508}, ["image_size is 508", "multiple of 8"]),
+        # The digits have 1,437 training images.
+        ({"validation_size": 1437}, ["validation_size is 1437", "leaves 0", "batch_size is 8"]),
+        ({"validation_size": 5000}, ["validation_size is 5000", "leaves 0", "digits"]),
+        ({"validation_size": 1430}, ["validation_size is 1430", "leaves 7", "batch_size is 8"]),
+        ({"dataset": "kmnist", "validation_size": 59_999}, ["leaves 1", "kmnist"]),
+        ({"interpolation_to": 1}, ["interpolation_to is 1", "another class"]),
+    ],
+)
+def test_impossible_combination_is_refused(tmp_path: Path, changes: dict, parts: list[str]) -> None:
+    text = _complaint(tmp_path, TINY | changes)
+    assert all(part in text for part in parts)
+
+
+def test_one_whole_batch_left_is_enough() -> None:
+    assert tiny_params(validation_size=1429).validation_size == 1429
+
+
+def test_number_that_yaml_takes_for_text_is_explained(tmp_path: Path) -> None:
+    text = _complaint(tmp_path, "\n".join(PARAMS_FILE.read_text().splitlines()).replace("0.0001", "1e-4"))
+    assert "learning_rate is '1e-4'" in text
+    assert text.endswith("(YAML reads 1e-4 as text: write 0.0001)")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("kl_weight", "1e-3"), ("kl_weight", "1e2"), ("learning_rate", "2e-11"), ("epochs", "1e1"), ("epochs", "12")],
+)
+def test_hint_is_accepted_when_followed(tmp_path: Path, key: str, value: str) -> None:
+    hint = re.search(r"as text: write ([^)]*)\)", _complaint(tmp_path, TINY | {key: value}))
+    assert hint is not None
+    (tmp_path / "params.yaml").write_text(
+        yaml.safe_dump({k: v for k, v in TINY.items() if k != key}) + f"{key}: {hint[1]}\n"
+    )
+    assert getattr(load_params(tmp_path / "params.yaml"), key) == float(value)
+
+
+@pytest.mark.parametrize("content", ["", "- 1\n", "text\n", "seed: [\n", "seed: 2024-13-45\n", "\tseed: 1\n", "1: 2\n"])
+def test_what_is_no_table_of_parameters_is_refused(tmp_path: Path, content: str) -> None:
+    _complaint(tmp_path, content)
+
+
+def test_missing_file_and_folder_in_its_place_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="is missing"):
+        load_params(tmp_path / "params.yaml")
+    with pytest.raises(StageError, match="cannot be read"):
+        load_params(tmp_path)
+
+
+def test_params_file_holds_the_tutorials_recipe() -> None:
+    params = load_params(PARAMS_FILE).model_dump()
+    assert {key: params[key] for key in TUTORIAL} == TUTORIAL
+    assert params["dataset"] == "mnist"
+
+
+def test_every_field_is_in_the_file_with_a_comment() -> None:
+    commented = re.findall(r"^(\w+): +\S.*? +# \S.+$", PARAMS_FILE.read_text(), re.MULTILINE)
+    assert sorted(commented) == sorted(Params.model_fields)
+
+
+def test_model_and_figures_share_all_parameters_out_between_them() -> None:
+    params = tiny_params(kl_weight=0.25, interpolation_steps=7)
+    model, figures = params.of_model(), params.of_figures()
+    assert type(model) is ModelParams
+    assert type(figures) is FigureParams
+    assert not model.model_dump().keys() & figures.model_dump().keys()
+    assert model.model_dump() | figures.model_dump() == params.model_dump()
+
+
+def test_whole_number_is_taken_where_a_fraction_may_stand() -> None:
+    params = tiny_params(kl_weight=1, adam_betas=[0, 0.9])
+    assert (params.kl_weight, params.adam_betas) == (1.0, (0.0, 0.9))

@@ -1,0 +1,64 @@
+"""What the README claims, against the files, the Makefile and the parameters."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import readme
+
+from mnist_vae.params import Params, load_params
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text()
+
+
+def test_tables_are_those_of_the_committed_files() -> None:
+    assert readme.filled_in(TEXT, ROOT) == TEXT
+
+
+@pytest.mark.parametrize("name", readme.TABLES)
+def test_stale_table_is_noticed(name: str) -> None:
+    line = readme.TABLES[name](ROOT).splitlines()[-1]
+    assert TEXT.count(line) == 1
+    assert readme.filled_in(TEXT.replace(line, "| stale | 0 |"), ROOT) == TEXT
+
+
+def test_results_shown_are_of_the_default_parameters() -> None:
+    lock = readme.yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
+    committed = Params.model_validate(lock["download"]["params"]["params.yaml"])
+    assert committed == load_params(ROOT / "params.yaml")
+    for stage in ("preprocess", "train", "render"):
+        for name, value in lock[stage]["params"]["params.yaml"].items():
+            assert value == lock["download"]["params"]["params.yaml"][name]
+
+
+def test_every_parameter_has_its_row() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", readme.parameters_table(ROOT), flags=re.MULTILINE)
+    assert sorted(rows) == sorted(Params.model_fields)
+
+
+def test_every_make_target_it_names_exists() -> None:
+    named = set(re.findall(r"(?:^|`|PATH=\S+ |mnist )make ([a-z]+)", TEXT, flags=re.MULTILINE))
+    listed = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert {"repro", "test", "demo", "lint", "bench", "readme"} <= named
+    assert named <= set(re.findall(r"^make (\w+)", listed, flags=re.MULTILINE))
+
+
+def test_every_file_it_shows_or_links_to_exists() -> None:
+    linked = [target for target in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in target]
+    assert len(linked) >= 4
+    assert [target for target in linked if not (ROOT / target).exists()] == []
+
+
+def test_modules_it_lists_are_all_there_are() -> None:
+    tree = TEXT.split("src/mnist_vae/\n")[1].split("```")[0]
+    listed = set(re.findall(r"\b(\w+)\.py\b", tree))
+    there = {path.stem for path in (ROOT / "src" / "mnist_vae").glob("*.py")} - {"__init__"}
+    assert listed == there
+
+
+def test_committed_run_reaches_the_recipes_own_result() -> None:
+    metrics = readme.json.loads((ROOT / "reports" / "metrics.json").read_text())
+    assert metrics["mse_per_pixel_minus1_to_1"] <= 0.0175
+    assert metrics["kl_nats_per_image"] <= 37

@@ -1,0 +1,134 @@
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import mnist_vae
+from mnist_vae.stage import StageError, repository_root
+
+PACKAGE = Path(str(mnist_vae.__file__)).parent
+# Where SIGINT is ignored, as in background jobs of scripts, Python would leave it so.
+HEAD = """
+import signal, sys, time
+from pathlib import Path
+from mnist_vae.stage import StageError, repository_root, run_stage
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    """Starts a stage with the given main in a folder that has the package's code, unless `code` names another."""
+
+    def start(main: str, *arguments: str, code: str = "src") -> subprocess.Popen[str]:
+        copy = tmp_path / "src" / "mnist_vae"
+        copy.mkdir(parents=True)
+        for name in ("__init__.py", "stage.py"):
+            shutil.copy2(PACKAGE / name, copy / name)
+        (tmp_path / "sample.py").write_text(f"{HEAD}\n{main}\nrun_stage(main)\n")
+        return subprocess.Popen(
+            [sys.executable, "sample.py", *arguments],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": code},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def _end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    printed, complaint = process.communicate(timeout=60)
+    return process.returncode, printed, complaint
+
+
+def test_paths_of_the_command_line_are_handed_to_main(start: Start) -> None:
+    main = "def main(first: Path, second: Path) -> None: print(repr(first), repr(second))"
+    paths = f"{Path('a/b')!r} {Path('c')!r}\n"
+    assert _end(start(main, "a/b", "c")) == (0, paths, "")
+
+
+def test_foreseen_failure_ends_in_one_line_and_1(start: Start) -> None:
+    main = "def main() -> None: raise StageError('no such thing: get one')"
+    assert _end(start(main)) == (1, "", "sample: no such thing: get one\n")
+
+
+def test_unforeseen_failure_keeps_its_traceback(start: Start) -> None:
+    code, _, complaint = _end(start("def main() -> None: {}['missing key']"))
+    assert code == 1
+    assert complaint.startswith("Traceback")
+    assert "KeyError: 'missing key'" in complaint
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_ends_in_one_line_and_its_code_after_cleaning_up(start: Start, number: signal.Signals) -> None:
+    main = """
+def main() -> None:
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    finally:
+        print("cleaned up", flush=True)
+"""
+    process = start(main)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert _end(process) == (128 + number, "cleaned up\n", f"sample: stopped by {number.name}\n")
+
+
+@pytest.mark.parametrize("arguments", [(), ("a",), ("a", "b", "c")])
+def test_wrong_number_of_paths_is_refused_with_their_names(start: Start, arguments: tuple[str, ...]) -> None:
+    main = "def main(raw: Path, prepared_path: Path) -> None: print('ran')"
+    code, printed, complaint = _end(start(main, *arguments))
+    assert (code, printed) == (1, "")
+    assert complaint == "sample: needs 2 paths, as dvc.yaml gives them: RAW PREPARED_PATH\n"
+
+
+def test_code_from_elsewhere_is_refused(start: Start) -> None:
+    code, printed, complaint = _end(start("def main() -> None: print('ran')", code=str(PACKAGE.parent)))
+    assert (code, printed) == (1, "")
+    assert complaint.startswith(f"sample: runs code from {PACKAGE}, not from ")
+    assert complaint.count("\n") == 1
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    (tmp_path / "repository" / ".dvc").mkdir(parents=True)
+    (tmp_path / "repository" / "data" / "raw").mkdir(parents=True)
+    return tmp_path / "repository"
+
+
+@pytest.mark.parametrize("below", [".", "data", "data/raw"])
+def test_root_is_found_from_every_folder_of_a_repository(repository: Path, below: str) -> None:
+    assert repository_root(repository / below) == repository
+
+
+def test_outside_of_a_repository_there_is_no_root(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match="is not inside a DVC repository"):
+        repository_root(tmp_path)
+
+
+def test_queued_experiments_root_is_the_original_repository(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = repository / ".dvc" / "tmp" / "exps" / "tmp1"
+    (copy / ".dvc").mkdir(parents=True)
+    assert repository_root(copy) == copy
+    monkeypatch.setenv("DVC_ROOT", str(repository))
+    assert repository_root(copy) == repository
+
+
+@pytest.mark.parametrize("stale", ["other", "gone", "repository/data"])
+def test_dvc_root_of_another_place_is_ignored(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stale: str
+) -> None:
+    (tmp_path / "other" / ".dvc").mkdir(parents=True)
+    monkeypatch.setenv("DVC_ROOT", str(tmp_path / stale))
+    assert repository_root(repository / "data") == repository
