@@ -1,5 +1,6 @@
 """A server of a few files on this machine, well-behaved or not, as the first part of the path asks."""
 
+import gzip
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -54,6 +55,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n0\r\n\r\n")
+
+    def serve_packing(self, content: bytes) -> None:
+        # Others pack whatever they send to those who accept it.
+        if "gzip" in self.headers.get("Accept-Encoding", ""):
+            self.serve_packed(gzip.compress(content))
+        else:
+            self.serve_whole(content)
 
     def serve_packed(self, content: bytes) -> None:
         # Some servers declare a .gz file to be the packed form of another.

@@ -68,7 +68,7 @@ def test_files_come_from_a_mirror(
         ("absent", "HTTP 404"),
         ("dripping", "too slow"),
         ("silent", "no answer"),
-        ("stalled", ""),
+        ("stalled", "no answer"),
     ],
 )
 def test_bad_mirror_is_named_with_its_reason_and_leaves_nothing(

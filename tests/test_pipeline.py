@@ -15,6 +15,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors import safe_open
+
 from tiny_mnist import TEST_SIZE, TRAIN_SIZE, TinyServer
 from working_copy import SMALL, WorkingCopy
 

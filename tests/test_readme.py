@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import readme
 
+import readme
 from mnist_vae.params import Params, load_params
 
 ROOT = Path(__file__).parent.parent

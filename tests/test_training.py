@@ -13,6 +13,7 @@ from mnist_vae.history import EpochHistory
 from mnist_vae.objective import Terms
 from mnist_vae.params import ModelParams
 from mnist_vae.randomness import derived_seed
+from mnist_vae.stage import StageError
 from mnist_vae.training import mean_terms, train
 from tutorial import TutorialVAE, split_heads
 
@@ -177,6 +178,25 @@ def test_validation_changes_nothing_in_the_model() -> None:
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     mean_terms(model, IMAGES)
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+
+
+def test_loss_that_is_no_number_ends_training_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, params = tiny_model(), tiny_params(epochs=3).of_model()
+    calls, terms = [], model.terms
+
+    def spoilt(images: Tensor, noise: Tensor | None) -> Terms:
+        found = terms(images, noise)
+        if noise is None:
+            return found
+        calls.append(len(images))
+        # The fifth step of training is the second of the second epoch.
+        return found._replace(loss=found.loss * float("nan")) if len(calls) == 5 else found
+
+    monkeypatch.setattr(model, "terms", spoilt)
+    course = train(model, IMAGES, VALIDATION, params, _nothing)
+    assert next(course).epoch.epoch == 1
+    with pytest.raises(StageError, match="no finite number in epoch 2, step 5: lower learning_rate"):
+        next(course)
 
 
 def test_watcher_gets_the_growing_history_of_each_epoch() -> None:

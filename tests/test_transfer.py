@@ -1,5 +1,6 @@
-import time
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -17,7 +18,7 @@ def _get(server: FileServer, manner: str, target: Path, patience: Patience = Pat
     return target.read_bytes()
 
 
-@pytest.mark.parametrize("manner", ["whole", "redirected", "chunked", "packed"])
+@pytest.mark.parametrize("manner", ["whole", "redirected", "chunked", "packed", "packing"])
 def test_file_arrives_byte_for_byte(server: FileServer, tmp_path: Path, manner: str) -> None:
     assert _get(server, manner, tmp_path / "file") == CONTENT
 
@@ -33,7 +34,7 @@ def test_slash_at_an_addresss_end_makes_no_difference(server: FileServer, tmp_pa
         ("truncated", "broke off"),
         ("absent", "HTTP 404 Not Found"),
         ("silent", "no answer within 0.4 s"),
-        ("stalled", ""),
+        ("stalled", "no answer within 0.4 s"),
         ("dripping", "too slow: "),
         ("circular", "TooManyRedirects"),
         ("closed", "no connection"),
@@ -55,9 +56,13 @@ def test_endless_file_is_cut_off(server: FileServer, tmp_path: Path, monkeypatch
 
 
 def test_slow_start_is_forgiven(server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Before read_seconds are over no rate is asked for; here the clock stands still, and any rate would be too slow.
-    monkeypatch.setattr(time, "monotonic", lambda start=time.monotonic(): start)
-    assert _get(server, "whole", tmp_path / "file", Patience(5, 5, float("inf"))) == CONTENT
+    # Before read_seconds are over no rate is asked for, after them this one is too high for the same file.
+    patience = Patience(connect_seconds=5, read_seconds=5, bytes_per_second=1e9)
+    monkeypatch.setattr(transfer, "time", SimpleNamespace(monotonic=count(0, 0.01).__next__))
+    assert _get(server, "whole", tmp_path / "file", patience) == CONTENT
+    monkeypatch.setattr(transfer, "time", SimpleNamespace(monotonic=count(0, 6).__next__))
+    with pytest.raises(TransferError, match="too slow"):
+        _get(server, "whole", tmp_path / "file", patience)
 
 
 @pytest.mark.parametrize(

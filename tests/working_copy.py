@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import yaml
+
 from tiny_mnist import put_in_place_of_mnist
 
 REPOSITORY = Path(__file__).parent.parent

@@ -35,19 +35,22 @@ class Autoencoder(nn.Module):
         """The images that codes stand for, as brightness from 0 to 1."""
         return self.likelihood.brightness(self.decoder(codes))
 
+    def distortion(self, images: UInt8[Tensor, "B 1 S S"], codes: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+        """The distortion of each image when reconstructed from its code, in the likelihood's unit."""
+        return self.likelihood.distortion(self.likelihood.scale(images), self.decoder(codes))
+
     def terms(self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B D"] | None) -> Terms:
         """Loss, distortion and rate of each image, at the code that the noise samples, at the mean code without it."""
-        scaled = self.likelihood.scale(images)
-        code = self.latent.code(self.encoder(scaled))
-        output = self.decoder(code.mean if noise is None else code.sample(noise))
-        return self.objective.terms(self.likelihood.distortion(scaled, output), code.kl().sum(dim=1))
+        code = self.encode(images)
+        distortion = self.distortion(images, code.mean if noise is None else code.sample(noise))
+        return self.objective.terms(distortion, code.kl().sum(dim=1))
 
 
 def build_autoencoder(params: ModelParams) -> Autoencoder:
     """The untrained model; its first weights are a function of the seed alone."""
     latent, likelihood, network = GaussianLatent(), LIKELIHOODS[params.reconstruction](), NETWORKS[params.network]
     objective = make_objective(params.reduction, params.kl_weight, params.image_size**2, params.latent_dim)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(params.seed, "first weights"))
         outputs = latent.outputs_per_dimension * params.latent_dim
         encoder = network.encoder(params.image_size, params.base_channels, outputs)

@@ -12,7 +12,7 @@ from mnist_vae.autoencoder import Autoencoder
 from mnist_vae.codes import EvaluatedCodes
 from mnist_vae.randomness import derived_seed
 
-_BATCH = 1000  # bounds the memory, not the result
+_BATCH = 1000  # bounds the memory; the sampled noise, and so the ELBO, depends on it too
 _ACTIVE_VARIANCE = 0.01
 _CLASSES = 10
 
@@ -65,15 +65,16 @@ def evaluate(
     model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], labels: UInt8[np.ndarray, " N"], seed: int
 ) -> Evaluation:
     """Encode and reconstruct each image. The noise of the sampled codes is a function of the seed."""
-    noise_source = torch.Generator().manual_seed(derived_seed(seed, "evaluation noise"))
+    source = torch.Generator().manual_seed(derived_seed(seed, "evaluation noise"))
     measures, codes = [], []
+    model.eval()
     with torch.inference_mode():
         for batch in images.split(_BATCH):
             code = model.encode(batch)
             # To the CPU before float64, which MPS lacks.
             error = (model.decode(code.mean) - batch / 255).cpu().double().square().sum(dim=(1, 2, 3))
-            noise = torch.randn(code.mean.shape, generator=noise_source).to(batch.device)
-            distortion = model.terms(batch, noise).distortion.cpu().double()
+            noise = torch.randn(code.mean.shape, generator=source).to(batch.device)
+            distortion = model.distortion(batch, code.sample(noise)).cpu().double()
             measures.append(torch.stack([error, distortion, code.kl().cpu().double().sum(dim=1)]))
             codes.append(torch.stack(code).cpu())
     mean, log_variance = torch.cat(codes, dim=1).numpy()

@@ -97,7 +97,7 @@ def training_curves(epochs: Sequence[EpochRow], steps: Sequence[StepRow], distor
 def _style() -> Iterator[None]:
     with mpl.rc_context():
         sns.set_theme(context="notebook", style="whitegrid", palette="deep", color_codes=False)
-        mpl.rcParams.update({"figure.titlesize": "large", "savefig.dpi": 110, "savefig.facecolor": "white"})
+        mpl.rcParams.update({"figure.titlesize": "large", "figure.dpi": 110})
         yield
 
 

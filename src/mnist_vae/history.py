@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from mnist_vae.stage import StageError
+
 
 class EpochRow(NamedTuple):
     """A line of epochs.csv: means per image over the training images (with sampled codes, while the weights moved) and
@@ -45,12 +47,21 @@ def write_history(rows: Iterable[EpochRow] | Iterable[StepRow], header: tuple[st
 
 
 def read_epochs(path: Path) -> list[EpochRow]:
-    """The lines of epochs.csv."""
-    with path.open(newline="") as file:
-        return [EpochRow(int(epoch), *map(float, terms)) for epoch, *terms in list(csv.reader(file))[1:]]
+    """The lines of epochs.csv. Raises StageError for a missing or foreign file."""
+    return [EpochRow(int(epoch), *map(float, terms)) for epoch, *terms in _lines(path, EpochRow._fields)]
 
 
 def read_steps(path: Path) -> list[StepRow]:
-    """The lines of steps.csv."""
-    with path.open(newline="") as file:
-        return [StepRow(int(epoch), int(step), float(loss)) for epoch, step, loss in list(csv.reader(file))[1:]]
+    """The lines of steps.csv. Raises StageError for a missing or foreign file."""
+    return [StepRow(int(epoch), int(step), float(loss)) for epoch, step, loss in _lines(path, StepRow._fields)]
+
+
+def _lines(path: Path, header: tuple[str, ...]) -> list[list[str]]:
+    try:
+        with path.open(newline="") as file:
+            found, *lines = csv.reader(file, strict=True)
+    except (OSError, ValueError, csv.Error) as error:
+        raise StageError(f"{path} cannot be read ({error}): run `dvc repro train`") from None
+    if tuple(found) != header or any(len(line) != len(header) for line in lines):
+        raise StageError(f"{path} is no history with the columns {', '.join(header)}: run `dvc repro train --force`")
+    return lines

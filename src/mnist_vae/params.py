@@ -6,12 +6,15 @@ from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from mnist_vae.datasets import DATASETS
 from mnist_vae.stage import StageError
 
 # By how much each network divides the image's side: its image sizes are the multiples of this.
 DOWNSAMPLING = {"conv": 8}
+
+_LONGEST_HINT = 20  # digits
 
 _Positive = Annotated[int, Field(ge=1)]
 _Class = Annotated[int, Field(ge=0, le=9)]
@@ -88,10 +91,20 @@ class Params(FigureParams, ModelParams):
         return self
 
 
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML forbids a key twice in a mapping; PyYAML would take the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:  # noqa: FBT001, FBT002
+        keys = [key.value for key, _ in node.value]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
 def load_params(path: Path) -> Params:
     """The parameters in a YAML file. Raises StageError with each wrong key, its value and what is allowed."""
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.load(path.read_text(), _UniqueKeyLoader)  # noqa: S506 (it is a SafeLoader)
     except FileNotFoundError:
         raise StageError(f"{path} is missing: bring it back by `git restore {path}`") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -104,18 +117,23 @@ def load_params(path: Path) -> Params:
         raise StageError(f"{path}: {'; '.join(_complaint(one) for one in error.errors())}") from None
 
 
-def _complaint(error) -> str:
+def _complaint(error: ErrorDetails) -> str:
     key, value = ".".join(map(str, error["loc"])), error["input"]
     match error["type"]:
         case "missing":
             return f"{key} is missing"
         case "extra_forbidden":
             return f"{key} (value {value!r}) is no parameter; those are {', '.join(Params.model_fields)}"
+        case "invalid_key":
+            return f"{value!r} is no parameter: a key must be text"
         case "value_error":
-            return str(error["ctx"]["error"])
+            return error["msg"].removeprefix("Value error, ")
         case "model_type":
             return f"holds {value!r}, not a line `key: value` for each parameter"
-    allowed = error["msg"].removeprefix("Input should be ").replace("a valid tuple", "a list of two numbers")
+        case "too_long" | "tuple_type":
+            allowed = "a list of two numbers"
+        case _:
+            allowed = error["msg"].removeprefix("Input should be ")
     return f"{key} is {value!r}, but must be {allowed}{_yaml_hint(value)}"
 
 
@@ -124,4 +142,5 @@ def _yaml_hint(value: object) -> str:
         number = Decimal(value) if isinstance(value, str) else Decimal("nan")
     except InvalidOperation:
         number = Decimal("nan")
-    return f" (YAML reads {value} as text: write {number:f})" if number.is_finite() else ""
+    plain = number.is_finite() and abs(number.adjusted()) < _LONGEST_HINT
+    return f" (YAML reads {value} as text: write {number:f})" if plain else ""

@@ -13,7 +13,7 @@ _SECONDS_BETWEEN_READINGS = 0.5  # each reading waits for the device
 
 
 class TrainingProgress:
-    """Shows training of `images` images an epoch, over `epochs` epochs, on standard error."""
+    """Shows training of `images` images an epoch: the bar on standard error, the lines on standard output."""
 
     def __init__(self, epochs: int, images: int, batch_size: int):
         self._epochs, self._images, self._batch_size = epochs, images, batch_size

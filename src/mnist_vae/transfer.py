@@ -74,6 +74,8 @@ class Web(NamedTuple):
                     raise TransferError(f"HTTP {response.status_code} {response.reason}")
                 self._receive(response, name, target)
         # The body is read below requests, by urllib3, which has exceptions of its own.
+        except requests.ConnectTimeout:
+            raise TransferError(f"no connection within {self.patience.connect_seconds:g} s") from None
         except (requests.Timeout, urllib3.exceptions.ReadTimeoutError):
             raise TransferError(f"no answer within {self.patience.read_seconds:g} s") from None
         except (urllib3.exceptions.IncompleteRead, urllib3.exceptions.ProtocolError):
@@ -84,7 +86,8 @@ class Web(NamedTuple):
             raise TransferError(f"{type(error).__name__}: {' '.join(str(error).split())}") from None
 
     def _receive(self, response: requests.Response, name: str, target: Path) -> None:
-        announced = int(response.headers.get("Content-Length", 0)) or None
+        length = response.headers.get("Content-Length", "")
+        announced = int(length) if length.isdecimal() else None
         start, received = time.monotonic(), 0
         # disable=None: a bar on a terminal, nothing elsewhere.
         with (
