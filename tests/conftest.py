@@ -9,6 +9,7 @@ import torch
 from jaxtyping import install_import_hook
 
 from file_server import FileServer
+from tiny_mnist import TinyServer
 
 # Before any test module imports the package, so that every annotated shape and type in it is checked.
 install_import_hook("mnist_vae", "beartype.beartype")
@@ -54,6 +55,13 @@ def mnist_mirror() -> Path:
 @pytest.fixture
 def server() -> Iterator[FileServer]:
     server = FileServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_server() -> Iterator[TinyServer]:
+    server = TinyServer()
     yield server
     server.close()
 

@@ -1,8 +1,10 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mnist_vae.history import EpochRow, StepRow, read_epochs, read_steps, write_history
+from mnist_vae.stage import StageError
 
 
 def test_float32_values_come_back_to_the_bit(tmp_path: Path) -> None:
@@ -31,3 +33,15 @@ def test_files_begin_with_the_names_and_have_a_line_for_each_row(tmp_path: Path)
     )
     write_history([StepRow(1, 1, 0.25), StepRow(1, 2, 1e-9)], StepRow._fields, tmp_path / "steps.csv")
     assert (tmp_path / "steps.csv").read_bytes() == b"epoch,step,loss\n1,1,0.25\n1,2,1e-09\n"
+
+
+def test_missing_history_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(StageError, match=r"epochs\.csv cannot be read"):
+        read_epochs(tmp_path / "epochs.csv")
+
+
+@pytest.mark.parametrize("content", ["", "epoch,step\n1,1\n", "epoch,step,loss\n1,1\n"])
+def test_foreign_history_is_refused_by_name(tmp_path: Path, content: str) -> None:
+    (tmp_path / "steps.csv").write_text(content)
+    with pytest.raises(StageError, match=r"steps\.csv"):
+        read_steps(tmp_path / "steps.csv")

@@ -79,6 +79,15 @@ def test_single_beta_is_refused(tmp_path: Path) -> None:
     assert "adam_betas" in _complaint(tmp_path, TINY | {"adam_betas": [0.5]})
 
 
+def test_third_beta_is_refused_with_what_is_allowed(tmp_path: Path) -> None:
+    text = _complaint(tmp_path, TINY | {"adam_betas": [0.5, 0.9, 0.9]})
+    assert text.endswith("adam_betas is [0.5, 0.9, 0.9], but must be a list of two numbers")
+
+
+def test_key_given_twice_is_refused_by_name(tmp_path: Path) -> None:
+    assert "kl_weight stands there twice" in _complaint(tmp_path, PARAMS_FILE.read_text() + "kl_weight: 0.2\n")
+
+
 def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:
     text = _complaint(tmp_path, TINY | {"epochs": 0, "kl_weight": -2, "device": "gpu"})
     assert all(part in text for part in ("epochs is 0", "kl_weight is -2", "device is 'gpu'"))

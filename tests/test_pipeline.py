@@ -2,12 +2,10 @@
 
 import csv
 import json
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -23,16 +21,9 @@ FIGURES = {"reconstructions", "samples", "permutations", "class_means", "interpo
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[TinyServer]:
-    server = TinyServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture(scope="module")
-def reproduced(tmp_path_factory: pytest.TempPathFactory, server: TinyServer) -> WorkingCopy:
+def reproduced(tmp_path_factory: pytest.TempPathFactory, tiny_server: TinyServer) -> WorkingCopy:
     """A working copy after one `dvc repro`, committed. Tests leave it as they find it."""
-    copy = WorkingCopy(tmp_path_factory.mktemp("reproduced") / "clone", f"{server.address}/whole")
+    copy = WorkingCopy(tmp_path_factory.mktemp("reproduced") / "clone", f"{tiny_server.address}/whole")
     copy.succeed("dvc", "repro")
     copy.commit()
     return copy
@@ -65,7 +56,7 @@ def test_second_repro_does_nothing(reproduced: WorkingCopy) -> None:
 
 
 def test_forced_repro_gives_the_same_bytes_and_a_run_of_its_own(reproduced: WorkingCopy, tmp_path: Path) -> None:
-    copy = _copied(reproduced, tmp_path)
+    copy = reproduced.copied_to(tmp_path / "clone")
     before = copy.outputs()
     copy.succeed("dvc", "repro", "--force")
     assert copy.outputs() == before
@@ -121,7 +112,8 @@ def test_store_is_in_wal_mode(reproduced: WorkingCopy) -> None:
 
 
 def test_experiment_gives_another_result_and_a_second_run(reproduced: WorkingCopy, tmp_path: Path) -> None:
-    copy = _copied(reproduced, tmp_path)
+    copy = reproduced.copied_to(tmp_path / "clone")
+    before = copy.outputs()
     copy.succeed("dvc", "exp", "run", "--name", "half", "-S", "kl_weight=0.5")
     shown = json.loads(copy.succeed("dvc", "exp", "show", "--json"))
     baseline = next(one for one in shown if one["rev"] != "workspace")
@@ -139,13 +131,16 @@ def test_experiment_gives_another_result_and_a_second_run(reproduced: WorkingCop
     assert second.data.tags["dvc_baseline"] == copy.succeed("git", "rev-parse", "HEAD").strip()
     for command in ("metrics", "params", "plots"):
         assert copy.succeed("dvc", command, "diff")
+    copy.succeed("git", "restore", "params.yaml", "dvc.lock", "reports")
+    copy.succeed("dvc", "checkout")
+    assert copy.outputs() == before
 
 
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "SIGINT"), (signal.SIGTERM, "SIGTERM")])
 def test_interrupted_training_ends_in_one_line_and_a_killed_run(
     reproduced: WorkingCopy, tmp_path: Path, number: signal.Signals, name: str
 ) -> None:
-    copy = _copied(reproduced, tmp_path)
+    copy = reproduced.copied_to(tmp_path / "clone")
     copy.set_param("epochs", 100_000)
     arguments = ["data/prepared.safetensors", "models/m.safetensors", "reports/e.csv", "reports/s.csv"]
     stage = subprocess.Popen(
@@ -169,7 +164,7 @@ def test_interrupted_training_ends_in_one_line_and_a_killed_run(
 def test_figures_alone_are_drawn_anew_when_their_code_or_parameters_change(
     reproduced: WorkingCopy, tmp_path: Path
 ) -> None:
-    copy = _copied(reproduced, tmp_path)
+    copy = reproduced.copied_to(tmp_path / "clone")
     figures = copy.folder / "src" / "mnist_vae" / "figures.py"
     figures.write_text(figures.read_text() + "\n# a change\n")
     copy.set_param("interpolation_steps", 7)
@@ -187,86 +182,10 @@ def test_figures_alone_are_drawn_anew_when_their_code_or_parameters_change(
 def test_wrong_parameter_stops_before_any_output_is_touched(
     reproduced: WorkingCopy, tmp_path: Path, override: str, complaint: str
 ) -> None:
-    copy = _copied(reproduced, tmp_path)
+    copy = reproduced.copied_to(tmp_path / "clone")
     before = copy.outputs()
     done = copy.run("dvc", "exp", "run", "-S", override)
     assert done.returncode != 0
     assert complaint in done.stdout
     assert "Traceback" not in done.stdout
     assert copy.outputs() == before
-
-
-@pytest.mark.parametrize(
-    ("manner", "reason"),
-    [("truncated", "broke off"), ("corrupt", "wrong checksum"), ("absent", "HTTP 404"), ("slow", "too slow")],
-)
-def test_bad_server_stops_the_pipeline_with_one_message_and_leaves_nothing(
-    tmp_path: Path, server: TinyServer, manner: str, reason: str
-) -> None:
-    copy = WorkingCopy(tmp_path / "clone", f"{server.address}/{manner}")
-    done = copy.run("dvc", "repro")
-    assert done.returncode != 0
-    assert "Traceback" not in done.stdout
-    (message,) = [line for line in done.stdout.splitlines() if "could be had from nowhere" in line]
-    assert reason in message
-    assert "MNIST_MIRROR" in message
-    assert not [name for name in copy.outputs() if not name.endswith(".gitignore")]
-    if manner == "truncated":
-        copy.succeed("dvc", "repro", "download", MNIST_MIRROR=f"{server.address}/whole")
-
-
-def test_make_repro_without_the_data_set_runs_on_digits_and_says_so(tmp_path: Path) -> None:
-    copy = WorkingCopy(tmp_path / "clone", str(tmp_path / "nowhere"))
-    _give_environment(copy)
-    small = "-S dataset=digits -S validation_size=200 -S epochs=1"
-    printed = copy.succeed("make", "repro", f"DIGITS={small}")
-    assert "The data set cannot be reached" in printed
-    assert "To get back: git restore params.yaml" in printed
-    assert copy.params()["dataset"] == "digits"
-    assert "digits-instead" in copy.succeed("dvc", "exp", "list")
-    assert "reports/figures/samples.png" in copy.outputs()
-
-
-def test_make_repro_with_a_wrong_parameter_does_not_fall_back(tmp_path: Path, server: TinyServer) -> None:
-    copy = WorkingCopy(tmp_path / "clone", f"{server.address}/whole")
-    _give_environment(copy)
-    copy.set_param("epochs", 0)
-    done = copy.run("make", "repro")
-    assert done.returncode != 0
-    assert "epochs is 0" in done.stdout
-    assert "digits" not in done.stdout
-
-
-def test_real_mnist_downloads_and_prepares(tmp_path: Path, mnist_mirror: Path) -> None:
-    copy = WorkingCopy(tmp_path / "clone", str(mnist_mirror))
-    shutil.copy2(Path(__file__).parent.parent / "src" / "mnist_vae" / "datasets.py", copy.folder / "src" / "mnist_vae")
-    copy.set_param("validation_size", 5000)
-    copy.set_param("image_size", 32)
-    copy.succeed("dvc", "repro", "preprocess")
-    with safe_open(copy.folder / "data" / "prepared.safetensors", "np") as file:
-        assert [len(file.get_tensor(f"{name}_labels")) for name in ("train", "validation", "test")] == [
-            55000,
-            5000,
-            10000,
-        ]
-        test = file.get_tensor("test_labels")
-    # The test classes' true sizes, which the tutorials take for 1,000 each.
-    counts = [int((test == label).sum()) for label in range(10)]
-    assert counts == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
-
-
-def _copied(copy: WorkingCopy, tmp_path: Path) -> WorkingCopy:
-    """The same working copy in another place, to be changed: the original's database names the original's folder."""
-    other = object.__new__(WorkingCopy)
-    other.folder, other.environment = tmp_path / "clone", copy.environment
-    shutil.copytree(copy.folder, other.folder, symlinks=True)
-    return other
-
-
-def _give_environment(copy: WorkingCopy) -> None:
-    """Let the copy's `make` find this environment set up: what set-up does has a test of its own."""
-    (copy.folder / ".venv").mkdir()
-    for name in ("bin", "lib", "pyvenv.cfg"):
-        (copy.folder / ".venv" / name).symlink_to(Path(sys.prefix) / name)
-    stamp = f"{copy.folder}\n{(copy.folder / 'requirements.txt').read_text()}"
-    (copy.folder / ".venv" / "installed").write_text(stamp)

@@ -1,5 +1,6 @@
 """A clone of this repository that runs on the tiny data set, and the commands that people type in it."""
 
+import copy
 import os
 import shutil
 import subprocess
@@ -69,6 +70,21 @@ class WorkingCopy:
         done = self.run(*command, **environment)
         assert done.returncode == 0, f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}"
         return done.stdout
+
+    def copied_to(self, folder: Path) -> "WorkingCopy":
+        """The same repository in another place, to be changed. Its runs stay in its own database."""
+        other = copy.copy(self)
+        other.folder = folder
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return other
+
+    def give_environment(self) -> None:
+        """Let `make` find the environment of these tests set up: what set-up does has tests of its own."""
+        (self.folder / ".venv").mkdir()
+        for name in ("bin", "lib", "pyvenv.cfg"):
+            (self.folder / ".venv" / name).symlink_to(Path(sys.prefix) / name)
+        stamp = f"{self.folder}\n{(self.folder / 'requirements.txt').read_text()}"
+        (self.folder / ".venv" / "installed").write_text(stamp)
 
     def commit(self) -> None:
         identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"]
