@@ -12,14 +12,20 @@ from mnist_vae.figure_files import save_gif, save_png
 from mnist_vae.history import read_epochs, read_steps
 from mnist_vae.model_file import load_model, load_origin
 from mnist_vae.params import load_params
-from mnist_vae.pictures import draw_pictures
+from mnist_vae.pictures import draw_pictures, save_pictures
 from mnist_vae.prepared import load_prepared
 from mnist_vae.stage import repository_root, run_stage
 from mnist_vae.tracking import track_known_run
 
 
 def main(
-    prepared_path: Path, model_path: Path, codes_path: Path, epochs_path: Path, steps_path: Path, folder: Path
+    prepared_path: Path,
+    model_path: Path,
+    codes_path: Path,
+    epochs_path: Path,
+    steps_path: Path,
+    pictures_path: Path,
+    folder: Path,
 ) -> None:
     # What made the model is read from the model; only what concerns the figures alone, from params.yaml.
     origin = load_origin(model_path)
@@ -29,6 +35,7 @@ def main(
         model = load_model(model_path, device).autoencoder
         test_images = torch.from_numpy(load_prepared(prepared_path).test.images).to(device)
         pictures = draw_pictures(model, test_images, load_codes(codes_path), origin.params.seed, params)
+        save_pictures(pictures, pictures_path)
         data = DATASETS[origin.params.dataset].title
         first, second = params.interpolation_from, params.interpolation_to
         drawn = {

@@ -1,8 +1,10 @@
 """The first run in a fresh clone: sources of data that fail, `make repro` with and without its data set, real MNIST."""
 
+import copy
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from safetensors import safe_open
 
 from tiny_mnist import TinyServer
@@ -16,48 +18,48 @@ from working_copy import REPOSITORY, WorkingCopy
 def test_bad_server_stops_the_pipeline_with_one_message_and_leaves_nothing(
     tmp_path: Path, tiny_server: TinyServer, manner: str, reason: str
 ) -> None:
-    copy = WorkingCopy(tmp_path / "clone", f"{tiny_server.address}/{manner}")
-    done = copy.run("dvc", "repro")
+    clone = WorkingCopy(tmp_path / "clone", f"{tiny_server.address}/{manner}")
+    done = clone.run("dvc", "repro")
     assert done.returncode != 0
     assert "Traceback" not in done.stdout
     (message,) = [line for line in done.stdout.splitlines() if "could be had from nowhere" in line]
     assert reason in message
     assert "MNIST_MIRROR" in message
-    assert not [name for name in copy.outputs() if not name.endswith(".gitignore")]
+    assert not [name for name in clone.outputs() if not name.endswith(".gitignore")]
     if manner == "truncated":
-        copy.succeed("dvc", "repro", "download", MNIST_MIRROR=f"{tiny_server.address}/whole")
+        clone.succeed("dvc", "repro", "download", MNIST_MIRROR=f"{tiny_server.address}/whole")
 
 
 def test_make_repro_without_the_data_set_runs_on_digits_and_says_so(tmp_path: Path) -> None:
-    copy = WorkingCopy(tmp_path / "clone", str(tmp_path / "nowhere"))
-    copy.give_environment()
+    clone = WorkingCopy(tmp_path / "clone", str(tmp_path / "nowhere"))
+    clone.give_environment()
     small = "-S dataset=digits -S validation_size=200 -S epochs=1"
-    printed = copy.succeed("make", "repro", f"DIGITS={small}")
+    printed = clone.succeed("make", "repro", f"DIGITS={small}")
     assert "The data set cannot be reached" in printed
     assert "To get back: git restore params.yaml" in printed
-    assert copy.params()["dataset"] == "digits"
-    assert "digits-instead" in copy.succeed("dvc", "exp", "list")
-    assert "reports/figures/samples.png" in copy.outputs()
+    assert clone.params()["dataset"] == "digits"
+    assert "digits-instead" in clone.succeed("dvc", "exp", "list")
+    assert "reports/figures/samples.png" in clone.outputs()
 
 
 def test_make_repro_with_a_wrong_parameter_does_not_fall_back(tmp_path: Path, tiny_server: TinyServer) -> None:
-    copy = WorkingCopy(tmp_path / "clone", f"{tiny_server.address}/whole")
-    copy.give_environment()
-    copy.set_param("epochs", 0)
-    done = copy.run("make", "repro")
+    clone = WorkingCopy(tmp_path / "clone", f"{tiny_server.address}/whole")
+    clone.give_environment()
+    clone.set_param("epochs", 0)
+    done = clone.run("make", "repro")
     assert done.returncode != 0
     assert "epochs is 0" in done.stdout
     assert "digits" not in done.stdout
 
 
 def test_real_mnist_downloads_and_prepares(tmp_path: Path, mnist_mirror: Path) -> None:
-    copy = WorkingCopy(tmp_path / "clone", str(mnist_mirror))
+    clone = WorkingCopy(tmp_path / "clone", str(mnist_mirror))
     table = Path("src") / "mnist_vae" / "datasets.py"
-    (copy.folder / table).write_text((REPOSITORY / table).read_text())
-    copy.set_param("validation_size", 5000)
-    copy.set_param("image_size", 32)
-    copy.succeed("dvc", "repro", "preprocess")
-    with safe_open(copy.folder / "data" / "prepared.safetensors", "np") as file:
+    (clone.folder / table).write_text((REPOSITORY / table).read_text())
+    clone.set_param("validation_size", 5000)
+    clone.set_param("image_size", 32)
+    clone.succeed("dvc", "repro", "preprocess")
+    with safe_open(clone.folder / "data" / "prepared.safetensors", "np") as file:
         assert [len(file.get_tensor(f"{name}_labels")) for name in ("train", "validation", "test")] == [
             55000,
             5000,
@@ -67,3 +69,21 @@ def test_real_mnist_downloads_and_prepares(tmp_path: Path, mnist_mirror: Path) -
     # The test classes' true sizes, which the tutorials take for 1,000 each.
     counts = [int((test == label).sum()) for label in range(10)]
     assert counts == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+
+
+def test_clone_with_committed_results_gets_a_finished_run_with_figures(tmp_path: Path, tiny_server: TinyServer) -> None:
+    first = WorkingCopy(tmp_path / "first", f"{tiny_server.address}/whole")
+    first.succeed("dvc", "repro")
+    first.commit()
+    first.succeed("git", "clone", "--quiet", str(first.folder), str(tmp_path / "second"))
+    second = copy.copy(first)
+    second.folder = tmp_path / "second"
+    second.succeed("dvc", "repro")
+    assert second.succeed("git", "status", "--porcelain") == ""
+    assert second.outputs() == first.outputs()
+    client = MlflowClient(f"sqlite:///{second.folder}/mlflow.db")
+    experiment = client.get_experiment_by_name("mnist-vae")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    assert "figures/samples.png" in [file.path for file in client.list_artifacts(run.info.run_id, "figures")]

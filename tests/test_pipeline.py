@@ -40,7 +40,11 @@ def test_repro_leaves_data_model_numbers_and_figures(reproduced: WorkingCopy) ->
     outputs = reproduced.outputs()
     figures = {f"reports/figures/{name}.png" for name in FIGURES} | {"reports/figures/interpolation.gif"}
     histories = {"reports/history/epochs.csv", "reports/history/steps.csv"}
-    assert figures | histories | {"models/model.safetensors", "reports/latents.safetensors"} <= set(outputs)
+    assert figures | histories | {
+        "models/model.safetensors",
+        "reports/latents.safetensors",
+        "reports/pictures.safetensors",
+    } <= set(outputs)
     metrics = json.loads(outputs["reports/metrics.json"])
     assert metrics["mse_per_pixel_minus1_to_1"] == pytest.approx(4 * metrics["mse_per_pixel_0_to_1"])
     assert set(metrics["kl_nats_per_image_by_class"]) == set("0123456789")

@@ -47,7 +47,8 @@ if [ -z "$uv" ]; then
         fail "pip could not install uv: is there a network? (log: $log)"
 fi
 
-sync="$uv pip sync --python .venv/bin/python --require-hashes requirements.txt"
+# Compiled now, in parallel, rather than by the first run, or by every run where Python may not write bytecode.
+sync="$uv pip sync --python .venv/bin/python --require-hashes --compile-bytecode requirements.txt"
 # First from uv's cache, which needs no network; then ask quietly whether the index answers, so that
 # a missing network is one line; only then download, with uv's own progress bars.
 if ! $sync --quiet --offline >"$log" 2>&1; then

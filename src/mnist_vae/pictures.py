@@ -1,10 +1,12 @@
 """The images that the figures show: reconstructions, samples, permutations, class means, an interpolation."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
+from safetensors.numpy import save_file
 from torch import Tensor
 
 from mnist_vae.autoencoder import Autoencoder
@@ -27,6 +29,12 @@ class Pictures(NamedTuple):
     permutations: Float[np.ndarray, "10 10 S S"]  # a row: an original, its mean code decoded, eight permutations
     class_means: Float[np.ndarray, "1 10 S S"]
     interpolation: Float[np.ndarray, "1 steps S S"]
+
+
+def save_pictures(pictures: Pictures, path: Path) -> None:
+    """Write the arrays to a safetensors file, to be drawn in another way."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: np.ascontiguousarray(array) for name, array in pictures._asdict().items()}, path)
 
 
 def draw_pictures(
