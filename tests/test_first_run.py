@@ -33,7 +33,7 @@ def test_bad_server_stops_the_pipeline_with_one_message_and_leaves_nothing(
 def test_make_repro_without_the_data_set_runs_on_digits_and_says_so(tmp_path: Path) -> None:
     clone = WorkingCopy(tmp_path / "clone", str(tmp_path / "nowhere"))
     clone.give_environment()
-    small = "-S dataset=digits -S validation_size=200 -S epochs=1"
+    small = "-S dataset=digits -S validation_size=200 -S epochs=1 -S threads=1"
     printed = clone.succeed("make", "repro", f"DIGITS={small}")
     assert "The data set cannot be reached" in printed
     assert "To get back: git restore params.yaml" in printed

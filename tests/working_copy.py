@@ -20,6 +20,8 @@ SMALL = {
     "epochs": 2,
     "batch_size": 16,
     "interpolation_steps": 5,
+    # Two trainings at once with a thread for each core hold each other up, many times over.
+    "threads": 1,
 }
 
 
