@@ -7,7 +7,7 @@ export PATH := $(VENV)/bin:$(PATH)
 unexport VIRTUAL_ENV
 
 # The bundled digits, with a recipe that suits 1,797 images.
-DIGITS := -S dataset=digits -S validation_size=200 -S learning_rate=0.001 -S epochs=40
+DIGITS := -S dataset=digits -S validation_size=200 -S learning_rate=0.001 -S epochs=20
 BACK := git restore params.yaml dvc.lock reports
 
 .PHONY: help setup repro demo test lint format lock readme bench ui
