@@ -154,6 +154,8 @@ def test_interrupted_training_ends_in_one_line_and_a_killed_run(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background job, as these tests may be, ignores SIGINT, and hands that on.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (it takes no lock)
     )
     assert stage.stdout is not None
     while not stage.stdout.readline().startswith("epoch 2/"):
