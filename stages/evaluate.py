@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
-from mnist_vae.codes import save_codes
+from mnist_vae.codes import EvaluatedCodes, save_codes
 from mnist_vae.device import prepare_device
-from mnist_vae.evaluation import compute_metrics, evaluate
+from mnist_vae.evaluation import compute_metrics, encode_means, evaluate
 from mnist_vae.model_file import load_model, load_origin
 from mnist_vae.prepared import load_prepared
 from mnist_vae.stage import repository_root, run_stage
@@ -19,12 +19,15 @@ def main(prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: 
     device = prepare_device(origin.params.device, origin.params.threads)
     with track_known_run("evaluate", repository_root(Path.cwd()), origin) as run:
         model = load_model(model_path, device).autoencoder
-        test = load_prepared(prepared_path).test
-        evaluation = evaluate(model, torch.from_numpy(test.images).to(device), test.labels, origin.params.seed)
-        metrics = compute_metrics(model, evaluation, pixels=test.images[0].size)
+        prepared = load_prepared(prepared_path)
+        labels = prepared.test.labels
+        evaluation = evaluate(model, torch.from_numpy(prepared.test.images).to(device), origin.params.seed)
+        train_mean = encode_means(model, torch.from_numpy(prepared.train.images).to(device))
+        metrics = compute_metrics(model, evaluation, labels, pixels=prepared.test.images[0].size)
         if metrics.elbo_nats_per_image is None:
-            print("evaluate: kl_weight is 0, so the loss implies no likelihood: metrics.json is without an ELBO")
-        save_codes(evaluation.codes, codes_path)
+            reason = "its loss implies no likelihood" if model.latent.has_prior else "a plain autoencoder has no prior"
+            print(f"evaluate: no ELBO in metrics.json: {reason}")
+        save_codes(EvaluatedCodes(evaluation.mean, evaluation.kl, labels, train_mean), codes_path)
         metrics_path.write_text(metrics.json())
         run.log_metrics(metrics_path)
     print(

@@ -9,6 +9,7 @@ from mnist_vae.codes import load_codes
 from mnist_vae.datasets import DATASETS
 from mnist_vae.device import prepare_device
 from mnist_vae.figure_files import save_gif, save_png
+from mnist_vae.gallery import Course, Subject, draw_gallery
 from mnist_vae.history import read_epochs, read_steps
 from mnist_vae.model_file import load_model, load_origin
 from mnist_vae.params import load_params
@@ -36,30 +37,19 @@ def main(
         test_images = torch.from_numpy(load_prepared(prepared_path).test.images).to(device)
         pictures = draw_pictures(model, test_images, load_codes(codes_path), origin.params.seed, params)
         save_pictures(pictures, pictures_path)
-        data = DATASETS[origin.params.dataset].title
-        first, second = params.interpolation_from, params.interpolation_to
-        drawn = {
-            "reconstructions": figures.reconstructions(pictures.reconstructions, f"{data}: test images, reconstructed"),
-            "samples": figures.samples(pictures.samples, f"{data}: decoded samples from the prior"),
-            "permutations": figures.permutations(
-                pictures.permutations, f"{data}: decoded codes of test images with standard normal noise added"
-            ),
-            "class_means": figures.class_means(pictures.class_means, f"{data}: decoded mean code of each class"),
-            "interpolation": figures.interpolation(
-                pictures.interpolation, f"{data}: from the mean code of class {first} to that of class {second}"
-            ),
-            "training": figures.training_curves(
-                read_epochs(epochs_path), read_steps(steps_path), model.likelihood.distortion_unit, f"{data}: training"
-            ),
-        }
+        subject = Subject(DATASETS[origin.params.dataset].title, model.likelihood.distortion_unit, params)
+        course = Course(read_epochs(epochs_path), read_steps(steps_path))
         folder.mkdir(parents=True, exist_ok=True)
-        for name, figure in drawn.items():
-            save_png(figure, folder / f"{name}.png")
-        frames = figures.animation(pictures.interpolation)
+        for name, figure, absence in draw_gallery(pictures, course, subject):
+            if figure is None:
+                print(f"render: no {name}: {absence}")
+            else:
+                save_png(figure, folder / f"{name}.png")
+        frames = figures.animation(pictures.straight_interpolation)
         save_gif(frames, figures.animation_milliseconds(params.interpolation_steps), folder / "interpolation.gif")
         run.log_artifacts("figures", *sorted(folder.iterdir()))
         run.log_figure_params(params)
-    print(f"render: {len(drawn)} figures and an animation in {folder}")
+    print(f"render: {len(list(folder.glob('*.png')))} figures and an animation in {folder}")
 
 
 if __name__ == "__main__":

@@ -12,19 +12,25 @@ from torch import Tensor
 from mnist_vae.autoencoder import Autoencoder, build_autoencoder
 from mnist_vae.codes import EvaluatedCodes
 from mnist_vae.datasets import Dataset, SourceFile
+from mnist_vae.latents import GaussianCode
 from mnist_vae.params import Params
 
 TINY = {
     "seed": 0,
     "dataset": "digits",
     "image_size": 16,
-    "validation_size": 100,
+    "validation_size": 98,
     "network": "conv",
+    "variational": True,
     "latent_dim": 3,
     "base_channels": 2,
+    "vanilla_channels": [2, 3],
+    "mlp_widths": [5],
     "reconstruction": "squared_error",
     "reduction": "mean",
     "kl_weight": 0.1,
+    "kl_warmup_epochs": 0,
+    "free_bits": 0,
     "epochs": 1,
     "batch_size": 8,
     "learning_rate": 0.001,
@@ -34,7 +40,12 @@ TINY = {
     "interpolation_from": 1,
     "interpolation_to": 8,
     "interpolation_steps": 5,
+    "fitted_samples": "gaussian",
+    "mixture_components": 3,
 }
+
+# What turns it into a plain autoencoder's.
+PLAIN = {"variational": False, "kl_weight": 0}
 
 
 def tiny_params(**changes: object) -> Params:
@@ -43,6 +54,13 @@ def tiny_params(**changes: object) -> Params:
 
 def tiny_model(**changes: object) -> Autoencoder:
     return build_autoencoder(tiny_params(**changes).of_model())
+
+
+def gaussian_code(model: Autoencoder, images: Tensor) -> GaussianCode:
+    """The code of a model that must be variational."""
+    code = model.encode(images)
+    assert isinstance(code, GaussianCode)
+    return code
 
 
 def tiny_images(count: int, seed: int = 0, size: int = 16) -> Tensor:
@@ -59,8 +77,10 @@ def tiny_labels(count: int) -> np.ndarray:
 
 def tiny_codes(count: int, latent_dim: int = 3) -> EvaluatedCodes:
     random = np.random.default_rng(2)
-    mean, log_variance = random.standard_normal((2, count, latent_dim)).astype(np.float32)
-    return EvaluatedCodes(mean, log_variance, tiny_labels(count))
+    mean = random.standard_normal((count, latent_dim)).astype(np.float32)
+    kl = random.exponential(size=(count, latent_dim)).astype(np.float32)
+    train_mean = random.standard_normal((count + 9, latent_dim)).astype(np.float32)
+    return EvaluatedCodes(mean, kl, tiny_labels(count), train_mean)
 
 
 class MadeUpData(NamedTuple):

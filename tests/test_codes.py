@@ -43,5 +43,5 @@ def test_foreign_and_missing_files_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"latents\.safetensors is missing"):
         load_codes(path)
     save_file({"mean": np.zeros((3, 2), np.float32)}, path)
-    with pytest.raises(StageError, match=r"latents\.safetensors is no file of codes .*log_variance"):
+    with pytest.raises(StageError, match=r"latents\.safetensors is no file of codes .*kl"):
         load_codes(path)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mnist_vae.networks import NETWORKS
 from mnist_vae.params import DataParams, FigureParams, ModelParams, Params
 
 ROOT = Path(__file__).parent.parent
@@ -48,8 +49,16 @@ def import_closure(script: Path) -> set[str]:
         file = waiting.pop()
         if file not in seen:
             seen.add(file)
-            waiting += [found for name in imported_modules(file) for found in project_files(name)]
+            waiting += [found for name in names_loaded_by(file) for found in project_files(name)]
     return {str(file.relative_to(ROOT)) for file in seen}
+
+
+def names_loaded_by(source: Path) -> set[str]:
+    """The names that a file imports, and every network where it loads one by its name."""
+    names = imported_modules(source)
+    if "mnist_vae.networks.load_network" in names:
+        names |= {f"mnist_vae.networks.{network}" for network in NETWORKS}
+    return names
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import distributions
 
-from builders import tiny_images, tiny_labels, tiny_model, tiny_params
+from builders import PLAIN, tiny_images, tiny_labels, tiny_model, tiny_params
 from mnist_vae import evaluation
-from mnist_vae.evaluation import Metrics, active_dimensions, compute_metrics, evaluate
+from mnist_vae.evaluation import Metrics, active_dimensions, compute_metrics, encode_means, evaluate
 from mnist_vae.likelihoods import LIKELIHOODS
+from mnist_vae.networks import NETWORKS
 from mnist_vae.randomness import derived_seed
 from tutorial import TutorialVAE
 
@@ -20,7 +21,7 @@ IMAGES, LABELS = tiny_images(COUNT), tiny_labels(COUNT)
 
 def _metrics(**changes: object) -> Metrics:
     model = tiny_model(**changes).eval()
-    return compute_metrics(model, evaluate(model, IMAGES, LABELS, seed=0), PIXELS)
+    return compute_metrics(model, evaluate(model, IMAGES, seed=0), LABELS, PIXELS)
 
 
 class Expected:
@@ -28,20 +29,21 @@ class Expected:
 
     def __init__(self, **changes: object):
         twin = TutorialVAE.like(tiny_model(**changes), tiny_params(**changes)).double().eval()
-        bernoulli = changes.get("reconstruction") == "bernoulli"
+        wide = changes.get("reconstruction", "squared_error") == "squared_error"
         noise = torch.randn(
             COUNT, DIMENSIONS, generator=torch.Generator().manual_seed(derived_seed(0, "evaluation noise"))
         )
         with torch.no_grad():
-            scaled = IMAGES.double() / 255 if bernoulli else IMAGES.double() / 127.5 - 1
+            scaled = IMAGES.double() / 127.5 - 1 if wide else IMAGES.double() / 255
             mean, log_variance = twin.encode(scaled)
             outputs, sampled = twin.decode(mean), twin.decode(mean + noise.double() * (log_variance / 2).exp())
         self.scaled, self.sampled, self.mean = scaled, sampled, mean
-        self.kl = [
-            sum((math.exp(v) + m * m - v - 1) / 2 for m, v in zip(*row, strict=True))
+        self.kl_by_dimension = [
+            [(math.exp(v) + m * m - v - 1) / 2 for m, v in zip(*row, strict=True)]
             for row in zip(mean.tolist(), log_variance.tolist(), strict=True)
         ]
-        brightness = outputs if bernoulli else (outputs + 1) / 2
+        self.kl = [sum(row) for row in self.kl_by_dimension]
+        brightness = (outputs + 1) / 2 if wide else outputs
         self.squared_error = [
             sum((value - level / 255) ** 2 for level, value in zip(image, output, strict=True))
             for image, output in zip(IMAGES.flatten(1).tolist(), brightness.flatten(1).tolist(), strict=True)
@@ -85,6 +87,22 @@ def test_elbo_equals_that_of_a_gaussian_of_the_implied_variance(reduction: str, 
     assert found.effective_beta == pytest.approx(beta)
 
 
+@pytest.mark.parametrize(
+    ("reduction", "kl_weight", "beta"), [("mean", 0.1, 0.1 * PIXELS / DIMENSIONS), ("sum", 1.5, 1.5)]
+)
+def test_elbo_of_squared_error_on_the_narrow_range_is_that_of_images_on_the_wide_one(
+    reduction: str, kl_weight: float, beta: float
+) -> None:
+    changes = {"reconstruction": "squared_error_sigmoid"}
+    found, expected = _metrics(reduction=reduction, kl_weight=kl_weight, **changes), Expected(**changes)
+    # The loss has half the differences, a quarter of the squared errors: the deviation is twice as large.
+    normal = distributions.Normal(2 * expected.sampled - 1, 2 * math.sqrt(beta / 2))
+    log_likelihoods = normal.log_prob(2 * expected.scaled - 1).sum(dim=(1, 2, 3)).tolist()
+    assert found.elbo_nats_per_image == pytest.approx(_mean(log_likelihoods) - _mean(expected.kl), rel=1e-5)
+    assert found.elbo_gaussian_variance == pytest.approx(4 * beta / 2)
+    assert found.effective_beta == pytest.approx(beta)
+
+
 def test_elbo_of_bernoulli_equals_plain_loops() -> None:
     found, expected = _metrics(reconstruction="bernoulli"), Expected(reconstruction="bernoulli")
     total = 0.0
@@ -99,6 +117,28 @@ def test_loss_without_kl_has_no_elbo() -> None:
     assert metrics.elbo_nats_per_image is metrics.elbo_gaussian_variance is None
     assert metrics.effective_beta == 0
     assert not [name for name in json.loads(metrics.json()) if "elbo" in name]
+
+
+@pytest.mark.parametrize("reconstruction", LIKELIHOODS)
+def test_plain_autoencoder_has_no_elbo_and_a_kl_of_exactly_zero(reconstruction: str) -> None:
+    metrics = _metrics(**PLAIN, reconstruction=reconstruction)
+    assert metrics.elbo_nats_per_image is metrics.elbo_gaussian_variance is None
+    assert metrics.kl_nats_per_image == metrics.kl_nats_per_dimension == metrics.effective_beta == 0.0
+    assert metrics.kl_nats_per_image_by_class == [0.0] * 10
+    assert metrics.mse_per_pixel_0_to_1 > 0
+
+
+def test_plain_autoencoders_sampled_code_is_its_code() -> None:
+    model = tiny_model(**PLAIN).eval()
+    squared_error, sampled_distortion, _ = evaluate(model, IMAGES, seed=0).measures
+    np.testing.assert_allclose(sampled_distortion, 4 * squared_error, rtol=1e-5)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_parameter_count_is_that_of_the_saved_weights_without_running_statistics(network: str) -> None:
+    weights = [weight for name, weight in tiny_model(network=network).state_dict().items() if "running" not in name]
+    count = sum(math.prod(weight.shape) for weight in weights if weight.is_floating_point())
+    assert _metrics(network=network).parameter_count == count
 
 
 def test_json_has_every_metric_by_name_and_classes_by_theirs() -> None:
@@ -124,16 +164,26 @@ def test_active_dimensions_are_those_whose_means_vary() -> None:
 def test_codes_are_those_of_the_images_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model().eval()
     monkeypatch.setattr(evaluation, "_BATCH", 5)
-    codes = evaluate(model, IMAGES, LABELS, seed=0).codes
-    np.testing.assert_allclose(codes.mean, Expected().mean.numpy(), rtol=1e-4, atol=1e-5)
-    assert np.array_equal(codes.labels, LABELS)
+    evaluated, expected = evaluate(model, IMAGES, seed=0), Expected()
+    np.testing.assert_allclose(evaluated.mean, expected.mean.numpy(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(evaluated.kl, expected.kl_by_dimension, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(evaluated.measures.kl, expected.kl, rtol=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{}, PLAIN], ids=["variational", "plain"])
+def test_encoded_means_are_the_evaluated_ones(changes: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model(**changes).train()
+    monkeypatch.setattr(evaluation, "_BATCH", 5)
+    means = encode_means(model, IMAGES)
+    np.testing.assert_allclose(means, evaluate(model, IMAGES, seed=0).mean, rtol=1e-6)
+    assert means.shape == (COUNT, DIMENSIONS)
 
 
 def test_evaluation_is_a_function_of_the_seed() -> None:
     model = tiny_model().eval()
-    first = evaluate(model, IMAGES, LABELS, seed=0).measures
+    first = evaluate(model, IMAGES, seed=0).measures
     torch.rand(3)
-    again, other = (evaluate(model, IMAGES, LABELS, seed).measures for seed in (0, 1))
+    again, other = (evaluate(model, IMAGES, seed).measures for seed in (0, 1))
     assert np.array_equal(first.sampled_distortion, again.sampled_distortion)
     assert not np.array_equal(first.sampled_distortion, other.sampled_distortion)
     assert np.array_equal(first.squared_error, other.squared_error)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_vae import figures
+from mnist_vae import charts, figures
 from mnist_vae.figure_files import save_gif, save_png
 from mnist_vae.history import EpochRow, StepRow
 
@@ -19,7 +19,7 @@ def test_two_drawings_give_the_same_png_bytes(tmp_path: Path, kind: str) -> None
         drawn = (
             figures.samples(IMAGES, "Title")
             if kind == "images"
-            else figures.training_curves(EPOCHS, STEPS, "nats", "Title")
+            else charts.training_curves(EPOCHS, STEPS, "nats", "Title")
         )
         save_png(drawn, tmp_path / name)
     content = (tmp_path / "one.png").read_bytes()

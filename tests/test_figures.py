@@ -6,7 +6,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mnist_vae import figures
-from mnist_vae.history import EpochRow, StepRow
 
 SIZE = 8
 
@@ -15,15 +14,16 @@ def _images(rows: int, columns: int) -> np.ndarray:
     return np.random.default_rng(0).random((rows, columns, SIZE, SIZE)).astype(np.float32)
 
 
-EPOCHS = [EpochRow(epoch, *(part + 1 / epoch for part in range(1, 7))) for epoch in (1, 2, 3)]
-STEPS = [StepRow(1 + step // 100, step + 1, 2 - step / 300) for step in range(300)]
+AXES = ("first", "second")
+QUANTILES = np.array([[-2.0, -1.0, 0.0, 1.0], [-0.4, -0.2, 0.2, 0.4]])
 DRAWN = {
     "reconstructions": lambda: figures.reconstructions(_images(4, 10), "Title"),
     "samples": lambda: figures.samples(_images(10, 10), "Title"),
     "permutations": lambda: figures.permutations(_images(10, 10), "Title"),
     "class_means": lambda: figures.class_means(_images(1, 10), "Title"),
-    "interpolation": lambda: figures.interpolation(_images(1, 9), "Title"),
-    "training_curves": lambda: figures.training_curves(EPOCHS, STEPS, "summed squared error", "Title"),
+    "interpolation": lambda: figures.interpolation(_images(1, 9), _images(1, 9), "Title"),
+    "classes": lambda: figures.classes(_images(10, 6), 1 - _images(10, 6), "Title"),
+    "plane": lambda: figures.plane(_images(4, 4), QUANTILES, AXES, "Title"),
 }
 
 
@@ -41,6 +41,11 @@ def _labels(axis: Axes) -> tuple[list[str], list[str]]:
     return [text.get_text() for text in axis.get_xticklabels()], [text.get_text() for text in axis.get_yticklabels()]
 
 
+def _tile_of(axis: Axes, row: int, column: int) -> np.ndarray:
+    tiled = np.asarray(axis.images[0].get_array())
+    return tiled[row * 9 + 1 : row * 9 + 9, column * 9 + 1 : column * 9 + 9]
+
+
 @pytest.mark.parametrize("name", DRAWN)
 def test_drawing_leaves_matplotlibs_settings_alone(name: str) -> None:
     before = _settings()
@@ -52,6 +57,11 @@ def test_drawing_leaves_the_meaning_of_colours_names_alone() -> None:
     # No setting, but seaborn would change it too: what "b" and the other letters stand for.
     DRAWN["samples"]()
     assert colors.to_hex("b") == "#0000ff"
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_drawing_can_be_rendered(name: str) -> None:
+    DRAWN[name]().draw_without_rendering()
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -93,48 +103,52 @@ def test_labels_stand_at_the_middle_of_their_images() -> None:
     ("steps", "shown"), [(2, [0, 1]), (9, list(range(9))), (100, [0, 9, 18, 27, 36, 45, 54, 63, 72, 81, 90, 99])]
 )
 def test_interpolation_shows_equal_distances_and_both_ends(steps: int, shown: list[int]) -> None:
-    images = _images(1, steps)
-    axis = _axis(figures.interpolation(images, ""))
-    tiled = np.asarray(axis.images[0].get_array())
+    straight = _images(1, steps)
+    spherical = 1 - straight
+    axis = _axis(figures.interpolation(straight, spherical, ""))
     for place, step in enumerate(shown):
-        assert np.array_equal(tiled[1:9, place * 9 + 1 : place * 9 + 9], np.rint(images[0, step] * 255))
-    assert tiled.shape == (9, 9 * len(shown))
-    assert [float(label) for label in _labels(axis)[0]] == [round(step / (steps - 1), 2) for step in shown]
+        for row, images in enumerate((straight, spherical)):
+            assert np.array_equal(_tile_of(axis, row, place), np.rint(images[0, step] * 255))
+    assert np.asarray(axis.images[0].get_array()).shape == (2 * 9, 9 * len(shown))
+    columns, rows = _labels(axis)
+    assert [float(label) for label in columns] == [round(step / (steps - 1), 2) for step in shown]
+    assert rows == ["straight line", "spherical"]
+    assert axis.get_xlabel() == "share of the way to the second class"
 
 
-def test_training_curves_have_units_and_both_splits() -> None:
-    figure = DRAWN["training_curves"]()
-    each_step, *each_epoch = figure.axes
-    assert (each_step.get_xlabel(), each_step.get_ylabel()) == ("step", "training loss")
-    assert [axis.get_xlabel() for axis in each_epoch] == ["epoch"] * 3
-    loss, distortion, rate = (axis.get_ylabel() for axis in each_epoch)
-    assert loss == "loss"
-    assert "distortion" in distortion
-    assert "summed squared error" in distortion
-    assert "nats" in rate
-    for axis, names in zip(each_epoch, ("loss", "distortion_per_image", "kl_nats_per_image"), strict=True):
-        drawn = [np.asarray(line.get_xydata()).tolist() for line in axis.lines[:2]]
-        expected = [
-            [[row.epoch, getattr(row, f"{split}_{names}")] for row in EPOCHS] for split in ("train", "validation")
-        ]
-        assert drawn == expected
-        assert len(axis.get_legend_handles_labels()[1]) == 2
-        assert axis.get_legend() is not None
+def test_interpolation_without_an_arc_is_the_straight_line_alone() -> None:
+    images = _images(1, 9)
+    axis = _axis(figures.interpolation(images, None, ""))
+    assert np.asarray(axis.images[0].get_array()).shape == (9, 9 * 9)
+    assert _labels(axis)[1] == ["straight line"]
+    for place in range(9):
+        assert np.array_equal(_tile_of(axis, 0, place), np.rint(images[0, place] * 255))
 
 
-def test_each_steps_loss_is_drawn_with_a_running_mean() -> None:
-    losses, smooth = (np.asarray(line.get_xydata()) for line in DRAWN["training_curves"]().axes[0].lines[:2])
-    assert losses.tolist() == [[row.step, row.loss] for row in STEPS]
-    # The mean of the last three of 300 steps, from the third on.
-    assert len(smooth) == 298
-    for place in (0, 100, 297):
-        step, mean = smooth[place]
-        assert step == place + 3
-        assert mean == pytest.approx(sum(row.loss for row in STEPS[place : place + 3]) / 3)
+@pytest.mark.parametrize("columns", [1, 4, 10])
+def test_classes_stand_twice_in_the_same_places(columns: int) -> None:
+    originals = _images(10, columns)
+    figure = figures.classes(originals, 1 - originals, "")
+    left, right = figure.axes
+    assert (left.get_title(), right.get_title()) == ("originals", "reconstructions")
+    for axis, images in ((left, originals), (right, 1 - originals)):
+        assert _labels(axis) == ([], [str(label) for label in range(10)])
+        assert axis.get_ylabel() == "class"
+        for label in range(10):
+            for column in range(columns):
+                assert np.array_equal(_tile_of(axis, label, column), np.rint(images[label, column] * 255))
 
 
-def test_single_epoch_of_a_single_step_can_be_drawn() -> None:
-    figures.training_curves(EPOCHS[:1], STEPS[:1], "nats", "").draw_without_rendering()
+def test_plane_names_its_axes_and_the_coordinates_of_its_images() -> None:
+    images = _images(4, 4)
+    axis = _axis(figures.plane(images, QUANTILES, AXES, "Title"))
+    assert (axis.get_xlabel(), axis.get_ylabel()) == AXES
+    # Every third label, each at its own image, the rows from the greatest coordinate down.
+    assert _labels(axis) == (["-2.00", "1.00"], ["0.40", "-0.40"])
+    assert axis.get_xticks().tolist() == axis.get_yticks().tolist() == [4.5, 4.5 + 3 * 9]
+    for row in range(4):
+        for column in range(4):
+            assert np.array_equal(_tile_of(axis, row, column), np.rint(images[row, column] * 255))
 
 
 @pytest.mark.parametrize("steps", [2, 3, 9])

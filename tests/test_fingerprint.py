@@ -1,3 +1,4 @@
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -5,10 +6,12 @@ from types import ModuleType
 import pytest
 import torch
 
-from builders import tiny_params
+from builders import PLAIN, tiny_params
 from mnist_vae.fingerprint import training_fingerprint
+from mnist_vae.networks import NETWORKS, load_network
 from mnist_vae.params import ModelParams
 
+TESTS = Path(__file__).parent
 CPU = torch.device("cpu")
 MD5 = "0" * 32
 CHANGED = {
@@ -16,11 +19,15 @@ CHANGED = {
     "dataset": "kmnist",
     "image_size": 32,
     "validation_size": 101,
+    "network": "mlp",
     "latent_dim": 4,
     "base_channels": 3,
+    "vanilla_channels": [2, 4],
+    "mlp_widths": [5, 5],
     "reconstruction": "bernoulli",
     "reduction": "sum",
     "kl_weight": 0.11,
+    "free_bits": 0.01,
     "epochs": 2,
     "batch_size": 9,
     "learning_rate": 0.002,
@@ -28,6 +35,13 @@ CHANGED = {
     "device": "auto",
     "threads": 2,
 }
+
+
+@pytest.fixture
+def _all_networks() -> None:
+    # Loading one counts, so a first one in between would make what follows differ.
+    for network in NETWORKS:
+        load_network(network)
 
 
 def _fingerprint(**changes: object) -> str:
@@ -39,15 +53,32 @@ def test_same_origin_has_the_same_fingerprint() -> None:
     assert len(_fingerprint()) == 16
 
 
+@pytest.mark.usefixtures("_all_networks")
 def test_every_parameter_of_the_model_counts() -> None:
-    # `network` has one value only, and cannot be changed.
-    assert CHANGED.keys() | {"network"} == set(ModelParams.model_fields)
-    found = {_fingerprint(), *(_fingerprint(**{key: value}) for key, value in CHANGED.items())}
-    assert len(found) == 1 + len(CHANGED)
+    # The other two keys cannot change alone.
+    assert CHANGED.keys() | {"variational", "kl_warmup_epochs"} == set(ModelParams.model_fields)
+    others = [{key: value} for key, value in CHANGED.items()]
+    others += [{"kl_weight": 0}, PLAIN, {"epochs": 3}, {"epochs": 3, "kl_warmup_epochs": 1}]
+    found = {_fingerprint(), *(_fingerprint(**changes) for changes in others)}
+    assert len(found) == 1 + len(others)
 
 
 def test_parameters_of_figures_do_not_count() -> None:
-    assert _fingerprint(interpolation_to=3, interpolation_steps=50) == _fingerprint()
+    figures = {"interpolation_to": 3, "interpolation_steps": 50, "fitted_samples": "mixture", "mixture_components": 4}
+    assert _fingerprint(**figures) == _fingerprint()
+
+
+def test_code_of_the_models_own_network_counts_and_that_of_others_does_not() -> None:
+    # In a process of its own, where nothing else has loaded a network.
+    script = (
+        "import sys; sys.path[:0] = sys.argv[1:]\n"
+        "from test_fingerprint import CPU, MD5, tiny_params, training_fingerprint\n"
+        "training_fingerprint(tiny_params(network='mlp').of_model(), MD5, CPU)\n"
+        "print(*(name for name in sys.modules if name.startswith('mnist_vae.networks.')))"
+    )
+    search = [str(TESTS.parent / "src"), str(TESTS)]
+    done = subprocess.run([sys.executable, "-c", script, *search], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["mnist_vae.networks.mlp"]
 
 
 def test_data_and_the_devices_kind_count() -> None:

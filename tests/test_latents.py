@@ -3,11 +3,11 @@ import math
 import torch
 from torch.distributions import Normal, kl_divergence
 
-from mnist_vae.latents import GaussianCode, GaussianLatent
+from mnist_vae.latents import GaussianCode, GaussianLatent, PointCode, PointLatent
 
 
-def _code(images: int = 6, dimensions: int = 4) -> GaussianCode:
-    source = torch.Generator().manual_seed(0)
+def _code(images: int = 6, dimensions: int = 4, seed: int = 0) -> GaussianCode:
+    source = torch.Generator().manual_seed(seed)
     mean, log_variance = 2 * torch.randn(2, images, dimensions, generator=source)
     return GaussianCode(mean, log_variance)
 
@@ -26,6 +26,20 @@ def test_kl_equals_a_plain_loop_in_float64() -> None:
         for mean, log_variance, kl in zip(mean_row, log_row, kl_row, strict=True):
             expected = (math.exp(log_variance) + mean * mean - log_variance - 1) / 2
             assert math.isclose(kl, expected, rel_tol=1e-5, abs_tol=1e-6)
+
+
+def test_kl_to_another_gaussian_equals_that_of_torch_distributions() -> None:
+    code, other = _code(), _code(seed=1)
+    first, second = (Normal(one.mean, (0.5 * one.log_variance).exp()) for one in (code, other))
+    torch.testing.assert_close(code.kl_to(other), kl_divergence(first, second), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(other.kl_to(code), kl_divergence(second, first), rtol=1e-5, atol=1e-5)
+
+
+def test_kl_to_the_prior_is_the_kl_and_to_itself_zero() -> None:
+    code = _code()
+    prior = GaussianCode(torch.zeros(6, 4), torch.zeros(6, 4))
+    torch.testing.assert_close(code.kl_to(prior), code.kl())
+    assert torch.equal(code.kl_to(code), torch.zeros(6, 4))
 
 
 def test_kl_of_the_prior_is_zero() -> None:
@@ -61,3 +75,22 @@ def test_first_half_of_the_encoders_outputs_is_the_mean() -> None:
     code = GaussianLatent().code(torch.arange(8.0)[None])
     assert code.mean.tolist() == [[0.0, 1.0, 2.0, 3.0]]
     assert code.log_variance.tolist() == [[4.0, 5.0, 6.0, 7.0]]
+
+
+def test_point_code_is_its_own_sample_whatever_the_noise() -> None:
+    code = PointLatent().code(torch.arange(8.0).reshape(2, 4))
+    assert code.mean.tolist() == [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]]
+    for noise in (torch.zeros(2, 4), 100 * torch.ones(2, 4)):
+        assert torch.equal(code.sample(noise), code.mean)
+
+
+def test_kl_of_a_point_code_is_exactly_zero_and_pulls_at_nothing() -> None:
+    mean = (1000 * torch.randn(5, 3, generator=torch.Generator().manual_seed(0))).requires_grad_()
+    kl = PointCode(mean).kl()
+    assert kl.tolist() == [[0.0] * 3] * 5
+    assert not kl.requires_grad
+
+
+def test_encoder_gives_two_numbers_a_dimension_where_there_is_a_prior_and_else_one() -> None:
+    assert (GaussianLatent.outputs_per_dimension, GaussianLatent.has_prior) == (2, True)
+    assert (PointLatent.outputs_per_dimension, PointLatent.has_prior) == (1, False)

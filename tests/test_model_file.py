@@ -8,8 +8,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from builders import tiny_images, tiny_model, tiny_params
+from builders import PLAIN, tiny_images, tiny_model, tiny_params
 from mnist_vae.model_file import Origin, TrainedModel, load_model, load_origin, save_model
+from mnist_vae.networks import NETWORKS
 from mnist_vae.stage import StageError
 from mnist_vae.training import train
 
@@ -38,13 +39,16 @@ def _refusal(path: Path) -> str:
     return text
 
 
-def test_trained_model_comes_back_to_the_bit(tmp_path: Path) -> None:
-    model = tiny_model(kl_weight=0.3)
+@pytest.mark.parametrize(
+    "changes", [{"kl_weight": 0.3, "free_bits": 0.1}, *({"network": name} for name in NETWORKS), PLAIN], ids=str
+)
+def test_trained_model_comes_back_to_the_bit(tmp_path: Path, changes: dict) -> None:
+    model = tiny_model(**changes)
     for _ in train(model, tiny_images(20), tiny_images(4), tiny_params().of_model(), lambda _epoch, _terms: None):
         pass
-    save_model(TrainedModel(model, _origin(kl_weight=0.3)), tmp_path / "model")
+    save_model(TrainedModel(model, _origin(**changes)), tmp_path / "model")
     again = load_model(tmp_path / "model", CPU)
-    assert again.origin == load_origin(tmp_path / "model") == _origin(kl_weight=0.3)
+    assert again.origin == load_origin(tmp_path / "model") == _origin(**changes)
     assert again.autoencoder.objective == model.objective
     assert list(again.autoencoder.state_dict()) == list(model.state_dict())
     for name, weight in again.autoencoder.state_dict().items():
@@ -117,7 +121,9 @@ def test_weight_too_many_is_refused_by_name(path: Path) -> None:
     assert "encoder.layers.77.weight" in _refusal(path)
 
 
-@pytest.mark.parametrize("change", [{"latent_dim": 5}, {"base_channels": 4}, {"image_size": 32}], ids=str)
-def test_weights_of_another_size_than_the_parameters_say_are_refused(path: Path, change: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "change", [{"latent_dim": 5}, {"base_channels": 4}, {"image_size": 32}, {"network": "mlp"}, PLAIN], ids=str
+)
+def test_weights_of_another_size_than_the_parameters_say_are_refused(path: Path, change: dict) -> None:
     _rewrite(path, _origin(**change))
     assert "does not fit its own parameters" in _refusal(path)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builders import TINY, tiny_params
+from builders import PLAIN, TINY, tiny_params
 from mnist_vae.params import FigureParams, ModelParams, Params, load_params
 from mnist_vae.stage import StageError
 
@@ -12,11 +12,15 @@ PARAMS_FILE = Path(__file__).parent.parent / "params.yaml"
 
 TUTORIAL = {
     "image_size": 32,
+    "network": "conv",
+    "variational": True,
     "latent_dim": 128,
     "base_channels": 16,
     "reconstruction": "squared_error",
     "reduction": "mean",
     "kl_weight": 0.1,
+    "kl_warmup_epochs": 0,
+    "free_bits": 0,
     "epochs": 10,
     "batch_size": 64,
     "learning_rate": 0.0001,
@@ -30,11 +34,16 @@ WRONG = {
     "image_size": [32.0, "32", True, 8, 0, -32, 520],
     "validation_size": [100.0, "many", False, 0, -1],
     "network": [1, None, "Conv", "mlp9"],
+    "variational": [1, 0, "true", "plain", None],
     "latent_dim": [1.5, "3", True, 0, -3],
     "base_channels": [2.0, None, [2], 0, -2],
+    "vanilla_channels": [32, "32, 64", "[32, 64]", None, {"first": 32}, [], [2] * 21],
+    "mlp_widths": [512, "512", None, 1.5, {}, [], [2] * 21],
     "reconstruction": [True, "mse", "squared error"],
     "reduction": [0, "average", None],
     "kl_weight": ["0.5", True, None, [0.5], -0.1, float("nan"), float("inf")],
+    "kl_warmup_epochs": [0.5, "1", True, None, -1],
+    "free_bits": ["0.5", True, None, [0.5], -0.1, float("nan"), float("inf")],
     "epochs": [1.5, "ten", True, 0, -1],
     "batch_size": [8.0, "8", None, 0, -8],
     "learning_rate": ["0.001", True, None, 0, -0.001, float("nan"), float("inf")],
@@ -44,6 +53,8 @@ WRONG = {
     "interpolation_from": [1.0, "one", True, -1, 10],
     "interpolation_to": [8.0, "8", None, -1, 10],
     "interpolation_steps": [5.0, "5", True, 1, 0, 1_000_000],
+    "fitted_samples": [1, None, "Gaussian", "prior"],
+    "mixture_components": [2.0, "10", True, None, 0, -1, 1001],
 }
 WRONG_PAIRS = [(key, value) for key, values in WRONG.items() for value in values]
 
@@ -84,6 +95,19 @@ def test_third_beta_is_refused_with_what_is_allowed(tmp_path: Path) -> None:
     assert text.endswith("adam_betas is [0.5, 0.9, 0.9], but must be a list of two numbers")
 
 
+@pytest.mark.parametrize("key", ["vanilla_channels", "mlp_widths"])
+@pytest.mark.parametrize("width", [0, -2, 2.0, "2", True, None, [2]], ids=repr)
+def test_wrong_width_is_refused_by_key_place_and_value(tmp_path: Path, key: str, width: object) -> None:
+    assert f"{key}.1 is {width!r}, but must be " in _complaint(tmp_path, TINY | {key: [4, width, 4]})
+
+
+@pytest.mark.parametrize("key", ["vanilla_channels", "mlp_widths"])
+@pytest.mark.parametrize("widths", [[], [2] * 21, 32, None, "[32, 64]"], ids=repr)
+def test_what_is_no_list_of_widths_is_refused_with_what_is_allowed(tmp_path: Path, key: str, widths: object) -> None:
+    text = _complaint(tmp_path, TINY | {key: widths})
+    assert text.endswith(f"{key} is {widths!r}, but must be a list of 1 to 20 whole numbers")
+
+
 def test_key_given_twice_is_refused_by_name(tmp_path: Path) -> None:
     assert "kl_weight stands there twice" in _complaint(tmp_path, PARAMS_FILE.read_text() + "kl_weight: 0.2\n")
 
@@ -96,7 +120,7 @@ def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:
 def test_unknown_key_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     text = _complaint(tmp_path, TINY | {"kl_wieght": 0.5})
     assert "kl_wieght (value 0.5) is no parameter" in text
-    assert "kl_weight, epochs" in text
+    assert "kl_weight, kl_warmup_epochs, free_bits, epochs" in text
 
 
 @pytest.mark.parametrize("key", WRONG)
@@ -108,8 +132,27 @@ def test_missing_key_is_named(tmp_path: Path, key: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        ({"image_size": 20}, ["image_size is 20", "multiple of 8"]),
-        ({"image_size": 508}, ["image_size is 508", "multiple of 8"]),
+        ({"image_size": 20}, ["image_size is 20", "conv", "multiple of 8"]),
+        ({"image_size": 508}, ["image_size is 508", "conv", "multiple of 8"]),
+        (
+            {"network": "vanilla", "image_size": 28, "vanilla_channels": [32, 64, 128, 256, 512]},
+            ["image_size is 28", "vanilla", "multiple of 32"],
+        ),
+        (
+            {"network": "vanilla", "image_size": 28, "vanilla_channels": [2, 2, 2]},
+            ["image_size is 28", "multiple of 8"],
+        ),
+        ({"network": "vanilla", "vanilla_channels": [2] * 5}, ["image_size is 16", "multiple of 32"]),
+        ({"variational": False}, ["kl_weight is 0.1", "must be 0", "variational is false"]),
+        ({"kl_weight": 0, "free_bits": 0.5}, ["free_bits is 0.5", "must be 0", "kl_weight is 0"]),
+        (
+            {"kl_weight": 0, "kl_warmup_epochs": 1, "epochs": 3},
+            ["kl_warmup_epochs is 1", "must be 0", "kl_weight is 0"],
+        ),
+        (PLAIN | {"free_bits": 0.5}, ["free_bits is 0.5", "must be 0"]),
+        (PLAIN | {"kl_warmup_epochs": 1, "epochs": 3}, ["kl_warmup_epochs is 1", "must be 0"]),
+        ({"kl_warmup_epochs": 3, "epochs": 3}, ["kl_warmup_epochs is 3", "less than epochs, which is 3"]),
+        ({"kl_warmup_epochs": 4, "epochs": 3}, ["kl_warmup_epochs is 4", "less than epochs, which is 3"]),
         # The digits have 1,437 training images.
         ({"validation_size": 1437}, ["validation_size is 1437", "leaves 0", "batch_size is 8"]),
         ({"validation_size": 5000}, ["validation_size is 5000", "leaves 0", "digits"]),
@@ -125,6 +168,24 @@ def test_impossible_combination_is_refused(tmp_path: Path, changes: dict, parts:
 
 def test_one_whole_batch_left_is_enough() -> None:
     assert tiny_params(validation_size=1429).validation_size == 1429
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"network": "vanilla", "image_size": 28, "vanilla_channels": [32, 64]},
+        {"network": "mlp", "image_size": 17},
+        {"kl_warmup_epochs": 2, "epochs": 3},
+        {"free_bits": 0.5},
+        # The knobs of the networks that are not in use do not matter.
+        {"network": "mlp", "vanilla_channels": [2] * 20},
+        PLAIN,
+    ],
+    ids=str,
+)
+def test_possible_combination_is_taken(changes: dict) -> None:
+    params = tiny_params(**changes).model_dump()
+    assert {key: list(value) if isinstance(value, tuple) else value for key, value in params.items()} == TINY | changes
 
 
 def test_number_that_yaml_takes_for_text_is_explained(tmp_path: Path) -> None:

@@ -14,10 +14,23 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors import safe_open
 
+from mnist_vae.params import FigureParams, ModelParams
 from tiny_mnist import TEST_SIZE, TRAIN_SIZE, TinyServer
 from working_copy import SMALL, WorkingCopy
 
-FIGURES = {"reconstructions", "samples", "permutations", "class_means", "interpolation", "training"}
+FIGURES = {
+    "reconstructions",
+    "classes",
+    "samples",
+    "permutations",
+    "fitted_samples",
+    "class_means",
+    "interpolation",
+    "scatter",
+    "plane",
+    "latent_dimensions",
+    "training",
+}
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +52,7 @@ def runs_of(copy: WorkingCopy) -> list[Run]:
 def test_repro_leaves_data_model_numbers_and_figures(reproduced: WorkingCopy) -> None:
     outputs = reproduced.outputs()
     figures = {f"reports/figures/{name}.png" for name in FIGURES} | {"reports/figures/interpolation.gif"}
+    assert figures == {name for name in outputs if name.startswith("reports/figures/")}
     histories = {"reports/history/epochs.csv", "reports/history/steps.csv"}
     assert figures | histories | {
         "models/model.safetensors",
@@ -70,8 +84,12 @@ def test_forced_repro_gives_the_same_bytes_and_a_run_of_its_own(reproduced: Work
 def test_run_mirrors_the_files(reproduced: WorkingCopy) -> None:
     (run,) = runs_of(reproduced)
     assert run.info.status == "FINISHED"
-    params = {name: str(value) for name, value in reproduced.params().items() if "interpolation" not in name}
-    assert {**run.data.params, "adam_betas": "[0.5, 0.999]"} == params
+    params = {name: value for name, value in reproduced.params().items() if name in ModelParams.model_fields}
+    # A list in the file is a tuple in the run.
+    entered = {name: str(tuple(value) if isinstance(value, list) else value) for name, value in params.items()}
+    assert run.data.params == {**entered, "free_bits": "0.0"}
+    figures = {name: str(value) for name, value in reproduced.params().items() if name in FigureParams.model_fields}
+    assert {name: run.data.tags[name] for name in figures} == figures
     client = MlflowClient(f"sqlite:///{reproduced.folder}/mlflow.db")
     outputs = reproduced.outputs()
     epochs = list(csv.DictReader(outputs["reports/history/epochs.csv"].decode().splitlines()))
@@ -174,11 +192,13 @@ def test_figures_alone_are_drawn_anew_when_their_code_or_parameters_change(
     figures = copy.folder / "src" / "mnist_vae" / "figures.py"
     figures.write_text(figures.read_text() + "\n# a change\n")
     copy.set_param("interpolation_steps", 7)
+    copy.set_param("fitted_samples", "mixture")
     printed = copy.succeed("dvc", "repro")
     assert "Running stage 'render'" in printed
     assert "Running stage 'train'" not in printed
     (run,) = runs_of(copy)
     assert (run.info.status, run.data.tags["interpolation_steps"]) == ("FINISHED", "7")
+    assert run.data.tags["fitted_samples"] == "mixture"
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from builders import tiny_images, tiny_model, tiny_params
+from builders import PLAIN, tiny_images, tiny_model, tiny_params
 from mnist_vae import training
 from mnist_vae.autoencoder import Autoencoder
 from mnist_vae.history import EpochHistory
+from mnist_vae.networks import NETWORKS
 from mnist_vae.objective import Terms
 from mnist_vae.params import ModelParams
 from mnist_vae.randomness import derived_seed
@@ -56,8 +57,9 @@ def _generator(purpose: str, epoch: int) -> torch.Generator:
     return torch.Generator().manual_seed(derived_seed(0, purpose, epoch))
 
 
-def test_loss_falls() -> None:
-    _, histories = _trained(epochs=12, learning_rate=0.01)
+@pytest.mark.parametrize("changes", [{"network": name} for name in NETWORKS] + [PLAIN], ids=str)
+def test_loss_falls(changes: dict) -> None:
+    _, histories = _trained(epochs=12, learning_rate=0.01, **changes)
     losses = [history.epoch.train_loss for history in histories]
     assert losses[-1] < 0.9 * losses[0]
     assert losses[-1] < losses[len(losses) // 2] < losses[0]
@@ -97,10 +99,10 @@ def test_each_image_is_seen_once_an_epoch(monkeypatch: pytest.MonkeyPatch, batch
     batches: list[list[int]] = []
     terms = model.terms
 
-    def spy(images: Tensor, noise: Tensor | None) -> Terms:
+    def spy(images: Tensor, noise: Tensor | None, rate_share: float = 1.0) -> Terms:
         if noise is not None:
             batches.append(images[:, 0, 0, 0].tolist())
-        return terms(images, noise)
+        return terms(images, noise, rate_share)
 
     monkeypatch.setattr(model, "terms", spy)
     histories = list(train(model, numbered, VALIDATION, params, _nothing))
@@ -166,6 +168,38 @@ def test_epochs_equal_those_of_a_loop_written_by_hand() -> None:
             assert row.validation_loss == pytest.approx(float(twin.eval().loss(scaled, None, 0.1)), rel=1e-3)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_warmed_up_loss_takes_the_epochs_share_of_the_rate(reduction: str) -> None:
+    _, histories = _trained(epochs=4, kl_warmup_epochs=2, kl_weight=0.7, reduction=reduction)
+    distortion_weight, rate_weight = (1 / 256, 0.7 / 3) if reduction == "mean" else (1, 0.7)
+    for history, share in zip(histories, (0, 0.5, 1, 1), strict=True):
+        row = history.epoch
+        distortion = distortion_weight * row.train_distortion_per_image
+        assert row.train_loss == pytest.approx(distortion + share * rate_weight * row.train_kl_nats_per_image, rel=1e-6)
+        # Validation losses can be compared between epochs: they have the whole rate in each.
+        distortion = distortion_weight * row.validation_distortion_per_image
+        assert row.validation_loss == pytest.approx(distortion + rate_weight * row.validation_kl_nats_per_image)
+
+
+def test_warm_up_begins_as_training_without_kl_and_goes_on_otherwise() -> None:
+    warmed, without, plain = (
+        _trained(epochs=3, kl_weight=5.0, kl_warmup_epochs=2)[1],
+        _trained(epochs=3, kl_weight=0.0)[1],
+        _trained(epochs=3, kl_weight=5.0)[1],
+    )
+    assert warmed[0].steps == without[0].steps
+    assert warmed[1].steps[1:] != without[1].steps[1:]
+    assert warmed[0].steps != plain[0].steps
+
+
+def test_free_bits_leave_a_collapsing_code_with_more_rate() -> None:
+    changes = {"epochs": 40, "learning_rate": 0.01, "kl_weight": 5.0}
+    _, collapsing = _trained(**changes)
+    _, kept = _trained(**changes, free_bits=0.5)
+    assert collapsing[-1].epoch.train_kl_nats_per_image < 0.02
+    assert kept[-1].epoch.train_kl_nats_per_image > 0.2
+
+
 def test_mean_terms_do_not_depend_on_the_size_of_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
     whole = mean_terms(model, IMAGES)
@@ -184,8 +218,8 @@ def test_loss_that_is_no_number_ends_training_by_step(monkeypatch: pytest.Monkey
     model, params = tiny_model(), tiny_params(epochs=3).of_model()
     calls, terms = [], model.terms
 
-    def spoilt(images: Tensor, noise: Tensor | None) -> Terms:
-        found = terms(images, noise)
+    def spoilt(images: Tensor, noise: Tensor | None, rate_share: float = 1.0) -> Terms:
+        found = terms(images, noise, rate_share)
         if noise is None:
             return found
         calls.append(len(images))

@@ -43,7 +43,7 @@ class TutorialVAE(nn.Module):
 
     @classmethod
     def like(cls, model: Autoencoder, params: ModelParams) -> "TutorialVAE":
-        twin = cls(params, nn.Sigmoid() if params.reconstruction == "bernoulli" else nn.Tanh())
+        twin = cls(params, nn.Tanh() if params.reconstruction == "squared_error" else nn.Sigmoid())
         twin.load_state_dict(dict(zip(twin.state_dict(), split_heads(model), strict=True)))
         return twin
 

@@ -4,22 +4,22 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from mnist_vae.latents import GaussianCode, GaussianLatent
+from mnist_vae.latents import GaussianCode, GaussianLatent, PointCode, PointLatent
 from mnist_vae.likelihoods import LIKELIHOODS, Bernoulli, SquaredError
-from mnist_vae.networks import NETWORKS
+from mnist_vae.networks import load_network
 from mnist_vae.objective import Objective, Terms, make_objective
 from mnist_vae.params import ModelParams
 from mnist_vae.randomness import derived_seed
 
 
 class Autoencoder(nn.Module):
-    """A variational autoencoder (Kingma & Welling 2014) with the objective that it is trained by."""
+    """A variational (Kingma & Welling 2014) or plain autoencoder with the objective that it is trained by."""
 
     def __init__(
         self,
         encoder: nn.Module,
         decoder: nn.Module,
-        latent: GaussianLatent,
+        latent: GaussianLatent | PointLatent,
         likelihood: SquaredError | Bernoulli,
         objective: Objective,
     ):
@@ -27,8 +27,8 @@ class Autoencoder(nn.Module):
         self.encoder, self.decoder = encoder, decoder
         self.latent, self.likelihood, self.objective = latent, likelihood, objective
 
-    def encode(self, images: UInt8[Tensor, "B 1 S S"]) -> GaussianCode:
-        """The posterior over codes of each image, given as grey levels 0..255."""
+    def encode(self, images: UInt8[Tensor, "B 1 S S"]) -> GaussianCode | PointCode:
+        """The code of each image, given as grey levels 0..255: the posterior over codes, or a point."""
         return self.latent.code(self.encoder(self.likelihood.scale(images)))
 
     def decode(self, codes: Float[Tensor, "B D"]) -> Float[Tensor, "B 1 S S"]:
@@ -39,20 +39,27 @@ class Autoencoder(nn.Module):
         """The distortion of each image when reconstructed from its code, in the likelihood's unit."""
         return self.likelihood.distortion(self.likelihood.scale(images), self.decoder(codes))
 
-    def terms(self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B D"] | None) -> Terms:
-        """Loss, distortion and rate of each image, at the code that the noise samples, at the mean code without it."""
+    def terms(
+        self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B D"] | None, rate_share: float = 1.0
+    ) -> Terms:
+        """Loss, distortion and rate of each image, at the code that the noise samples, at the mean code without it.
+
+        The loss takes that share of the rate's weight.
+        """
         code = self.encode(images)
         distortion = self.distortion(images, code.mean if noise is None else code.sample(noise))
-        return self.objective.terms(distortion, code.kl().sum(dim=1))
+        return self.objective.terms(distortion, code.kl(), rate_share)
 
 
 def build_autoencoder(params: ModelParams) -> Autoencoder:
     """The untrained model; its first weights are a function of the seed alone."""
-    latent, likelihood, network = GaussianLatent(), LIKELIHOODS[params.reconstruction](), NETWORKS[params.network]
-    objective = make_objective(params.reduction, params.kl_weight, params.image_size**2, params.latent_dim)
+    latent = GaussianLatent() if params.variational else PointLatent()
+    likelihood, network = LIKELIHOODS[params.reconstruction], load_network(params.network)
+    objective = make_objective(
+        params.reduction, params.kl_weight, params.free_bits, params.image_size**2, params.latent_dim
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(params.seed, "first weights"))
-        outputs = latent.outputs_per_dimension * params.latent_dim
-        encoder = network.encoder(params.image_size, params.base_channels, outputs)
-        decoder = network.decoder(params.image_size, params.base_channels, params.latent_dim, likelihood.activation)
+        encoder = network.encoder(params, latent.outputs_per_dimension * params.latent_dim)
+        decoder = network.decoder(params, likelihood.activation)
     return Autoencoder(encoder, decoder, latent, likelihood, objective)

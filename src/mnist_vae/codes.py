@@ -1,4 +1,4 @@
-"""The file of the test set's codes, which the figures are drawn from."""
+"""The file of a model's codes, which the figures are drawn from."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -10,13 +10,20 @@ from safetensors.numpy import load_file, save_file
 
 from mnist_vae.stage import StageError
 
+# A latent dimension is in use if its mean code varies more than this over the images (Burda et al. 2016, "Importance
+# Weighted Autoencoders", section 5.2).
+ACTIVE_VARIANCE = 0.01
+
 
 class EvaluatedCodes(NamedTuple):
-    """For each test image, in the test set's order: the posterior's mean and log variance, and the class."""
+    """For each test image, in the test set's order: the mean code, its KL in each dimension in nats, and the class; and
+    for each training image the mean code.
+    """
 
     mean: Float32[np.ndarray, "N D"]
-    log_variance: Float32[np.ndarray, "N D"]
+    kl: Float32[np.ndarray, "N D"]
     labels: UInt8[np.ndarray, " N"]
+    train_mean: Float32[np.ndarray, "M D"]
 
 
 def save_codes(codes: EvaluatedCodes, path: Path) -> None:

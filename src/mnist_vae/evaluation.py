@@ -5,15 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, UInt8
+from jaxtyping import Float, Float32, Float64, UInt8
 from torch import Tensor
 
 from mnist_vae.autoencoder import Autoencoder
-from mnist_vae.codes import EvaluatedCodes
+from mnist_vae.codes import ACTIVE_VARIANCE
 from mnist_vae.randomness import derived_seed
 
 _BATCH = 1000  # bounds the memory; the sampled noise, and so the ELBO, depends on it too
-_ACTIVE_VARIANCE = 0.01
 _CLASSES = 10
 
 
@@ -39,6 +38,7 @@ class Metrics(NamedTuple):
     kl_nats_per_dimension: float
     effective_beta: float
     active_latent_dimensions: int
+    parameter_count: int
     mse_per_pixel_minus1_to_1_by_class: list[float]
     kl_nats_per_image_by_class: list[float]
     elbo_nats_per_image: float | None
@@ -55,18 +55,17 @@ class Metrics(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """Measures and codes of the test images, in their order."""
+    """Of each image: the measures, the mean code, and the code's KL in each dimension in nats."""
 
     measures: Measures
-    codes: EvaluatedCodes
+    mean: Float32[np.ndarray, "N D"]
+    kl: Float32[np.ndarray, "N D"]
 
 
-def evaluate(
-    model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], labels: UInt8[np.ndarray, " N"], seed: int
-) -> Evaluation:
+def evaluate(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], seed: int) -> Evaluation:
     """Encode and reconstruct each image. The noise of the sampled codes is a function of the seed."""
     source = torch.Generator().manual_seed(derived_seed(seed, "evaluation noise"))
-    measures, codes = [], []
+    measures, means, kls = [], [], []
     model.eval()
     with torch.inference_mode():
         for batch in images.split(_BATCH):
@@ -75,43 +74,54 @@ def evaluate(
             error = (model.decode(code.mean) - batch / 255).cpu().double().square().sum(dim=(1, 2, 3))
             noise = torch.randn(code.mean.shape, generator=source).to(batch.device)
             distortion = model.distortion(batch, code.sample(noise)).cpu().double()
-            measures.append(torch.stack([error, distortion, code.kl().cpu().double().sum(dim=1)]))
-            codes.append(torch.stack(code).cpu())
-    mean, log_variance = torch.cat(codes, dim=1).numpy()
-    return Evaluation(Measures(*torch.cat(measures, dim=1).numpy()), EvaluatedCodes(mean, log_variance, labels))
+            kl = code.kl().cpu()
+            measures.append(torch.stack([error, distortion, kl.double().sum(dim=1)]))
+            means.append(code.mean.cpu())
+            kls.append(kl)
+    return Evaluation(Measures(*torch.cat(measures, dim=1).numpy()), torch.cat(means).numpy(), torch.cat(kls).numpy())
 
 
-def compute_metrics(model: Autoencoder, evaluation: Evaluation, pixels: int) -> Metrics:
+def encode_means(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Float32[np.ndarray, "N D"]:
+    """The mean code of each image."""
+    model.eval()
+    with torch.inference_mode():
+        return torch.cat([model.encode(batch).mean.cpu() for batch in images.split(_BATCH)]).numpy()
+
+
+def compute_metrics(
+    model: Autoencoder, evaluation: Evaluation, labels: UInt8[np.ndarray, " N"], pixels: int
+) -> Metrics:
     """The means of an evaluation on images of that many pixels.
 
     The ELBO takes E[log p(x|z)] from one sampled code an image, under the likelihood that the loss implies: Bernoulli,
-    or the Gaussian of the variance at which the loss is an ELBO (None where kl_weight 0 leaves it without one).
+    or the Gaussian of the variance at which the loss is an ELBO. It is None where there is none: where kl_weight is 0
+    with a Gaussian, and for a plain autoencoder.
     """
-    (squared_error, sampled_distortion, kl), codes = evaluation
+    squared_error, sampled_distortion, kl = evaluation.measures
     beta, likelihood = model.objective.beta, model.likelihood
     mse = 4 * squared_error / pixels  # twice the range, four times the squared error
-    unlikelihood = likelihood.negative_log_likelihood(float(sampled_distortion.mean()), pixels, beta)
+    unlikelihood = None
+    if model.latent.has_prior:
+        unlikelihood = likelihood.negative_log_likelihood(float(sampled_distortion.mean()), pixels, beta)
     return Metrics(
         mse_per_pixel_0_to_1=float(mse.mean() / 4),
         mse_per_pixel_minus1_to_1=float(mse.mean()),
         squared_error_per_image_minus1_to_1=float(4 * squared_error.mean()),
         kl_nats_per_image=float(kl.mean()),
-        kl_nats_per_dimension=float(kl.mean() / codes.mean.shape[1]),
+        kl_nats_per_dimension=float(kl.mean() / evaluation.mean.shape[1]),
         effective_beta=beta,
-        active_latent_dimensions=active_dimensions(codes.mean),
-        mse_per_pixel_minus1_to_1_by_class=_class_means(mse, codes.labels),
-        kl_nats_per_image_by_class=_class_means(kl, codes.labels),
+        active_latent_dimensions=active_dimensions(evaluation.mean),
+        parameter_count=sum(weight.numel() for weight in model.parameters()),
+        mse_per_pixel_minus1_to_1_by_class=_class_means(mse, labels),
+        kl_nats_per_image_by_class=_class_means(kl, labels),
         elbo_nats_per_image=None if unlikelihood is None else -unlikelihood - float(kl.mean()),
         elbo_gaussian_variance=likelihood.variance(beta),
     )
 
 
 def active_dimensions(mean: Float[np.ndarray, "N D"]) -> int:
-    """How many latent dimensions are in use: those whose posterior mean has a variance over the images above 0.01.
-
-    Burda et al. 2016, "Importance Weighted Autoencoders", section 5.2.
-    """
-    return int((mean.astype(np.float64).var(axis=0) > _ACTIVE_VARIANCE).sum())
+    """How many latent dimensions are in use: those whose mean code has a variance over the images above 0.01."""
+    return int((mean.astype(np.float64).var(axis=0) > ACTIVE_VARIANCE).sum())
 
 
 def _class_means(values: Float64[np.ndarray, " N"], labels: UInt8[np.ndarray, " N"]) -> list[float]:

@@ -1,17 +1,14 @@
-"""Figures from arrays, all in one style. No torch, no files."""
+"""Figures of images, from arrays of their brightness. No torch, no files."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-import matplotlib as mpl
 import numpy as np
-import seaborn as sns
 from jaxtyping import Float, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mnist_vae.history import EpochRow, StepRow
+from mnist_vae.figure_style import figure_style
 
 _STRIP = 12  # images of an interpolation that fit side by side
 _ANIMATION_PIXELS = 128
@@ -20,20 +17,20 @@ _ANIMATION_SECONDS = 4
 
 def reconstructions(images: Float[np.ndarray, "rows columns S S"], title: str) -> Figure:
     """Rows of originals, each above the row of its reconstructions."""
-    with _style():
+    with figure_style():
         rows = ["original", "reconstruction"] * (len(images) // 2)
         return _grid_figure(images, title, rows=rows)
 
 
 def samples(images: Float[np.ndarray, "rows columns S S"], title: str) -> Figure:
     """A grid of images without labels."""
-    with _style():
+    with figure_style():
         return _grid_figure(images, title)
 
 
 def permutations(images: Float[np.ndarray, "10 columns S S"], title: str) -> Figure:
     """A row for each class: an original, its mean code decoded, and that code with noise added, decoded."""
-    with _style():
+    with figure_style():
         noisy = [f"+ noise {number}" for number in range(1, images.shape[1] - 1)]
         rows = [str(label) for label in range(len(images))]
         return _grid_figure(images, title, rows, ["original", "mean code", *noisy], row_title="class")
@@ -41,21 +38,58 @@ def permutations(images: Float[np.ndarray, "10 columns S S"], title: str) -> Fig
 
 def class_means(images: Float[np.ndarray, "1 10 S S"], title: str) -> Figure:
     """One image for each class."""
-    with _style():
+    with figure_style():
         return _grid_figure(
             images, title, columns=[str(label) for label in range(images.shape[1])], column_title="class"
         )
 
 
-def interpolation(images: Float[np.ndarray, "1 steps S S"], title: str) -> Figure:
-    """Up to twelve images of an interpolation at equal distances, its ends included."""
-    with _style():
-        steps = images.shape[1]
+def interpolation(
+    straight: Float[np.ndarray, "1 steps S S"], spherical: Float[np.ndarray, "1 steps S S"] | None, title: str
+) -> Figure:
+    """Up to twelve images of an interpolation at equal distances, its ends included: along the line, along the arc."""
+    with figure_style():
+        rows = [straight] if spherical is None else [straight, spherical]
+        steps = straight.shape[1]
         shown = np.linspace(0, steps - 1, min(steps, _STRIP)).round().astype(int)
-        columns = [f"{step / (steps - 1):.2f}" for step in shown]
         return _grid_figure(
-            images[:, shown], title, columns=columns, column_title="share of the second class's mean code"
+            np.concatenate(rows)[:, shown],
+            title,
+            rows=["straight line", "spherical"][: len(rows)],
+            columns=[f"{step / (steps - 1):.2f}" for step in shown],
+            column_title="share of the way to the second class",
         )
+
+
+def classes(
+    originals: Float[np.ndarray, "10 columns S S"], reconstructed: Float[np.ndarray, "10 columns S S"], title: str
+) -> Figure:
+    """The same images of each class twice: as they are, and reconstructed."""
+    with figure_style():
+        figure = Figure(figsize=(2 * originals.shape[1] + 1, originals.shape[0] + 1), layout="constrained")
+        figure.suptitle(title)
+        for axis, images, name in zip(
+            figure.subplots(1, 2), (originals, reconstructed), ("originals", "reconstructions"), strict=True
+        ):
+            draw_grid(axis, images, rows=[str(label) for label in range(len(images))])
+            axis.set(title=name, ylabel="class")
+        return figure
+
+
+def plane(
+    images: Float[np.ndarray, "rows columns S S"],
+    quantiles: Float[np.ndarray, "2 columns"],
+    axis_titles: tuple[str, str],
+    title: str,
+) -> Figure:
+    """A map of decoded codes: columns at the first row of quantiles, rows at the second's, its greatest on top."""
+    with figure_style():
+        figure = Figure(figsize=(0.5 * images.shape[1] + 1, 0.5 * images.shape[0] + 1), layout="constrained")
+        axis = figure.subplots()
+        across, up = ([f"{value:.2f}" for value in values] for values in (quantiles[0], quantiles[1, ::-1]))
+        draw_grid(axis, images, rows=up, columns=across, every=3)
+        axis.set(title=title, xlabel=axis_titles[0], ylabel=axis_titles[1])
+        return figure
 
 
 def animation(images: Float[np.ndarray, "1 steps S S"]) -> list[Image.Image]:
@@ -71,36 +105,6 @@ def animation_milliseconds(steps: int) -> int:
     return max(20, round(_ANIMATION_SECONDS * 100 / steps) * 10)
 
 
-def training_curves(epochs: Sequence[EpochRow], steps: Sequence[StepRow], distortion_unit: str, title: str) -> Figure:
-    """The loss of each step, and loss, distortion and rate of each epoch on training and validation images."""
-    with _style():
-        figure = Figure(figsize=(12, 7), layout="constrained")
-        axes = figure.subplots(2, 2)
-        figure.suptitle(title)
-        _plot_steps(axes[0, 0], steps)
-        number = [row.epoch for row in epochs]
-        for axis, name, unit in (
-            (axes[0, 1], "loss", "loss"),
-            (axes[1, 0], "distortion_per_image", f"distortion per image\n({distortion_unit})"),
-            (axes[1, 1], "kl_nats_per_image", "rate per image\n(KL, nats)"),
-        ):
-            for split, label in ("train", "training images, sampled codes"), ("validation", "validation, mean codes"):
-                values = [getattr(row, f"{split}_{name}") for row in epochs]
-                sns.lineplot(x=number, y=values, ax=axis, label=label, marker="o", errorbar=None)
-            axis.set(xlabel="epoch", ylabel=unit)
-            axis.xaxis.get_major_locator().set_params(integer=True)
-        axes[0, 1].set_title("Each epoch")
-        return figure
-
-
-@contextmanager
-def _style() -> Iterator[None]:
-    with mpl.rc_context():
-        sns.set_theme(context="notebook", style="whitegrid", palette="deep", color_codes=False)
-        mpl.rcParams.update({"figure.titlesize": "large", "figure.dpi": 110})
-        yield
-
-
 def _grid_figure(
     images: Float[np.ndarray, "rows columns S S"],
     title: str,
@@ -112,17 +116,27 @@ def _grid_figure(
     margin = 0.4 + (0.3 if columns else 0) + (0.3 if column_title else 0)
     figure = Figure(figsize=(images.shape[1] + (1.2 if rows else 0), images.shape[0] + margin), layout="constrained")
     axis = figure.subplots()
-    axis.set_title(title)
+    draw_grid(axis, images, rows, columns)
+    axis.set(title=title, xlabel=column_title, ylabel=row_title)
+    return figure
+
+
+def draw_grid(
+    axis: Axes,
+    images: Float[np.ndarray, "rows columns S S"],
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+    every: int = 1,
+) -> None:
+    """Images into axes that are there, with labels at every so many rows and columns, in the style around them."""
     axis.imshow(_tile(images), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
     axis.grid(visible=False)
     size = images.shape[2] + 1
-    axis.set_xticks(np.arange(len(columns)) * size + size / 2, columns)
-    axis.set_yticks(np.arange(len(rows)) * size + size / 2, rows)
+    axis.set_xticks(np.arange(len(columns))[::every] * size + size / 2, columns[::every])
+    axis.set_yticks(np.arange(len(rows))[::every] * size + size / 2, rows[::every])
     axis.tick_params(length=0)
-    axis.set(xlabel=column_title, ylabel=row_title)
     for spine in axis.spines.values():
         spine.set_visible(False)
-    return figure
 
 
 def _tile(images: Float[np.ndarray, "rows columns S S"]) -> UInt8[np.ndarray, "height width"]:
@@ -131,14 +145,3 @@ def _tile(images: Float[np.ndarray, "rows columns S S"]) -> UInt8[np.ndarray, "h
     rows, columns, height, width = framed.shape
     tiled = framed.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
     return (tiled * 255).round().astype(np.uint8)
-
-
-def _plot_steps(axis: Axes, steps: Sequence[StepRow]) -> None:
-    # A running mean over a hundredth of the training shows the course behind the scatter of single batches.
-    window = max(1, len(steps) // 100)
-    losses = np.array([row.loss for row in steps])
-    smooth = np.convolve(losses, np.ones(window) / window, mode="valid")
-    numbers = np.arange(1, len(losses) + 1)
-    sns.lineplot(x=numbers, y=losses, ax=axis, alpha=0.35, linewidth=0.6, errorbar=None, label="each step")
-    sns.lineplot(x=numbers[window - 1 :], y=smooth, ax=axis, errorbar=None, label=f"mean of the last {window}")
-    axis.set(xlabel="step", ylabel="training loss", yscale="log", title="Each step")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from mnist_vae.networks import load_network
 from mnist_vae.params import ModelParams
 
 
@@ -15,6 +16,7 @@ def training_fingerprint(params: ModelParams, data_md5: str, device: torch.devic
 
     Equal fingerprints on one machine mean equal weights.
     """
+    load_network(params.network)
     origin = {
         "params": params.model_dump(mode="json"),
         "data": data_md5,
@@ -26,7 +28,7 @@ def training_fingerprint(params: ModelParams, data_md5: str, device: torch.devic
 
 
 def _source_md5() -> str:
-    # All imports of the project stand at the top of its modules, so what is loaded is what may be used.
+    # But for the network, all imports of the project stand at the top of its modules: what is loaded is what is used.
     modules = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "mnist_vae"}
     digest = hashlib.md5(usedforsecurity=False)
     for name in sorted(modules):

@@ -1,4 +1,4 @@
-"""What the encoder's output means: a distribution over latent codes."""
+"""What the encoder's output means: a distribution over latent codes, or the code itself."""
 
 from typing import NamedTuple
 
@@ -21,13 +21,45 @@ class GaussianCode(NamedTuple):
         """KL(q(z|x) || N(0, 1)) of each dimension in nats: ½ (σ² + μ² − log σ² − 1) (Kingma & Welling 2014, B)."""
         return 0.5 * (self.log_variance.exp() + self.mean.square() - self.log_variance - 1)
 
+    def kl_to(self, other: "GaussianCode") -> Float[Tensor, "B D"]:
+        """KL(self || other) of each dimension in nats: ½ (σ₁²/σ₂² + (μ₁ − μ₂)²/σ₂² − log σ₁²/σ₂² − 1)."""
+        log_ratio = self.log_variance - other.log_variance
+        distance = (self.mean - other.mean).square() * torch.exp(-other.log_variance)
+        return 0.5 * (log_ratio.exp() + distance - log_ratio - 1)
+
+
+class PointCode(NamedTuple):
+    """For each image, one code: that of a plain autoencoder."""
+
+    mean: Float[Tensor, "B D"]
+
+    def sample(self, noise: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:  # noqa: ARG002
+        """The code itself, whatever the noise."""
+        return self.mean
+
+    def kl(self) -> Float[Tensor, "B D"]:
+        """Exactly 0: a plain autoencoder pays nothing for its codes."""
+        return torch.zeros_like(self.mean)
+
 
 class GaussianLatent:
-    """Reads the encoder's output as means and log variances."""
+    """Reads the encoder's output as means and log variances; codes have the prior N(0, 1)."""
 
     outputs_per_dimension = 2
+    has_prior = True
 
     def code(self, output: Float[Tensor, "B outputs"]) -> GaussianCode:
         """The code that an encoder's output describes: the first half of the channels is the mean."""
         mean, log_variance = output.chunk(2, dim=1)
         return GaussianCode(mean, log_variance)
+
+
+class PointLatent:
+    """Reads the encoder's output as the codes; they have no prior."""
+
+    outputs_per_dimension = 1
+    has_prior = False
+
+    def code(self, output: Float[Tensor, "B outputs"]) -> PointCode:
+        """The code that an encoder's output is."""
+        return PointCode(output)

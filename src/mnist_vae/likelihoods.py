@@ -6,36 +6,47 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 _GREY_LEVELS = 255
+_WIDE = 2  # the length of [-1, 1]
 
 
 class SquaredError:
-    """Images scaled to [-1, 1], a decoder that ends in tanh, and summed squared error: a Gaussian of fixed variance."""
+    """Summed squared error, a Gaussian of fixed variance: on [-1, 1] with tanh, or on [0, 1] with a sigmoid.
 
-    activation = nn.Tanh
-    distortion_unit = "summed squared error"
+    The density behind it is always that of images on [-1, 1], so that the numbers of both can be compared.
+    """
+
+    def __init__(self, activation: type[nn.Module], span: int):
+        self.activation, self._span = activation, span
+        self.distortion_unit = f"summed squared error, images in {'[-1, 1]' if span == _WIDE else '[0, 1]'}"
 
     def scale(self, images: UInt8[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
         """Grey levels 0..255 as the numbers that the networks work with."""
-        return images.float() * (2 / _GREY_LEVELS) - 1
+        return images.float() * (self._span / _GREY_LEVELS) - (self._span - 1)
 
     def brightness(self, output: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
         """The decoder's output as brightness from 0 (black) to 1 (white)."""
-        return (output + 1) / 2
+        return (output + (self._span - 1)) / self._span
 
     def distortion(self, images: Float[Tensor, "B 1 H W"], output: Float[Tensor, "B 1 H W"]) -> Float[Tensor, " B"]:
-        """Summed squared error of each image, on the [-1, 1] scale."""
+        """Summed squared error of each image, on the scale of the range."""
         return (output - images).square().sum(dim=(1, 2, 3))
 
     def variance(self, beta: float) -> float | None:
-        """The σ² at which distortion + beta · rate is 2σ² times the negative ELBO up to a constant; none for beta 0."""
-        return beta / 2 if beta > 0 else None
+        """The σ² of images on [-1, 1] at which distortion + beta · rate is the negative ELBO times a constant, up to
+        another; none for beta 0.
+        """
+        return beta / 2 * self._unit if beta > 0 else None
 
     def negative_log_likelihood(self, distortion: float, pixels: int, beta: float) -> float | None:
-        """−log p(x|z) of an image in nats, from its distortion, under the Gaussian of variance(beta), if any."""
+        """−log p(x|z) of an image on [-1, 1] in nats, from its distortion, under the Gaussian of variance(beta)."""
         variance = self.variance(beta)
         if variance is None:
             return None
-        return distortion / (2 * variance) + pixels / 2 * math.log(2 * math.pi * variance)
+        return distortion * self._unit / (2 * variance) + pixels / 2 * math.log(2 * math.pi * variance)
+
+    @property
+    def _unit(self) -> float:
+        return (_WIDE / self._span) ** 2  # one squared error on the scale of the range, on [-1, 1]
 
 
 class Bernoulli:
@@ -64,4 +75,8 @@ class Bernoulli:
         return distortion
 
 
-LIKELIHOODS = {"squared_error": SquaredError, "bernoulli": Bernoulli}
+LIKELIHOODS = {
+    "squared_error": SquaredError(nn.Tanh, span=2),
+    "squared_error_sigmoid": SquaredError(nn.Sigmoid, span=1),
+    "bernoulli": Bernoulli(),
+}

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -15,27 +16,43 @@ class Terms(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """loss = distortion_weight · distortion + rate_weight · rate, both terms per image, summed over its dimensions."""
+    """loss = distortion_weight · distortion + rate_weight · rate, both terms per image, summed over its dimensions.
+
+    A latent dimension whose KL, as a mean over the batch, is below free_nats is charged free_nats instead, so that
+    nothing draws it nearer to the prior (the free bits of Kingma et al. 2016, equation 15).
+    """
 
     distortion_weight: float
     rate_weight: float
+    free_nats: float = 0.0
 
     @property
     def beta(self) -> float:
         """The rate's weight in units of the distortion's: the β of the beta-VAE (Higgins et al. 2017)."""
         return self.rate_weight / self.distortion_weight
 
-    def terms(self, distortion: Float[Tensor, " B"], rate: Float[Tensor, " B"]) -> Terms:
-        """The terms of each image."""
-        return Terms(self.distortion_weight * distortion + self.rate_weight * rate, distortion, rate)
+    def terms(self, distortion: Float[Tensor, " B"], kl: Float[Tensor, "B D"], rate_share: float = 1.0) -> Terms:
+        """The terms of each image, from the KL of each latent dimension in nats, the rate's weight times a share."""
+        rate = kl.sum(dim=1)
+        charged = self._charged(kl).sum(dim=1) if self.free_nats else rate
+        return Terms(self.distortion_weight * distortion + rate_share * self.rate_weight * charged, distortion, rate)
+
+    def _charged(self, kl: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
+        # As a mean over the batch this is max(free_nats, KL) of each dimension, with its gradient.
+        return torch.where(kl.mean(dim=0) > self.free_nats, kl, self.free_nats)
 
 
-def make_objective(reduction: str, kl_weight: float, pixels: int, latent_dim: int) -> Objective:
+def make_objective(reduction: str, kl_weight: float, free_bits: float, pixels: int, latent_dim: int) -> Objective:
     """The objective that params.yaml names.
 
     "sum" leaves both terms summed per image; "mean", the tutorial's, divides the distortion by the number of pixels and
     the rate by the number of latent dimensions, so that its β is kl_weight · pixels / latent_dim.
     """
     if reduction == "sum":
-        return Objective(1.0, kl_weight)
-    return Objective(1 / pixels, kl_weight / latent_dim)
+        return Objective(1.0, kl_weight, free_bits)
+    return Objective(1 / pixels, kl_weight / latent_dim, free_bits)
+
+
+def warmup_share(epoch: int, warmup_epochs: int) -> float:
+    """The share of the KL's weight in an epoch, counted from 1: from 0 in the first to 1 after warmup_epochs."""
+    return min(1.0, (epoch - 1) / warmup_epochs) if warmup_epochs else 1.0

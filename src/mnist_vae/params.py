@@ -2,23 +2,28 @@
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from mnist_vae.datasets import DATASETS
+from mnist_vae.networks import NETWORKS
 from mnist_vae.stage import StageError
-
-# By how much each network divides the image's side: its image sizes are the multiples of this.
-DOWNSAMPLING = {"conv": 8}
 
 _LONGEST_HINT = 20  # digits
 
 _Positive = Annotated[int, Field(ge=1)]
 _Class = Annotated[int, Field(ge=0, le=9)]
 _Decay = Annotated[float, Field(ge=0, lt=1)]
+_NonNegative = Annotated[float, Field(ge=0)]
+# YAML has lists only, so a tuple itself is not taken strictly; its numbers are.
+_Widths = Annotated[tuple[_Positive, ...], Field(strict=False, min_length=1, max_length=20)]
+if TYPE_CHECKING:
+    _Network = str
+else:
+    _Network = Literal[tuple(NETWORKS)]
 
 
 class _Group(BaseModel):
@@ -37,16 +42,20 @@ class DataParams(_Group):
 class ModelParams(DataParams):
     """What decides a trained model; kept inside it."""
 
-    network: Literal["conv"]
+    network: _Network
+    variational: bool
     latent_dim: _Positive
     base_channels: _Positive
-    reconstruction: Literal["squared_error", "bernoulli"]
+    vanilla_channels: _Widths
+    mlp_widths: _Widths
+    reconstruction: Literal["squared_error", "squared_error_sigmoid", "bernoulli"]
     reduction: Literal["mean", "sum"]
-    kl_weight: Annotated[float, Field(ge=0)]
+    kl_weight: _NonNegative
+    kl_warmup_epochs: Annotated[int, Field(ge=0)]
+    free_bits: _NonNegative
     epochs: _Positive
     batch_size: _Positive
     learning_rate: Annotated[float, Field(gt=0)]
-    # YAML has lists only, so the pair itself is not taken strictly; its two numbers are.
     adam_betas: Annotated[tuple[_Decay, _Decay], Field(strict=False)]
     device: Literal["auto", "cpu", "cuda", "mps"]
     threads: Annotated[int, Field(ge=1, le=1024)]
@@ -58,6 +67,8 @@ class FigureParams(_Group):
     interpolation_from: _Class
     interpolation_to: _Class
     interpolation_steps: Annotated[int, Field(ge=2, le=10_000)]
+    fitted_samples: Literal["gaussian", "mixture"]
+    mixture_components: Annotated[int, Field(ge=1, le=1000)]
 
 
 class Params(FigureParams, ModelParams):
@@ -73,10 +84,21 @@ class Params(FigureParams, ModelParams):
 
     @model_validator(mode="after")
     def _check_combinations(self) -> "Params":
-        multiple = DOWNSAMPLING[self.network]
+        multiple = NETWORKS[self.network](self)
         if self.image_size % multiple:
             raise ValueError(
                 f"image_size is {self.image_size}, but network {self.network} needs a multiple of {multiple}"
+            )
+        if self.kl_weight and not self.variational:
+            raise ValueError(f"kl_weight is {self.kl_weight}, but must be 0 where variational is false: there is no KL")
+        for name in ("kl_warmup_epochs", "free_bits"):
+            if getattr(self, name) and not self.kl_weight:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, but must be 0 where kl_weight is 0: it has no effect"
+                )
+        if self.kl_warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"kl_warmup_epochs is {self.kl_warmup_epochs}, but must be less than epochs, which is {self.epochs}"
             )
         left = DATASETS[self.dataset].train_size - self.validation_size
         if left < self.batch_size:
@@ -84,6 +106,14 @@ class Params(FigureParams, ModelParams):
                 f"validation_size is {self.validation_size}, which leaves {max(left, 0)} of the training images of"
                 f" {self.dataset}; batch_size is {self.batch_size}, and at least one whole batch must remain"
             )
+        last_batch = left % self.batch_size or self.batch_size
+        if last_batch == 1 and self.image_size == multiple:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, which leaves a last batch of one image; network {self.network} makes"
+                " that one pixel, and its batch norm needs more"
+            )
+        if self.fitted_samples == "mixture" and self.mixture_components > left:
+            raise ValueError(f"mixture_components is {self.mixture_components}, but there are {left} training images")
         if self.interpolation_from == self.interpolation_to:
             raise ValueError(
                 f"interpolation_to is {self.interpolation_to}, but must be another class than interpolation_from"
@@ -111,10 +141,15 @@ def load_params(path: Path) -> Params:
         raise StageError(f"{path} cannot be read: {error}") from None
     except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date but is none
         raise StageError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    return check_params(content, str(path))
+
+
+def check_params(content: object, source: str) -> Params:
+    """The parameters in a mapping. Raises StageError with the source and each wrong key, its value, what is allowed."""
     try:
         return Params.model_validate(content)
     except ValidationError as error:
-        raise StageError(f"{path}: {'; '.join(_complaint(one) for one in error.errors())}") from None
+        raise StageError(f"{source}: {'; '.join(_complaint(one) for one in error.errors())}") from None
 
 
 def _complaint(error: ErrorDetails) -> str:
@@ -130,8 +165,8 @@ def _complaint(error: ErrorDetails) -> str:
             return error["msg"].removeprefix("Value error, ")
         case "model_type":
             return f"holds {value!r}, not a line `key: value` for each parameter"
-        case "too_long" | "tuple_type":
-            allowed = "a list of two numbers"
+        case "too_short" | "too_long" | "tuple_type":
+            allowed = "a list of two numbers" if key == "adam_betas" else "a list of 1 to 20 whole numbers"
         case _:
             allowed = error["msg"].removeprefix("Input should be ")
     return f"{key} is {value!r}, but must be {allowed}{_yaml_hint(value)}"

@@ -8,12 +8,12 @@ from torch import Tensor
 
 from mnist_vae.autoencoder import Autoencoder
 from mnist_vae.history import EpochHistory, EpochRow, StepRow
-from mnist_vae.objective import Terms
+from mnist_vae.objective import Terms, warmup_share
 from mnist_vae.params import ModelParams
 from mnist_vae.randomness import derived_seed
 from mnist_vae.stage import StageError
 
-_EVALUATION_BATCH = 1000  # bounds the memory, not the result
+_EVALUATION_BATCH = 1000  # bounds the memory; only free bits, which take a batch's mean, depend on it
 
 
 # Called after each step with the epoch and the mean terms of its steps so far. The terms lie on the device: reading
@@ -31,6 +31,8 @@ def train(
     """Train the model in place by Adam (Kingma & Ba 2015), yielding each epoch's history.
 
     The order of images and the noise are functions of the seed and the epoch. Images lie on the model's device whole.
+    The loss of training images takes the share of the KL's weight that the epoch's warm-up gives, that of validation
+    images the whole.
     Raises StageError after an epoch in which the loss was not finite.
     """
     first, second = params.adam_betas
@@ -65,6 +67,7 @@ def _train_epoch(
     watch: StepWatcher,
 ) -> Float[Tensor, "steps 3"]:
     model.train()
+    rate_share = warmup_share(epoch, params.kl_warmup_epochs)
     device = images.device
     order = torch.randperm(len(images), generator=_generator(params.seed, "order of images", epoch, "cpu")).to(device)
     noise_source = _generator(params.seed, "noise", epoch, device)
@@ -72,7 +75,7 @@ def _train_epoch(
     history = torch.empty(len(batches), 3, device=device)
     for step, batch in enumerate(batches):
         noise = torch.randn(len(batch), params.latent_dim, generator=noise_source, device=device)
-        terms = model.terms(images[batch], noise)
+        terms = model.terms(images[batch], noise, rate_share)
         loss = terms.loss.mean()
         optimizer.zero_grad()
         loss.backward()

@@ -4,34 +4,36 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from mnist_vae.params import ModelParams
 
-class ConvEncoder(nn.Module):
+
+class Encoder(nn.Module):
     """Images (B, 1, S, S) to (B, outputs), S a multiple of 8."""
 
-    def __init__(self, image_size: int, base_channels: int, outputs: int):
+    def __init__(self, params: ModelParams, outputs: int):
         super().__init__()
-        channels = base_channels
+        channels = params.base_channels
         self.layers = nn.Sequential(
             *_down(1, channels),  # (B, ch, S/2, S/2)
             *_down(channels, 2 * channels),  # (B, 2ch, S/4, S/4)
             *_down(2 * channels, 4 * channels),  # (B, 4ch, S/8, S/8)
             # The tutorial's two convolutions, to mean and log variance, as one with the outputs side by side;
             # 4x4 for images of 32 pixels.
-            WholeImageConv2d(4 * channels, outputs, image_size // 8),  # (B, outputs)
+            WholeImageConv2d(4 * channels, outputs, params.image_size // 8),  # (B, outputs)
         )
 
     def forward(self, images: Float[Tensor, "B 1 S S"]) -> Float[Tensor, "B outputs"]:
         return self.layers(images)
 
 
-class ConvDecoder(nn.Module):
+class Decoder(nn.Module):
     """Codes (B, latent_dim) to images (B, 1, S, S) in the range of `activation`."""
 
-    def __init__(self, image_size: int, base_channels: int, latent_dim: int, activation: type[nn.Module]):
+    def __init__(self, params: ModelParams, activation: type[nn.Module]):
         super().__init__()
-        channels = base_channels
+        channels = params.base_channels
         self.layers = nn.Sequential(
-            WholeImageConvTranspose2d(latent_dim, 4 * channels, image_size // 8),  # (B, 4ch, S/8, S/8)
+            WholeImageConvTranspose2d(params.latent_dim, 4 * channels, params.image_size // 8),  # (B, 4ch, S/8, S/8)
             nn.BatchNorm2d(4 * channels),
             nn.ReLU(inplace=True),
             *_up(4 * channels, 2 * channels),  # (B, 2ch, S/4, S/4)

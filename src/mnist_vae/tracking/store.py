@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "mnist-vae"
-# Without it the MLflow UI opens its views for language models instead of those for training.
-_KIND = {"mlflow.experimentKind": "custom_model_development"}
 _SQLITE = "sqlite:///"
 
 
@@ -68,7 +66,7 @@ def _experiment(client: "MlflowClient", artifacts: str | None) -> str:
 
     if (there := client.get_experiment_by_name(EXPERIMENT)) is None:
         try:
-            return client.create_experiment(EXPERIMENT, artifacts, _KIND)
+            return client.create_experiment(EXPERIMENT, artifacts)
         except MlflowException:  # another process may have been faster
             if (there := client.get_experiment_by_name(EXPERIMENT)) is None:
                 raise

@@ -1,0 +1,41 @@
+"""Codes drawn from a distribution fitted to those of the training images, instead of from the prior.
+
+Where the codes of real images leave holes in the prior, samples from the prior fall into them, and decode to nothing
+real; samples from what was fitted do not (Ghosh et al. 2020, "From Variational to Deterministic Autoencoders").
+"""
+
+import warnings
+
+import numpy as np
+from jaxtyping import Float
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture
+
+from mnist_vae.params import FigureParams
+
+
+def sample_fitted(
+    codes: Float[np.ndarray, "N D"], count: int, params: FigureParams, seed: int
+) -> Float[np.ndarray, "{count} D"]:
+    """That many draws from the Gaussian, or the mixture of Gaussians, fitted to codes; a function of the seed.
+
+    Raises ValueError if there are fewer codes than mixture_components.
+    """
+    random = np.random.default_rng(seed)
+    codes = codes.astype(np.float64)
+    if params.fitted_samples == "gaussian":
+        # The symmetric root, unlike Cholesky's, takes the singular covariance of dimensions that are not in use.
+        variances, vectors = np.linalg.eigh(np.atleast_2d(np.cov(codes.T)))
+        root = vectors * np.sqrt(variances.clip(0)) @ vectors.T
+        return codes.mean(axis=0) + random.standard_normal((count, codes.shape[1])) @ root
+    return random.permutation(_fit_mixture(codes, params.mixture_components, seed).sample(count)[0])
+
+
+def _fit_mixture(codes: Float[np.ndarray, "N D"], components: int, seed: int) -> GaussianMixture:
+    mixture = GaussianMixture(components, random_state=seed % 2**32)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        mixture.fit(codes)
+    if caught:
+        print(f"the mixture of {components} Gaussians had not converged after {mixture.n_iter_} iterations")
+    return mixture
