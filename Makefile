@@ -8,9 +8,10 @@ unexport VIRTUAL_ENV
 
 # The bundled digits, with a recipe that suits 1,797 images.
 DIGITS := -S dataset=digits -S validation_size=200 -S learning_rate=0.001 -S epochs=20
+JOBS := 1
 BACK := git restore params.yaml dvc.lock reports
 
-.PHONY: help setup repro demo test lint format lock readme bench ui
+.PHONY: help setup repro demo test lint format lock readme bench ui preset compare
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +28,12 @@ demo: setup ## a small complete run on scikit-learn's digits, without any networ
 	@dvc exp run --force --name digits-demo $(DIGITS)
 	@$(MAKE) --no-print-directory results
 	@echo 'This was the experiment digits-demo. To get back to what was committed: $(BACK)'
+
+preset: setup ## run one system of presets.yaml as an experiment: make preset NAME=vanilla
+	@PYTHONPATH=src python tools/presets.py run "$(NAME)"
+
+compare: setup ## run all of presets.yaml by DVC's queue, JOBS at a time, and compare them in reports/comparison
+	@PYTHONPATH=src python tools/compare.py "$(JOBS)"
 
 .PHONY: fallback results
 fallback:
@@ -62,7 +69,7 @@ lock: setup ## write requirements.txt anew from pyproject.toml
 	@uv pip compile pyproject.toml --extra dev --universal --generate-hashes --quiet --output-file requirements.txt
 
 readme: setup ## put the tables of results and parameters into README.md
-	@python tools/readme.py
+	@PYTHONPATH=src python tools/readme.py
 
 bench: setup ## measure training against the tutorial's loop, into benchmarks/
 	@PYTHONPATH=src python benchmarks/throughput.py data/raw/mnist data/prepared.safetensors benchmarks/throughput.json

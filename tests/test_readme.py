@@ -33,6 +33,19 @@ def test_results_shown_are_of_the_default_parameters() -> None:
             assert value == lock["download"]["params"]["params.yaml"][name]
 
 
+def test_comparison_shown_is_of_the_presets() -> None:
+    compared = readme.json.loads((ROOT / "reports" / "comparison" / "comparison.json").read_text())
+    presets = readme.load_presets(ROOT)
+    assert list(compared) == [preset.name for preset in presets]
+    for preset in presets:
+        assert compared[preset.name]["params"] == preset.params.model_dump(mode="json")
+
+
+def test_default_system_of_the_comparison_is_the_committed_run() -> None:
+    compared = readme.json.loads((ROOT / "reports" / "comparison" / "comparison.json").read_text())
+    assert compared["conv"]["metrics"] == readme.json.loads((ROOT / "reports" / "metrics.json").read_text())
+
+
 def test_every_parameter_has_its_row() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", readme.parameters_table(ROOT), flags=re.MULTILINE)
     assert sorted(rows) == sorted(Params.model_fields)
@@ -41,7 +54,7 @@ def test_every_parameter_has_its_row() -> None:
 def test_every_make_target_it_names_exists() -> None:
     named = set(re.findall(r"(?:^|`|PATH=\S+ |mnist )make ([a-z]+)", TEXT, flags=re.MULTILINE))
     listed = subprocess.run(["make", "-s", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert {"repro", "test", "demo", "lint", "bench", "readme"} <= named
+    assert {"repro", "test", "demo", "lint", "bench", "readme", "preset", "compare"} <= named
     assert named <= set(re.findall(r"^make (\w+)", listed, flags=re.MULTILINE))
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from presets import load_presets
+
 ROOT = Path(__file__).parent.parent
 
 RESULTS = {
@@ -62,6 +64,34 @@ def speed_table(root: Path) -> str:
     return "\n".join([header, "|---|---:|---:|", *rows])
 
 
+def presets_table(root: Path) -> str:
+    """Each preset and the command that runs it, which `make preset NAME=...` types."""
+    rows = [f"| `{preset.name}` | `{preset.line()}` |" for preset in load_presets(root)]
+    return "\n".join(["| preset | the experiment that `make preset` runs |", "|---|---|", *rows])
+
+
+def comparison_table(root: Path) -> str:
+    """The systems of the last `make compare`."""
+    systems = json.loads((root / "reports" / "comparison" / "comparison.json").read_text())
+    header = "| system | pixels | MSE per pixel, [-1, 1] | KL, nats | ELBO, nats (σ²) | active dimensions | weights |"
+    return "\n".join([header, f"|---|{'---:|' * 6}", *(_system_row(name, one) for name, one in systems.items())])
+
+
+def _system_row(name: str, system: dict) -> str:
+    params, metrics = system["params"], system["metrics"]
+    elbo, variance = metrics.get("elbo_nats_per_image"), metrics.get("elbo_gaussian_variance")
+    cells = (
+        f"`{name}`",
+        f"{params['image_size']}×{params['image_size']}",
+        _number(metrics["mse_per_pixel_minus1_to_1"]),
+        _number(metrics["kl_nats_per_image"]),
+        "none" if elbo is None else _number(elbo) + ("" if variance is None else f" ({_number(variance)})"),
+        f"{metrics['active_latent_dimensions']} of {params['latent_dim']}",
+        f"{metrics['parameter_count']:,}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
 def parameters_table(root: Path) -> str:
     """Each line of params.yaml: key, default, comment."""
     lines = (root / "params.yaml").read_text().splitlines()
@@ -73,6 +103,8 @@ def parameters_table(root: Path) -> str:
 TABLES = {
     "results": results_table,
     "classes": classes_table,
+    "presets": presets_table,
+    "comparison": comparison_table,
     "speed": speed_table,
     "parameters": parameters_table,
 }

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from builders import tiny_codes, tiny_images, tiny_model, tiny_params
+from mnist_vae.comparison import Member, System, autoencoder_pairs, kl_weight_families, rate_distortion, side_by_side
+from mnist_vae.pictures import Pictures, draw_pictures
+
+
+def _system(name: str, kl: float = 1.0, mse: float = 0.5, **changes: object) -> System:
+    return System(name, tiny_params(**changes), kl, mse)
+
+
+def _pictures(latent_dim: int) -> Pictures:
+    params = tiny_params(latent_dim=latent_dim)
+    codes = tiny_codes(34, latent_dim)
+    return draw_pictures(tiny_model(latent_dim=latent_dim).eval(), tiny_images(34), codes, 0, params.of_figures())
+
+
+SYSTEMS = [
+    _system("standard", 30, 0.02, kl_weight=0.1),
+    _system("strong", 5, 0.1, kl_weight=4.0),
+    _system("weak", 90, 0.01, kl_weight=0.01),
+    _system("alone", 3, 0.2, latent_dim=2),
+    _system("plain", 0, 0.005, variational=False, kl_weight=0.0),
+    _system("plain alone", 0, 0.005, variational=False, kl_weight=0.0, latent_dim=5),
+]
+
+
+def test_families_are_those_that_differ_in_kl_weight_only_in_its_order() -> None:
+    (family,) = kl_weight_families(SYSTEMS)
+    assert [system.name for system in family] == ["weak", "standard", "strong"]
+
+
+def test_each_autoencoder_is_paired_with_the_first_vae_that_is_the_same_otherwise() -> None:
+    (pair,) = autoencoder_pairs(SYSTEMS)
+    assert (pair.autoencoder.name, pair.vae.name) == ("plain", "standard")
+
+
+def test_each_system_is_a_named_point_at_its_rate_and_distortion() -> None:
+    (axis,) = rate_distortion(SYSTEMS, "Title").axes
+    drawn = np.concatenate([np.asarray(points.get_offsets()) for points in axis.collections])
+    points = [(system.kl_nats_per_image, system.mse_per_pixel_minus1_to_1) for system in SYSTEMS]
+    assert sorted(map(tuple, drawn.tolist())) == sorted(points)
+    assert [text.get_text() for text in axis.texts] == [system.name for system in SYSTEMS]
+    (line,) = axis.lines
+    assert np.asarray(line.get_xydata()).tolist() == [[90, 0.01], [30, 0.02], [5, 0.1]]
+    assert "nats per image" in axis.get_xlabel()
+    assert "[-1, 1]" in axis.get_ylabel()
+    assert axis.get_title() == "Title"
+
+
+@pytest.mark.parametrize("latent_dim", [1, 2, 3])
+def test_members_stand_side_by_side_with_what_they_have(latent_dim: int) -> None:
+    members = [Member("left", _pictures(latent_dim)), Member("right", _pictures(3))]
+    figure = side_by_side(members, "Title")
+    figure.draw_without_rendering()
+    assert figure.get_suptitle() == "Title"
+    left, right = figure.axes[:2]
+    assert right.get_title() == "right"
+    assert left.get_title() == ("left: it has no plane of codes" if latent_dim == 1 else "left")
+    assert len(figure.axes[2].images) == (latent_dim > 1)
+    # Eight images across at most, of the five that there are; straight and spherical.
+    shown = np.asarray(figure.axes[5].images[0].get_array())
+    assert shown.shape == (2 * 17, 5 * 17)
