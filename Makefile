@@ -9,9 +9,14 @@ unexport VIRTUAL_ENV
 # The bundled digits, with a recipe that suits 1,797 images.
 DIGITS := -S dataset=digits -S validation_size=200 -S learning_rate=0.001 -S epochs=20
 JOBS := 1
+# By default on the bundled digits, which takes some minutes.
+KILLS := 20
+SEED := 0
+REPORT := torture.json
+CHANGES := dataset=digits validation_size=200 learning_rate=0.001 epochs=20
 BACK := git restore params.yaml dvc.lock reports
 
-.PHONY: help setup repro demo test lint format lock readme bench ui preset compare
+.PHONY: help setup repro demo test lint format lock readme bench ui preset compare torture
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +75,9 @@ lock: setup ## write requirements.txt anew from pyproject.toml
 
 readme: setup ## put the tables of results and parameters into README.md
 	@PYTHONPATH=src python tools/readme.py
+
+torture: setup ## kill the pipeline KILLS times at random moments, and compare its end with an undisturbed one
+	@PYTHONPATH=src python tools/torture.py $(KILLS) $(SEED) $(REPORT) $(CHANGES)
 
 bench: setup ## measure training against the tutorial's loop, into benchmarks/
 	@PYTHONPATH=src python benchmarks/throughput.py data/raw/mnist data/prepared.safetensors benchmarks/throughput.json

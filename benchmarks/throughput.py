@@ -25,7 +25,7 @@ from mnist_vae.idx import read_idx
 from mnist_vae.params import ModelParams, load_params
 from mnist_vae.prepared import load_prepared
 from mnist_vae.stage import run_stage
-from mnist_vae.training import train
+from mnist_vae.training import Training
 
 _IMAGES = 6400
 _REPEATS = 7
@@ -139,7 +139,7 @@ def _ours(params: ModelParams, prepared_path: Path, device: torch.device) -> Cal
     model = build_autoencoder(params).to(device)
 
     def run() -> None:
-        for _ in train(model, images, validation_images, params, lambda _epoch, _terms: None):
+        for _ in Training(model, images, validation_images, params).run():
             pass
 
     return run

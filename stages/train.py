@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from mnist_vae.autoencoder import build_autoencoder
+from mnist_vae.checkpoint import Checkpoint, TrainingRecord
 from mnist_vae.device import describe, prepare_device
 from mnist_vae.fingerprint import training_fingerprint
 from mnist_vae.history import EpochRow, StepRow, write_history
@@ -13,32 +14,49 @@ from mnist_vae.params import load_params
 from mnist_vae.prepared import file_md5, load_prepared
 from mnist_vae.progress import TrainingProgress
 from mnist_vae.stage import repository_root, run_stage
-from mnist_vae.tracking import track_new_run
-from mnist_vae.training import train
+from mnist_vae.tracking import track_training_run
+from mnist_vae.training import Training
 
 
 def main(prepared_path: Path, model_path: Path, epochs_path: Path, steps_path: Path) -> None:
-    params = load_params(Path("params.yaml")).of_model()
+    params, root = load_params(Path("params.yaml")).of_model(), repository_root(Path.cwd())
     device = prepare_device(params.device, params.threads)
     print(f"train: on {describe(device)}", flush=True)
     prepared = load_prepared(prepared_path)
     data_md5 = file_md5(prepared_path)
     origin = Origin(params=params, data_md5=data_md5, fingerprint=training_fingerprint(params, data_md5, device))
-    with track_new_run(repository_root(Path.cwd()), origin, describe(device)) as run:
-        model = build_autoencoder(params).to(device)
+    with (
+        Checkpoint(root / "checkpoints", origin.fingerprint) as checkpoint,
+        track_training_run(root, origin, describe(device)) as run,
+    ):
         images = torch.from_numpy(prepared.train.images).to(device)
         validation_images = torch.from_numpy(prepared.validation.images).to(device)
-        progress = TrainingProgress(params.epochs, len(images), params.batch_size)
-        epochs, steps = [], []
-        for history in train(model, images, validation_images, params, progress.watch):
+        training = Training(build_autoencoder(params).to(device), images, validation_images, params)
+        histories, rates = [], []
+        if (record := checkpoint.load()) is not None:
+            training.restore(record.state)
+            histories, rates = record.histories, record.images_per_second
+            print(f"train: goes on in epoch {training.epoch} after {len(training.terms)} of its steps", flush=True)
+        for history, rate in zip(histories, rates, strict=True):
+            run.log_epoch(history, rate)  # what the run has already is not entered again
+        progress = TrainingProgress(params.epochs, len(images), params.batch_size, len(training.terms))
+
+        def watch(training: Training) -> None:
+            progress.watch(training.epoch, training.terms)
+            if checkpoint.is_due:
+                checkpoint.save(TrainingRecord(training.state(), histories, rates))
+
+        for history in training.run(watch):
             progress.epoch_done(history.epoch)
+            histories.append(history)
+            rates.append(progress.images_per_second)
             run.log_epoch(history, progress.images_per_second)
-            epochs.append(history.epoch)
-            steps += history.steps
-        save_model(TrainedModel(model, origin), model_path)
-        write_history(epochs, EpochRow._fields, epochs_path)
-        write_history(steps, StepRow._fields, steps_path)
+            checkpoint.save(TrainingRecord(training.state(), histories, rates))
+        save_model(TrainedModel(training.model, origin), model_path)
+        write_history([history.epoch for history in histories], EpochRow._fields, epochs_path)
+        write_history([step for history in histories for step in history.steps], StepRow._fields, steps_path)
         run.log_artifacts("history", epochs_path, steps_path)
+        checkpoint.remove()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from builders import PLAIN, tiny_images, tiny_model, tiny_params
 from mnist_vae.model_file import Origin, TrainedModel, load_model, load_origin, save_model
 from mnist_vae.networks import NETWORKS
 from mnist_vae.stage import StageError
-from mnist_vae.training import train
+from mnist_vae.training import Training
 
 CPU = torch.device("cpu")
 
@@ -44,7 +44,7 @@ def _refusal(path: Path) -> str:
 )
 def test_trained_model_comes_back_to_the_bit(tmp_path: Path, changes: dict) -> None:
     model = tiny_model(**changes)
-    for _ in train(model, tiny_images(20), tiny_images(4), tiny_params().of_model(), lambda _epoch, _terms: None):
+    for _ in Training(model, tiny_images(20), tiny_images(4), tiny_params().of_model()).run():
         pass
     save_model(TrainedModel(model, _origin(**changes)), tmp_path / "model")
     again = load_model(tmp_path / "model", CPU)

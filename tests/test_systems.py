@@ -11,7 +11,7 @@ from mnist_vae.bundled import digits_files
 from mnist_vae.datasets import DATASETS
 from mnist_vae.evaluation import Metrics, compute_metrics, evaluate
 from mnist_vae.preparation import prepare
-from mnist_vae.training import train
+from mnist_vae.training import Training
 
 # With seeds 0, 1 and 2 these keep well clear of the margins asked for below.
 CONV = {
@@ -49,7 +49,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
         if name not in known:
             params = tiny_params(**changes).of_model()
             model = build_autoencoder(params)
-            for _ in train(model, images, validation, params, lambda _epoch, _terms: None):
+            for _ in Training(model, images, validation, params).run():
                 pass
             known[name] = compute_metrics(model, evaluate(model, test, seed=0), data.test.labels, pixels=256)
         return known[name]

@@ -15,24 +15,20 @@ from mnist_vae.objective import Terms
 from mnist_vae.params import ModelParams
 from mnist_vae.randomness import derived_seed
 from mnist_vae.stage import StageError
-from mnist_vae.training import mean_terms, train
+from mnist_vae.training import Training, mean_terms
 from tutorial import TutorialVAE, split_heads
 
 IMAGES, VALIDATION = tiny_images(20), tiny_images(7, seed=1)
 
 
-def _nothing(_epoch: int, _terms: Tensor) -> None:
-    pass
-
-
 def _train(
     model: Autoencoder,
     params: ModelParams,
-    watch: training.StepWatcher = _nothing,
+    watch: training.StepWatcher = training._unwatched,
     between: Callable[[], None] = lambda: None,
 ) -> list[EpochHistory]:
     histories = []
-    for history in train(model, IMAGES, VALIDATION, params, watch):
+    for history in Training(model, IMAGES, VALIDATION, params).run(watch):
         histories.append(history)
         between()
     return histories
@@ -105,7 +101,7 @@ def test_each_image_is_seen_once_an_epoch(monkeypatch: pytest.MonkeyPatch, batch
         return terms(images, noise, rate_share)
 
     monkeypatch.setattr(model, "terms", spy)
-    histories = list(train(model, numbered, VALIDATION, params, _nothing))
+    histories = list(Training(model, numbered, VALIDATION, params).run())
     epochs = batches[: len(sizes)], batches[len(sizes) :]
     for epoch in epochs:
         assert [len(batch) for batch in epoch] == sizes
@@ -138,7 +134,7 @@ def test_epochs_equal_those_of_a_loop_written_by_hand() -> None:
     model = tiny_model()
     twin = TutorialVAE.like(model, params)
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.001, betas=(0.5, 0.999))
-    for history in train(model, IMAGES, VALIDATION, params, _nothing):
+    for history in Training(model, IMAGES, VALIDATION, params).run():
         epoch = history.epoch.epoch
         order = torch.randperm(20, generator=_generator("order of images", epoch))
         noise_source = _generator("noise", epoch)
@@ -227,7 +223,7 @@ def test_loss_that_is_no_number_ends_training_by_step(monkeypatch: pytest.Monkey
         return found._replace(loss=found.loss * float("nan")) if len(calls) == 5 else found
 
     monkeypatch.setattr(model, "terms", spoilt)
-    course = train(model, IMAGES, VALIDATION, params, _nothing)
+    course = Training(model, IMAGES, VALIDATION, params).run()
     assert next(course).epoch.epoch == 1
     with pytest.raises(StageError, match="no finite number in epoch 2, step 5: lower learning_rate"):
         next(course)
@@ -237,7 +233,7 @@ def test_watcher_gets_the_growing_history_of_each_epoch() -> None:
     seen: list[tuple[int, int, list[float]]] = []
     params = tiny_params(epochs=2).of_model()
     histories = _train(
-        tiny_model(), params, lambda epoch, terms: seen.append((epoch, len(terms), terms[:, 0].tolist()))
+        tiny_model(), params, lambda one: seen.append((one.epoch, len(one.terms), one.terms[:, 0].tolist()))
     )
     assert [(epoch, length) for epoch, length, _ in seen] == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
     for epoch, length, losses in seen:

@@ -13,10 +13,14 @@ _SECONDS_BETWEEN_READINGS = 0.5  # each reading waits for the device
 
 
 class TrainingProgress:
-    """Shows training of `images` images an epoch: the bar on standard error, the lines on standard output."""
+    """Shows training of `images` images an epoch: the bar on standard error, the lines on standard output.
 
-    def __init__(self, epochs: int, images: int, batch_size: int):
+    Of the first epoch that many steps were done before it began to watch.
+    """
+
+    def __init__(self, epochs: int, images: int, batch_size: int, steps_done: int = 0):
         self._epochs, self._images, self._batch_size = epochs, images, batch_size
+        self._images_before = min(steps_done * batch_size, images)
         self._bar: tqdm | None = None
         self._start = self._last_reading = time.monotonic()
         self.images_per_second = 0.0
@@ -36,7 +40,8 @@ class TrainingProgress:
     def epoch_done(self, row: EpochRow) -> None:
         """Print the epoch's line, and take its rate: all its time counts, validation too."""
         now = time.monotonic()
-        self.images_per_second, self._start = self._images / (now - self._start), now
+        self.images_per_second = (self._images - self._images_before) / (now - self._start)
+        self._start, self._images_before = now, 0
         if self._bar is not None:
             self._bar.close()
             self._bar = None

@@ -1,6 +1,7 @@
 """The training loop. It knows nothing of files, of the terminal, or of MLflow."""
 
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
@@ -14,40 +15,134 @@ from mnist_vae.randomness import derived_seed
 from mnist_vae.stage import StageError
 
 _EVALUATION_BATCH = 1000  # bounds the memory; only free bits, which take a batch's mean, depend on it
+_STEPS_BETWEEN_CHECKS = 100  # on a device, where each check waits for it
 
 
-# Called after each step with the epoch and the mean terms of its steps so far. The terms lie on the device: reading
-# them waits for it, so a watcher that must not slow training down reads them seldom.
-StepWatcher = Callable[[int, Float[Tensor, "steps 3"]], None]
+class TrainingState(NamedTuple):
+    """Where a training stands: enough to go on from there to the same bits.
 
-
-def train(
-    model: Autoencoder,
-    train_images: UInt8[Tensor, "N 1 S S"],
-    validation_images: UInt8[Tensor, "M 1 S S"],
-    params: ModelParams,
-    watch: StepWatcher,
-) -> Iterator[EpochHistory]:
-    """Train the model in place by Adam (Kingma & Ba 2015), yielding each epoch's history.
-
-    The order of images and the noise are functions of the seed and the epoch. Images lie on the model's device whole.
-    The loss of training images takes the share of the KL's weight that the epoch's warm-up gives, that of validation
-    images the whole.
-    Raises StageError after an epoch in which the loss was not finite.
+    The epoch in progress, counted from 1, and the mean terms of its steps so far; the model's and Adam's tensors.
     """
-    first, second = params.adam_betas
-    optimizer = torch.optim.Adam(model.parameters(), params.learning_rate, (first, second), fused=True)
-    for epoch in range(1, params.epochs + 1):
-        terms = _train_epoch(model, optimizer, train_images, params, epoch, watch).cpu().double()
-        done = (epoch - 1) * len(terms)
-        if not terms.isfinite().all():
-            step = done + 1 + int((~terms.isfinite()).any(dim=1).nonzero()[0])
-            raise StageError(f"the loss was no finite number in epoch {epoch}, step {step}: lower learning_rate")
-        steps = [StepRow(epoch, done + step, loss) for step, loss in enumerate(terms[:, 0].tolist(), start=1)]
-        sizes = _batch_sizes(len(train_images), params.batch_size)
+
+    epoch: int
+    terms: Float[Tensor, "steps 3"]
+    model: dict[str, Tensor]
+    adam: dict[str, Tensor]
+
+
+# Called after each step. Reading the terms of the training waits for the device, so a watcher that must not slow it
+# down reads them seldom.
+StepWatcher = Callable[["Training"], None]
+
+
+def _unwatched(_: "Training") -> None:
+    pass
+
+
+class Training:
+    """Trains a model in place by Adam (Kingma & Ba 2015), on images that lie on the model's device whole.
+
+    The order of images and the noise are functions of the seed and the epoch, so a training that goes on from a state
+    ends with the bits of one that was never broken off.
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        images: UInt8[Tensor, "N 1 S S"],
+        validation_images: UInt8[Tensor, "M 1 S S"],
+        params: ModelParams,
+    ):
+        self.model, self.images, self.validation_images, self.params = model, images, validation_images, params
+        first, second = params.adam_betas
+        self._adam = torch.optim.Adam(model.parameters(), params.learning_rate, (first, second), fused=True)
+        self.epoch = 1
+        # Kept on the device: nothing in a step waits for it.
+        self._batches = -(-len(images) // params.batch_size)
+        self._history = torch.empty(self._batches, 3, device=images.device)
+        self._steps = 0
+
+    @property
+    def terms(self) -> Float[Tensor, "steps 3"]:
+        """The mean loss, distortion and rate of each step of the epoch so far, on the device."""
+        return self._history[: self._steps]
+
+    def state(self) -> TrainingState:
+        """Where the training stands, between two steps. The tensors are the training's own: they change with it.
+
+        Raises StageError instead if the loss is no finite number.
+        """
+        self._check_loss()
+        adam = {
+            f"{index}.{name}": value
+            for index, values in self._adam.state_dict()["state"].items()
+            for name, value in values.items()
+        }
+        return TrainingState(self.epoch, self.terms, self.model.state_dict(), adam)
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state of a training of the same model, data and parameters."""
+        self.model.load_state_dict(state.model)
+        content = self._adam.state_dict()
+        for name, value in state.adam.items():
+            index, _, key = name.partition(".")
+            content["state"].setdefault(int(index), {})[key] = value
+        self._adam.load_state_dict(content)
+        self.epoch, self._steps = state.epoch, len(state.terms)
+        self._history[: self._steps] = state.terms
+
+    def run(self, watch: StepWatcher = _unwatched) -> Iterator[EpochHistory]:
+        """Train to the last epoch, yielding the history of each that ends.
+
+        The loss of training images takes the share of the KL's weight that the epoch's warm-up gives, that of
+        validation images the whole. Raises StageError when the loss is no finite number.
+        """
+        while self.epoch <= self.params.epochs:
+            self._run_epoch(watch)
+            self._check_loss()
+            history = self._epoch_history()
+            self.epoch, self._steps = self.epoch + 1, 0
+            yield history
+
+    def _run_epoch(self, watch: StepWatcher) -> None:
+        self.model.train()
+        params, device = self.params, self.images.device
+        rate_share = warmup_share(self.epoch, params.kl_warmup_epochs)
+        order = torch.randperm(len(self.images), generator=self._generator("order of images", "cpu")).to(device)
+        noise_source = self._generator("noise", device)
+        for step, batch in enumerate(order.split(params.batch_size)):
+            noise = torch.randn(len(batch), params.latent_dim, generator=noise_source, device=device)
+            if step < self._steps:  # done before the training was broken off
+                continue
+            terms = self.model.terms(self.images[batch], noise, rate_share)
+            loss = terms.loss.mean()
+            self._adam.zero_grad()
+            loss.backward()
+            self._adam.step()
+            for column, term in enumerate(terms):
+                self._history[step, column] = term.detach().mean()
+            self._steps = step + 1
+            if device.type == "cpu" or self._steps % _STEPS_BETWEEN_CHECKS == 0:
+                self._check_loss(since=max(0, self._steps - (1 if device.type == "cpu" else _STEPS_BETWEEN_CHECKS)))
+            watch(self)
+
+    def _check_loss(self, since: int = 0) -> None:
+        finite = self.terms[since:].isfinite().all(dim=1)
+        if not finite.all():
+            step = (self.epoch - 1) * self._batches + since + 1 + int((~finite).nonzero()[0])
+            raise StageError(f"the loss was no finite number in epoch {self.epoch}, step {step}: lower learning_rate")
+
+    def _epoch_history(self) -> EpochHistory:
+        terms = self.terms.cpu().double()
+        done = (self.epoch - 1) * self._batches
+        steps = [StepRow(self.epoch, done + step, loss) for step, loss in enumerate(terms[:, 0].tolist(), start=1)]
+        sizes = _batch_sizes(len(self.images), self.params.batch_size)
         means = (terms * sizes[:, None]).sum(dim=0) / sizes.sum()
-        validation = mean_terms(model, validation_images)
-        yield EpochHistory(EpochRow(epoch, *means.tolist(), *map(float, validation)), steps)
+        validation = mean_terms(self.model, self.validation_images)
+        return EpochHistory(EpochRow(self.epoch, *means.tolist(), *map(float, validation)), steps)
+
+    def _generator(self, purpose: str, device: torch.device | str) -> torch.Generator:
+        return torch.Generator(device).manual_seed(derived_seed(self.params.seed, purpose, self.epoch))
 
 
 def mean_terms(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Terms:
@@ -56,38 +151,6 @@ def mean_terms(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Terms:
     with torch.inference_mode():
         batches = [torch.stack(model.terms(batch, noise=None)) for batch in images.split(_EVALUATION_BATCH)]
     return Terms(*torch.cat(batches, dim=1).cpu().double().mean(dim=1))
-
-
-def _train_epoch(
-    model: Autoencoder,
-    optimizer: torch.optim.Optimizer,
-    images: UInt8[Tensor, "N 1 S S"],
-    params: ModelParams,
-    epoch: int,
-    watch: StepWatcher,
-) -> Float[Tensor, "steps 3"]:
-    model.train()
-    rate_share = warmup_share(epoch, params.kl_warmup_epochs)
-    device = images.device
-    order = torch.randperm(len(images), generator=_generator(params.seed, "order of images", epoch, "cpu")).to(device)
-    noise_source = _generator(params.seed, "noise", epoch, device)
-    batches = order.split(params.batch_size)
-    history = torch.empty(len(batches), 3, device=device)
-    for step, batch in enumerate(batches):
-        noise = torch.randn(len(batch), params.latent_dim, generator=noise_source, device=device)
-        terms = model.terms(images[batch], noise, rate_share)
-        loss = terms.loss.mean()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        # Kept on the device: nothing here waits for it.
-        history[step, 0], history[step, 1], history[step, 2] = (term.detach().mean() for term in terms)
-        watch(epoch, history[: step + 1])
-    return history
-
-
-def _generator(seed: int, purpose: str, epoch: int, device: torch.device | str) -> torch.Generator:
-    return torch.Generator(device).manual_seed(derived_seed(seed, purpose, epoch))
 
 
 def _batch_sizes(images: int, batch_size: int) -> Tensor:

@@ -1,6 +1,7 @@
 """One MLflow run for one execution of the pipeline, opened by its stages in turn."""
 
 import json
+import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from mnist_vae.stage import StageError
 from mnist_vae.tracking.store import Store, open_store
 
 if TYPE_CHECKING:
-    from mlflow.entities import Metric
+    from mlflow.entities import Metric, Run
 
 STAGES = ("train", "evaluate", "render")  # those that belong to a run, in their order
 _METRICS_A_CALL = 1000  # MLflow refuses more
@@ -31,6 +32,7 @@ class TrackedRun:
 
     def __init__(self, stage: str, find: Callable[[Store], str], root: Path):
         self._stage, self._store, self._run_id = stage, None, ""
+        self._entered: dict[str, dict[int, set[float]]] = {}  # by metric and step, what the run had before
         self._attempt_opening(find, root)
 
     def log_epoch(self, history: EpochHistory, images_per_second: float) -> None:
@@ -90,9 +92,22 @@ class TrackedRun:
             store.client.update_run(self._run_id, status="SCHEDULED")
 
     def _log_points(self, points: list["Metric"]) -> None:
-        for start in range(0, len(points), _METRICS_A_CALL):
-            part = points[start : start + _METRICS_A_CALL]
-            self._attempt(lambda store, part=part: store.client.log_batch(self._run_id, metrics=part))
+        def log(store: Store) -> None:
+            missing = [point for point in points if not self._is_entered(store, point)]
+            for start in range(0, len(missing), _METRICS_A_CALL):
+                store.client.log_batch(self._run_id, metrics=missing[start : start + _METRICS_A_CALL])
+
+        self._attempt(log)
+
+    def _is_entered(self, store: Store, point: "Metric") -> bool:
+        # MLflow would keep a second point for the same step. The course of training is what it is, but a test's number
+        # changes with the code that measures it.
+        if point.key not in self._entered:
+            values = self._entered[point.key] = {}
+            for old in store.client.get_metric_history(self._run_id, point.key):
+                values.setdefault(old.step, set()).add(old.value)
+        there = self._entered[point.key].get(point.step, set())
+        return point.value in there if point.key.startswith("test/") else bool(there)
 
     def _set_tag(self, name: str, value: str) -> None:
         self._attempt(lambda store: store.client.set_tag(self._run_id, name, value))
@@ -119,9 +134,19 @@ class TrackedRun:
 
 
 @contextmanager
-def track_new_run(root: Path, origin: Origin, device: str) -> Iterator[TrackedRun]:
-    """A new run, for the train stage, closed as its block ends: SCHEDULED for the next stages, FAILED or KILLED."""
-    with _tracked(TrackedRun("train", lambda store: _create_run(store, origin, device), root)) as run:
+def track_training_run(root: Path, origin: Origin, device: str) -> Iterator[TrackedRun]:
+    """A new run, for the train stage, closed as its block ends: SCHEDULED for the next stages, FAILED or KILLED.
+
+    If the latest run of the same training on this machine was not finished, it is that one, which goes on.
+    """
+
+    def find(store: Store) -> str:
+        run = _latest_run(store, origin)
+        if run and run.info.status != "FINISHED" and run.data.tags.get("host") == platform.node():
+            return run.info.run_id
+        return _create_run(store, origin, device)
+
+    with _tracked(TrackedRun("train", find, root)) as run:
         yield run
 
 
@@ -130,10 +155,8 @@ def track_known_run(stage: str, root: Path, origin: Origin) -> Iterator[TrackedR
     """The latest run with the model's fingerprint, or a new one if the store has none, closed as its block ends."""
 
     def find(store: Store) -> str:
-        query = f"tags.fingerprint = '{origin.fingerprint}'"
-        runs = store.client.search_runs([store.experiment_id], query, max_results=1, order_by=["start_time DESC"])
-        if runs:
-            return runs[0].info.run_id
+        if run := _latest_run(store, origin):
+            return run.info.run_id
         print(f"{stage}: MLflow has no run of this model; a new one is made, without the course of its training")
         return _create_run(store, origin, "unknown")
 
@@ -153,6 +176,12 @@ def _tracked(run: TrackedRun) -> Iterator[TrackedRun]:
         run.stop("FAILED", str(error) if isinstance(error, StageError) else f"{type(error).__name__}: {error}")
         raise
     run.finish()
+
+
+def _latest_run(store: Store, origin: Origin) -> "Run | None":
+    query = f"tags.fingerprint = '{origin.fingerprint}'"
+    runs = store.client.search_runs([store.experiment_id], query, max_results=1, order_by=["start_time DESC"])
+    return runs[0] if runs else None
 
 
 def _create_run(store: Store, origin: Origin, device: str) -> str:

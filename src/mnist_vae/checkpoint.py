@@ -1,0 +1,138 @@
+"""A training in progress on disk, from which it goes on after it was broken off."""
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from mnist_vae.history import EpochHistory, EpochRow, StepRow
+from mnist_vae.stage import StageError
+from mnist_vae.training import TrainingState
+
+_ENTRY = "mnist_vae"
+_MODEL, _ADAM = "model/", "adam/"
+_SECONDS = "MNIST_VAE_CHECKPOINT_SECONDS"  # between two checkpoints within an epoch
+
+
+class TrainingRecord(NamedTuple):
+    """A training's state, the history of the epochs before, and the images per second of each of these."""
+
+    state: TrainingState
+    histories: list[EpochHistory]
+    images_per_second: list[float]
+
+
+class Checkpoint:
+    """The checkpoint file of the training with a fingerprint; within its block nobody else runs that training.
+
+    It lies in the original repository, also for a queued experiment, whose own folder is deleted after it.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str):
+        self._path, self._fingerprint = folder / f"{fingerprint}.safetensors", fingerprint
+        self._lock = FileLock(folder / f"{fingerprint}.lock")
+        self._seconds = _seconds_between()
+        self._last_saved = time.monotonic()
+
+    def __enter__(self) -> "Checkpoint":  # noqa: PYI034 (beartype knows no Self here)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise StageError("the same training is running already, here or in the queue: wait for it") from None
+        except OSError as error:
+            raise StageError(f"checkpoints cannot be kept in {self._path.parent}: {error.strerror}") from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the last one is older than the time between two within an epoch."""
+        return time.monotonic() - self._last_saved >= self._seconds
+
+    def save(self, record: TrainingRecord) -> None:
+        """Put the record into the file, which at each moment holds the former one or this one, whole.
+
+        Raises StageError if it cannot be written; the former one is still there then.
+        """
+        unfinished = self._path.with_suffix(".unfinished")
+        try:
+            with unfinished.open("wb") as file:
+                file.write(save(_tensors(record), {_ENTRY: self._description(record.state.epoch)}))
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(self._path)
+        except OSError as error:
+            raise StageError(
+                f"{unfinished} cannot be written ({error.strerror}): mend that and start again; training goes on from"
+                " the last checkpoint"
+            ) from None
+        self._last_saved = time.monotonic()
+
+    def load(self) -> TrainingRecord | None:
+        """What was saved last, if anything. A file that is torn or foreign is set aside, with a line that says so."""
+        try:
+            with safe_open(self._path, "pt") as file:
+                description = json.loads((file.metadata() or {})[_ENTRY])
+                if description["fingerprint"] != self._fingerprint:
+                    raise ValueError("it is of another training")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+            return _record(description["epoch"], tensors)
+        except FileNotFoundError:
+            return None
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            aside = self._path.with_suffix(".unusable")
+            self._path.replace(aside)
+            print(f"train: starts afresh: its checkpoint cannot be used ({error}); it is now {aside}", flush=True)
+            return None
+
+    def remove(self) -> None:
+        """Forget the training, once its results are written."""
+        self._path.unlink(missing_ok=True)
+
+    def _description(self, epoch: int) -> str:
+        return json.dumps({"fingerprint": self._fingerprint, "epoch": epoch})
+
+
+def _seconds_between() -> float:
+    text = os.environ.get(_SECONDS, "30")
+    try:
+        return float(text)
+    except ValueError:
+        raise StageError(f"{_SECONDS} is {text!r}, but must be a number of seconds") from None
+
+
+def _tensors(record: TrainingRecord) -> dict[str, Tensor]:
+    state, histories, rates = record
+    tensors = {
+        "terms": state.terms,
+        "epochs": torch.tensor([history.epoch[1:] for history in histories], dtype=torch.float64),
+        "losses": torch.tensor([[step.loss for step in history.steps] for history in histories], dtype=torch.float64),
+        "images_per_second": torch.tensor(rates, dtype=torch.float64),
+    }
+    tensors |= {_MODEL + name: value for name, value in state.model.items()}
+    tensors |= {_ADAM + name: value for name, value in state.adam.items()}
+    return {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
+
+
+def _record(epoch: int, tensors: dict[str, Tensor]) -> TrainingRecord:
+    histories = []
+    for number, (row, losses) in enumerate(zip(tensors["epochs"], tensors["losses"], strict=True), start=1):
+        first = (number - 1) * len(losses) + 1
+        steps = [StepRow(number, step, loss) for step, loss in enumerate(losses.tolist(), start=first)]
+        histories.append(EpochHistory(EpochRow(number, *row.tolist()), steps))
+    state = TrainingState(epoch, tensors["terms"], _part(tensors, _MODEL), _part(tensors, _ADAM))
+    return TrainingRecord(state, histories, tensors["images_per_second"].tolist())
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
