@@ -127,3 +127,13 @@ def test_weight_too_many_is_refused_by_name(path: Path) -> None:
 def test_weights_of_another_size_than_the_parameters_say_are_refused(path: Path, change: dict) -> None:
     _rewrite(path, _origin(**change))
     assert "does not fit its own parameters" in _refusal(path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_number_that_is_not_finite_is_refused_by_name(path: Path, value: float) -> None:
+    weights = load_file(path)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    weights["encoder.layers.3.weight"][0, 0, 0, 0] = value
+    save_file(weights, path, metadata)
+    assert "not finite, in encoder.layers.3.weight" in _refusal(path)

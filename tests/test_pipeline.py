@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -183,6 +184,44 @@ def test_interrupted_training_ends_in_one_line_and_a_killed_run(
     assert (stage.returncode, complaint) == (128 + number, f"train: stopped by {name}\n")
     run = runs_of(copy)[-1]
     assert (run.info.status, run.data.tags["reason"]) == ("KILLED", f"train: stopped by {name}")
+
+
+def _points(copy: WorkingCopy) -> dict[str, list[tuple[int, float]]]:
+    """The points of the latest run, but for those of the clock."""
+    client, run = MlflowClient(f"sqlite:///{copy.folder}/mlflow.db"), runs_of(copy)[-1]
+    assert run.info.status == "FINISHED"
+    return {
+        name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
+        for name in run.data.metrics
+        if not name.startswith("speed/")
+    }
+
+
+def test_killed_training_goes_on_to_the_same_bytes_in_the_same_run(reproduced: WorkingCopy, tmp_path: Path) -> None:
+    undisturbed = reproduced.copied_to(tmp_path / "undisturbed")
+    undisturbed.set_param("epochs", 60)
+    killed = undisturbed.copied_to(tmp_path / "killed")
+    undisturbed.succeed("dvc", "repro")
+    process = subprocess.Popen(
+        ["dvc", "repro"],
+        cwd=killed.folder,
+        env=killed.environment | {"MNIST_VAE_CHECKPOINT_SECONDS": "0"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("epoch 20/"):
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert "train: goes on in epoch 2" in killed.succeed("dvc", "repro")
+    assert killed.outputs() == undisturbed.outputs()
+    assert (killed.folder / "dvc.lock").read_bytes() == (undisturbed.folder / "dvc.lock").read_bytes()
+    assert len(runs_of(killed)) == len(runs_of(undisturbed)) == 2
+    assert _points(killed) == _points(undisturbed)
+    assert not list((killed.folder / "checkpoints").glob("*.safetensors"))
 
 
 def test_figures_alone_are_drawn_anew_when_their_code_or_parameters_change(

@@ -92,6 +92,25 @@ def _system_row(name: str, system: dict) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def torture_table(root: Path) -> str:
+    """The last report of `make torture` that is kept."""
+    report = json.loads((root / "reports" / "torture.json").read_text())
+    same = sum(one["kills"] for one in report["rounds"] if not one["differences"])
+    rows = {
+        "kills that left no trace": f"{same} of {report['kills']}",
+        **{
+            f"of these in {name}": str(count)
+            for name, count in report["kills by stage, or between it and the next"].items()
+        },
+        "trainings that went on from a checkpoint": str(report["trainings that went on from a checkpoint"]),
+        "steps of the training": f"{report['training steps']:,}",
+        "files compared, by their bytes": str(report["files compared"]),
+        "points of the MLflow run compared": f"{report['MLflow points compared']:,}",
+    }
+    lines = [f"| {name} | {value} |" for name, value in rows.items()]
+    return "\n".join([f"| `make torture`, seed {report['seed']} | |", "|---|---:|", *lines])
+
+
 def parameters_table(root: Path) -> str:
     """Each line of params.yaml: key, default, comment."""
     lines = (root / "params.yaml").read_text().splitlines()
@@ -105,6 +124,7 @@ TABLES = {
     "classes": classes_table,
     "presets": presets_table,
     "comparison": comparison_table,
+    "torture": torture_table,
     "speed": speed_table,
     "parameters": parameters_table,
 }

@@ -39,5 +39,5 @@ def load_codes(path: Path) -> EvaluatedCodes:
         return EvaluatedCodes(*(arrays[name] for name in EvaluatedCodes._fields))
     except FileNotFoundError:
         raise StageError(f"{path} is missing: run `dvc repro evaluate`") from None
-    except (SafetensorError, KeyError) as error:
+    except (SafetensorError, OSError, KeyError) as error:
         raise StageError(f"{path} is no file of codes ({error}): delete it and run `dvc repro`") from None

@@ -1,7 +1,8 @@
 """The history files: the loss of each step, and the terms of each epoch, as CSV."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,20 +49,27 @@ def write_history(rows: Iterable[EpochRow] | Iterable[StepRow], header: tuple[st
 
 def read_epochs(path: Path) -> list[EpochRow]:
     """The lines of epochs.csv. Raises StageError for a missing or foreign file."""
-    return [EpochRow(int(epoch), *map(float, terms)) for epoch, *terms in _lines(path, EpochRow._fields)]
+    with _readable(path):
+        return [EpochRow(int(epoch), *map(float, terms)) for epoch, *terms in _lines(path, EpochRow._fields)]
 
 
 def read_steps(path: Path) -> list[StepRow]:
     """The lines of steps.csv. Raises StageError for a missing or foreign file."""
-    return [StepRow(int(epoch), int(step), float(loss)) for epoch, step, loss in _lines(path, StepRow._fields)]
+    with _readable(path):
+        return [StepRow(int(epoch), int(step), float(loss)) for epoch, step, loss in _lines(path, StepRow._fields)]
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, csv.Error) as error:  # ValueError: no line at all, or a word in a number's place
+        raise StageError(f"{path} cannot be read ({error}): run `dvc repro train`") from None
 
 
 def _lines(path: Path, header: tuple[str, ...]) -> list[list[str]]:
-    try:
-        with path.open(newline="") as file:
-            found, *lines = csv.reader(file, strict=True)
-    except (OSError, ValueError, csv.Error) as error:
-        raise StageError(f"{path} cannot be read ({error}): run `dvc repro train`") from None
+    with path.open(newline="") as file:
+        found, *lines = csv.reader(file, strict=True)
     if tuple(found) != header or any(len(line) != len(header) for line in lines):
         raise StageError(f"{path} is no history with the columns {', '.join(header)}: run `dvc repro train --force`")
     return lines

@@ -47,7 +47,7 @@ def load_origin(path: Path) -> Origin:
             return Origin.model_validate_json((file.metadata() or {})[_ENTRY])
     except FileNotFoundError:
         raise StageError(f"{path} is missing: run `dvc repro train`") from None
-    except (SafetensorError, KeyError, ValidationError) as error:
+    except (SafetensorError, OSError, KeyError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise StageError(f"{path} is no model of this project ({reason}): delete it and run `dvc repro`") from None
 
@@ -65,5 +65,7 @@ def load_model(path: Path, device: torch.device) -> TrainedModel:
             f"{path} does not fit its own parameters ({len(wrong)} tensors, such as {wrong[0]}): delete it and run"
             " `dvc repro`"
         )
+    if spoilt := sorted(name for name, tensor in weights.items() if not tensor.isfinite().all()):
+        raise StageError(f"{path} holds numbers that are not finite, in {spoilt[0]}: delete it and run `dvc repro`")
     autoencoder.load_state_dict(weights)
     return TrainedModel(autoencoder.to(device).eval(), origin)

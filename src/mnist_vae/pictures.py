@@ -68,7 +68,7 @@ def load_pictures(path: Path) -> Pictures:
         return Pictures(**load_file(path))
     except FileNotFoundError:
         raise StageError(f"{path} is missing: run `dvc repro render`") from None
-    except (SafetensorError, TypeError) as error:  # TypeError: an array is missing, or there is one more
+    except (SafetensorError, OSError, TypeError) as error:  # TypeError: an array is missing, or there is one more
         raise StageError(f"{path} is no file of pictures ({error}): delete it and run `dvc repro`") from None
 
 

@@ -43,7 +43,7 @@ def load_prepared(path: Path) -> Prepared:
         return Prepared(*(Split(arrays[f"{name}_images"], arrays[f"{name}_labels"]) for name in Prepared._fields))
     except FileNotFoundError:
         raise StageError(f"{path} is missing: run `dvc repro`") from None
-    except (SafetensorError, KeyError) as error:
+    except (SafetensorError, OSError, KeyError) as error:
         raise StageError(f"{path} is no file of prepared data ({error}): delete it and run `dvc repro`") from None
 
 

@@ -1,0 +1,71 @@
+"""Whatever stands in a file's place, a reader ends in one line that names it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mnist_vae.codes import load_codes
+from mnist_vae.history import EpochRow, read_epochs, read_steps
+from mnist_vae.idx import read_idx
+from mnist_vae.model_file import load_model, load_origin
+from mnist_vae.params import load_params
+from mnist_vae.pictures import load_pictures
+from mnist_vae.prepared import load_prepared
+from mnist_vae.stage import StageError
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "codes": load_codes,
+    "epochs": read_epochs,
+    "steps": read_steps,
+    "idx": lambda path: read_idx(path, 3),
+    "model": lambda path: load_model(path, torch.device("cpu")),
+    "origin": load_origin,
+    "params": load_params,
+    "pictures": load_pictures,
+    "prepared": load_prepared,
+}
+CONTENTS = {
+    "nothing": b"",
+    "one byte": b"\0",
+    "text": b"a: 1\nb: 2\n",
+    "no text": bytes(range(256)),
+    "a header of safetensors without an end": (2**62).to_bytes(8, "little") + b"{",
+    "a header of safetensors that is no JSON": (4).to_bytes(8, "little") + b"abcd",
+    "safetensors with nothing in it": (2).to_bytes(8, "little") + b"{}",
+}
+
+
+def _refusal(reader: str, path: Path) -> str:
+    with pytest.raises(StageError) as caught:
+        READERS[reader](path)
+    text = str(caught.value)
+    assert str(path) in text
+    assert "\n" not in text
+    return text
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+@pytest.mark.parametrize("reader", READERS)
+def test_foreign_content_is_refused_by_name(tmp_path: Path, reader: str, content: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(CONTENTS[content])
+    _refusal(reader, path)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_folder_in_its_place_is_refused_by_name(tmp_path: Path, reader: str) -> None:
+    _refusal(reader, tmp_path)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_missing_file_is_refused_by_name(tmp_path: Path, reader: str) -> None:
+    assert "missing" in _refusal(reader, tmp_path / "file") or reader in {"epochs", "steps"}
+
+
+@pytest.mark.parametrize("row", ["1,a,3,4,5,6,7", "one,2,3,4,5,6,7", "1.5,2,3,4,5,6,7"])
+def test_word_in_a_numbers_place_is_refused_by_name(tmp_path: Path, row: str) -> None:
+    path = tmp_path / "epochs.csv"
+    path.write_text(f"{','.join(EpochRow._fields)}\n{row}\n")
+    assert "cannot be read" in _refusal("epochs", path)
