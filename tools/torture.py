@@ -67,6 +67,8 @@ class Clone:
         (folder / "dvc.lock").unlink()
         lines = (folder / "params.yaml").read_text().splitlines()
         for key, value in changes.items():
+            if not any(line.startswith(f"{key}:") for line in lines):
+                raise SystemExit(f"torture: {key} is no parameter")
             lines = [f"{key}: {value}" if line.startswith(f"{key}:") else line for line in lines]
         (folder / "params.yaml").write_text("\n".join(lines) + "\n")
 
