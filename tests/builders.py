@@ -48,6 +48,22 @@ TINY = {
 PLAIN = {"variational": False, "kl_weight": 0}
 
 
+# The names of all figures, in the order in which they are drawn.
+FIGURES = [
+    "reconstructions",
+    "classes",
+    "samples",
+    "permutations",
+    "fitted_samples",
+    "class_means",
+    "interpolation",
+    "scatter",
+    "plane",
+    "latent_dimensions",
+    "training",
+]
+
+
 def tiny_params(**changes: object) -> Params:
     return Params.model_validate(TINY | changes)
 

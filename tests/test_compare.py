@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -81,16 +79,7 @@ def test_comparison_that_was_broken_off_goes_on_to_its_end(tmp_path: Path, tiny_
     for key, value in (("user.name", "Tester"), ("user.email", "tester@example.org")):
         clone.succeed("git", "config", key, value)
     params = (clone.folder / "params.yaml").read_bytes()
-    broken_off = subprocess.Popen(
-        [sys.executable, "tools/compare.py", "1"],
-        cwd=clone.folder,
-        env=clone.environment | {"PYTHONPATH": "src"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        # A shell's background job, as these tests may be, ignores SIGINT, and hands that on.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (it takes no lock)
-    )
+    broken_off = clone.start("python", "tools/compare.py", "1", PYTHONPATH="src")
     assert broken_off.stdout is not None
     printed = ""
     while "Running stage" not in printed:

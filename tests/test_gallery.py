@@ -3,26 +3,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from builders import PLAIN, tiny_codes, tiny_images, tiny_model, tiny_params
+from builders import FIGURES, PLAIN, tiny_codes, tiny_images, tiny_model, tiny_params
 from mnist_vae.gallery import Course, Drawing, Subject, draw_gallery, plane_axis_titles
 from mnist_vae.history import EpochRow, StepRow
 from mnist_vae.pictures import Pictures, draw_pictures
 
 COUNT = 34
 COURSE = Course([EpochRow(1, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)], [StepRow(1, 1, 1.0), StepRow(1, 2, 0.5)])
-ALL = [
-    "reconstructions",
-    "classes",
-    "samples",
-    "permutations",
-    "fitted_samples",
-    "class_means",
-    "interpolation",
-    "scatter",
-    "plane",
-    "latent_dimensions",
-    "training",
-]
 NO_PRIOR, NO_PLANE = "a plain autoencoder has no prior", "it takes two latent dimensions"
 
 
@@ -69,7 +56,7 @@ def _absences(gallery: Sequence[Drawing]) -> dict[str, str]:
 )
 def test_each_figure_is_drawn_or_said_to_be_impossible(changes: dict, absences: dict[str, str]) -> None:
     gallery = _gallery(_pictures(**changes))
-    assert [drawing.name for drawing in gallery] == ALL
+    assert [drawing.name for drawing in gallery] == FIGURES
     assert _absences(gallery) == absences
     for drawing in gallery:
         if drawing.figure is not None:
@@ -81,7 +68,7 @@ def test_lack_of_an_arc_is_said_beside_the_straight_interpolation() -> None:
     pictures = _pictures(latent_dim=1, sign=-1)
     gallery = _gallery(pictures)
     names = [drawing.name for drawing in gallery]
-    assert names == [*ALL[:7], "interpolation's spherical row", *ALL[7:]]
+    assert names == [*FIGURES[:7], "interpolation's spherical row", *FIGURES[7:]]
     assert "opposite directions" in _absences(gallery)["interpolation's spherical row"]
     figure = gallery[6].figure
     assert figure is not None

@@ -6,7 +6,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -15,23 +14,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from safetensors import safe_open
 
+from builders import FIGURES
 from mnist_vae.params import FigureParams, ModelParams
 from tiny_mnist import TEST_SIZE, TRAIN_SIZE, TinyServer
 from working_copy import SMALL, WorkingCopy
-
-FIGURES = {
-    "reconstructions",
-    "classes",
-    "samples",
-    "permutations",
-    "fitted_samples",
-    "class_means",
-    "interpolation",
-    "scatter",
-    "plane",
-    "latent_dimensions",
-    "training",
-}
 
 
 @pytest.fixture(scope="module")
@@ -166,16 +152,7 @@ def test_interrupted_training_ends_in_one_line_and_a_killed_run(
     copy = reproduced.copied_to(tmp_path / "clone")
     copy.set_param("epochs", 100_000)
     arguments = ["data/prepared.safetensors", "models/m.safetensors", "reports/e.csv", "reports/s.csv"]
-    stage = subprocess.Popen(
-        [sys.executable, "stages/train.py", *arguments],
-        cwd=copy.folder,
-        env=copy.environment | {"PYTHONPATH": "src"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell's background job, as these tests may be, ignores SIGINT, and hands that on.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (it takes no lock)
-    )
+    stage = copy.start("python", "stages/train.py", *arguments, stderr=subprocess.PIPE, PYTHONPATH="src")
     assert stage.stdout is not None
     while not stage.stdout.readline().startswith("epoch 2/"):
         assert stage.poll() is None
@@ -202,15 +179,7 @@ def test_killed_training_goes_on_to_the_same_bytes_in_the_same_run(reproduced: W
     undisturbed.set_param("epochs", 60)
     killed = undisturbed.copied_to(tmp_path / "killed")
     undisturbed.succeed("dvc", "repro")
-    process = subprocess.Popen(
-        ["dvc", "repro"],
-        cwd=killed.folder,
-        env=killed.environment | {"MNIST_VAE_CHECKPOINT_SECONDS": "0"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    process = killed.start("dvc", "repro", MNIST_VAE_CHECKPOINT_SECONDS="0")
     assert process.stdout is not None
     while not process.stdout.readline().startswith("epoch 20/"):
         assert process.poll() is None

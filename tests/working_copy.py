@@ -3,6 +3,7 @@
 import copy
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -65,6 +66,21 @@ class WorkingCopy:
             text=True,
             timeout=300,
             check=False,
+        )
+
+    def start(self, *command: str, stderr: int = subprocess.STDOUT, **environment: str) -> subprocess.Popen[str]:
+        """Begin a command there, in a process group of its own, to be interrupted or killed."""
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+            # A shell's background job, as these tests may be, ignores SIGINT, and hands that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (it takes no lock)
         )
 
     def succeed(self, *command: str, **environment: str) -> str:

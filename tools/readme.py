@@ -99,7 +99,7 @@ def torture_table(root: Path) -> str:
     rows = {
         "kills that left no trace": f"{same} of {report['kills']}",
         **{
-            f"of these in {name}": str(count)
+            f"of these aimed at {name}": str(count)
             for name, count in report["kills by stage, or between it and the next"].items()
         },
         "trainings that went on from a checkpoint": str(report["trainings that went on from a checkpoint"]),

@@ -23,7 +23,7 @@ def training_curves(epochs: Sequence[EpochRow], steps: Sequence[StepRow], distor
         number = [row.epoch for row in epochs]
         for axis, name, unit in (
             (axes[0, 1], "loss", "loss"),
-            (axes[1, 0], "distortion_per_image", f"distortion per image\n({distortion_unit})"),
+            (axes[1, 0], "distortion_per_image", f"distortion per image\n({distortion_unit})".replace(", ", ",\n", 1)),
             (axes[1, 1], "kl_nats_per_image", "rate per image\n(KL, nats)"),
         ):
             for split, label in ("train", "training images, sampled codes"), ("validation", "validation, mean codes"):
@@ -71,13 +71,15 @@ def latent_dimensions(kl: Float[np.ndarray, " D"], mean_variance: Float[np.ndarr
         figure = Figure(figsize=(10, 7), layout="constrained")
         figure.suptitle(title)
         above, below = figure.subplots(2, 1, sharex=True)
-        above.bar(rank, kl[order], width=1, linewidth=0)
+        above.bar(rank, kl[order], width=0.9, linewidth=0)
         above.axvline(active + 0.5, color="black", linestyle="--", label=f"{active} of {len(kl)} dimensions are active")
         above.set(ylabel="KL (nats)")
+        above.margins(y=0.25)  # room for the legend
         below.plot(rank, mean_variance[order], "o", markersize=4)
         below.axhline(ACTIVE_VARIANCE, color="black", linestyle="--", label=f"active above {ACTIVE_VARIANCE}")
         below.set(xlabel="latent dimensions, by their KL", ylabel="variance of the mean code\nover the test images")
         below.set_yscale("log")
+        below.xaxis.get_major_locator().set_params(integer=True)
         for axis in (above, below):
             axis.legend(loc="upper center")
         return figure

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from mnist_vae.charts import draw_scatter
 from mnist_vae.figure_style import figure_style
-from mnist_vae.figures import draw_grid
+from mnist_vae.figures import draw_grid, interpolation_strip
 from mnist_vae.gallery import plane_axis_titles
 from mnist_vae.params import Params
 from mnist_vae.pictures import Pictures
@@ -119,8 +119,6 @@ def _draw_codes(scatter: Axes, plane: Axes, member: Member) -> None:
 
 
 def _draw_interpolation(axis: Axes, pictures: Pictures) -> None:
-    straight, spherical = pictures.straight_interpolation, pictures.spherical_interpolation
-    rows = [straight] if spherical is None else [straight, spherical]
-    shown = np.linspace(0, straight.shape[1] - 1, min(straight.shape[1], _STRIP)).round().astype(int)
-    draw_grid(axis, np.concatenate(rows)[:, shown], rows=["straight", "spherical"][: len(rows)])
+    strip = interpolation_strip(pictures.straight_interpolation, pictures.spherical_interpolation, _STRIP)
+    draw_grid(axis, strip.images, strip.rows)
     axis.set(title="between two classes' mean codes")

@@ -1,6 +1,7 @@
 """Figures of images, from arrays of their brightness. No torch, no files."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -13,6 +14,14 @@ from mnist_vae.figure_style import figure_style
 _STRIP = 12  # images of an interpolation that fit side by side
 _ANIMATION_PIXELS = 128
 _ANIMATION_SECONDS = 4
+
+
+class Strip(NamedTuple):
+    """Images of an interpolation (rows, columns, S, S), and what stands beside the rows and below the columns."""
+
+    images: Float[np.ndarray, "rows columns S S"]
+    rows: list[str]
+    columns: list[str]
 
 
 def reconstructions(images: Float[np.ndarray, "rows columns S S"], title: str) -> Figure:
@@ -49,16 +58,20 @@ def interpolation(
 ) -> Figure:
     """Up to twelve images of an interpolation at equal distances, its ends included: along the line, along the arc."""
     with figure_style():
-        rows = [straight] if spherical is None else [straight, spherical]
-        steps = straight.shape[1]
-        shown = np.linspace(0, steps - 1, min(steps, _STRIP)).round().astype(int)
-        return _grid_figure(
-            np.concatenate(rows)[:, shown],
-            title,
-            rows=["straight line", "spherical"][: len(rows)],
-            columns=[f"{step / (steps - 1):.2f}" for step in shown],
-            column_title="share of the way to the second class",
-        )
+        strip = interpolation_strip(straight, spherical, _STRIP)
+        title_below = "share of the way to the second class"
+        return _grid_figure(strip.images, title, strip.rows, strip.columns, column_title=title_below)
+
+
+def interpolation_strip(
+    straight: Float[np.ndarray, "1 steps S S"], spherical: Float[np.ndarray, "1 steps S S"] | None, most: int
+) -> Strip:
+    """At most so many images of an interpolation at equal distances, its ends included; a row for each way."""
+    rows = [straight] if spherical is None else [straight, spherical]
+    steps = straight.shape[1]
+    shown = np.linspace(0, steps - 1, min(steps, most)).round().astype(int)
+    columns = [f"{step / (steps - 1):.2f}" for step in shown]
+    return Strip(np.concatenate(rows)[:, shown], ["straight line", "spherical"][: len(rows)], columns)
 
 
 def classes(

@@ -39,11 +39,10 @@ class Pictures(NamedTuple):
     straight_interpolation: Float[np.ndarray, "1 steps S S"]
     labels: UInt8[np.ndarray, " N"]
     mean_variance: Float[np.ndarray, " D"]  # of the mean codes, in each dimension
-    # Without a prior there are no samples from it, no permutations with noise of its size, and no KL.
+    # Without a prior there are no samples from it, no permutations with noise of its size (a row: an original, its mean
+    # code decoded, eight permutations), and no KL.
     samples: Float[np.ndarray, "10 10 S S"] | None = None
-    permutations: Float[np.ndarray, "10 10 S S"] | None = (
-        None  # a row: an original, its mean code decoded, eight permutations
-    )
+    permutations: Float[np.ndarray, "10 10 S S"] | None = None
     kl_per_dimension: Float[np.ndarray, " D"] | None = None  # nats
     # Without two latent dimensions there is no plane.
     plane: Float[np.ndarray, "20 20 S S"] | None = None
@@ -51,7 +50,7 @@ class Pictures(NamedTuple):
     scatter: Float[np.ndarray, "N 2"] | None = None
     # None of two dimensions, which are the plane's axes themselves.
     explained_variance: Float[np.ndarray, "2"] | None = None
-    # None if the ends lie in opposite directions.
+    # None if one of the ends is 0, or they lie in opposite directions.
     spherical_interpolation: Float[np.ndarray, "1 steps S S"] | None = None
 
 
