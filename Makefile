@@ -79,8 +79,9 @@ readme: setup ## put the tables of results and parameters into README.md
 torture: setup ## kill the pipeline KILLS times at random moments, and compare its end with an undisturbed one
 	@PYTHONPATH=src python tools/torture.py $(KILLS) $(SEED) $(REPORT) $(CHANGES)
 
-bench: setup ## measure training against the tutorial's loop, into benchmarks/
+bench: setup ## measure training against the tutorial's loop, and what its reliability costs, into benchmarks/
 	@PYTHONPATH=src python benchmarks/throughput.py data/raw/mnist data/prepared.safetensors benchmarks/throughput.json
+	@PYTHONPATH=src python benchmarks/reliability.py data/prepared.safetensors benchmarks/reliability.json
 
 ui: setup ## look at the runs, in a browser on this machine
 	@mlflow ui --host 127.0.0.1 --workers 1

@@ -77,7 +77,7 @@ class _TutorialVae(nn.Module):
 
 def main(raw: Path, prepared_path: Path, result_path: Path) -> None:
     params = load_params(Path("params.yaml")).of_model().model_copy(update={"epochs": 1})
-    device = prepare_device(params.device, params.threads)
+    device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
     candidates = {
         "tutorial, DataLoader in the process": _tutorial(params, raw, device, workers=0),
         "tutorial, DataLoader with 4 workers": _tutorial(params, raw, device, workers=4),

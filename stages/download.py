@@ -9,9 +9,13 @@ from mnist_vae.stage import repository_root, run_stage
 
 
 def main(raw: Path) -> None:
-    # As the first stage, and one that rereads all of params.yaml whenever it changed, it finds every wrong parameter
-    # before a later stage's outs are touched.
+    # As the first stage, and one that rereads all of params.yaml whenever it changed, it finds every wrong parameter,
+    # and a device that is not there, before a later stage's outs are touched.
     params = load_params(Path("params.yaml"))
+    if params.device in {"cuda", "mps"}:
+        from mnist_vae.device import find_device  # imports torch, which takes seconds
+
+        find_device(params.device)
     root = repository_root(Path.cwd())
     unreachable = root / ".dvc" / "tmp" / "data-set-unreachable"  # tells `make repro` why the stage failed
     unreachable.unlink(missing_ok=True)

@@ -11,12 +11,14 @@ from mnist_vae.model_file import load_model, load_origin
 from mnist_vae.prepared import load_prepared
 from mnist_vae.stage import repository_root, run_stage
 from mnist_vae.tracking import track_known_run
+from mnist_vae.whole_file import write_whole
 
 
 def main(prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: Path) -> None:
     # The parameters come from the model: params.yaml may have changed since it was trained.
     origin = load_origin(model_path)
-    device = prepare_device(origin.params.device, origin.params.threads)
+    made_by = origin.params
+    device = prepare_device(made_by.device, made_by.threads, deterministic=made_by.deterministic)
     with track_known_run("evaluate", repository_root(Path.cwd()), origin) as run:
         model = load_model(model_path, device).autoencoder
         prepared = load_prepared(prepared_path)
@@ -28,7 +30,7 @@ def main(prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: 
             reason = "its loss implies no likelihood" if model.latent.has_prior else "a plain autoencoder has no prior"
             print(f"evaluate: no ELBO in metrics.json: {reason}")
         save_codes(EvaluatedCodes(evaluation.mean, evaluation.kl, labels, train_mean), codes_path)
-        metrics_path.write_text(metrics.json())
+        write_whole(metrics.json().encode(), metrics_path)
         run.log_metrics(metrics_path)
     print(
         f"evaluate: MSE {metrics.mse_per_pixel_minus1_to_1:.5f} per pixel on [-1, 1],"

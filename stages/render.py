@@ -31,14 +31,16 @@ def main(
     # What made the model is read from the model; only what concerns the figures alone, from params.yaml.
     origin = load_origin(model_path)
     params = load_params(Path("params.yaml")).of_figures()
-    device = prepare_device(origin.params.device, origin.params.threads)
+    made_by = origin.params
+    device = prepare_device(made_by.device, made_by.threads, deterministic=made_by.deterministic)
     with track_known_run("render", repository_root(Path.cwd()), origin) as run:
         model = load_model(model_path, device).autoencoder
         test_images = torch.from_numpy(load_prepared(prepared_path).test.images).to(device)
         pictures = draw_pictures(model, test_images, load_codes(codes_path), origin.params.seed, params)
         save_pictures(pictures, pictures_path)
         subject = Subject(DATASETS[origin.params.dataset].title, model.likelihood.distortion_unit, params)
-        course = Course(read_epochs(epochs_path), read_steps(steps_path))
+        epochs = read_epochs(epochs_path, made_by.epochs)
+        course = Course(epochs, read_steps(steps_path, made_by.epochs * made_by.steps_per_epoch))
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure, absence in draw_gallery(pictures, course, subject):
             if figure is None:

@@ -6,35 +6,37 @@ import torch
 
 from mnist_vae.autoencoder import build_autoencoder
 from mnist_vae.checkpoint import Checkpoint, TrainingRecord
-from mnist_vae.device import describe, prepare_device
+from mnist_vae.device import prepare_device
+from mnist_vae.environment import find_environment, save_environment
 from mnist_vae.fingerprint import training_fingerprint
 from mnist_vae.history import EpochRow, StepRow, write_history
 from mnist_vae.model_file import Origin, TrainedModel, save_model
 from mnist_vae.params import load_params
-from mnist_vae.prepared import file_md5, load_prepared
+from mnist_vae.prepared import load_prepared
 from mnist_vae.progress import TrainingProgress
 from mnist_vae.stage import repository_root, run_stage
 from mnist_vae.tracking import track_training_run
 from mnist_vae.training import Training
+from mnist_vae.whole_file import file_md5
 
 
-def main(prepared_path: Path, model_path: Path, epochs_path: Path, steps_path: Path) -> None:
+def main(prepared_path: Path, model_path: Path, epochs_path: Path, steps_path: Path, environment_path: Path) -> None:
     params, root = load_params(Path("params.yaml")).of_model(), repository_root(Path.cwd())
-    device = prepare_device(params.device, params.threads)
-    print(f"train: on {describe(device)}", flush=True)
+    device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
+    environment = find_environment(device)
+    print(f"train: on {environment.device}", flush=True)
     prepared = load_prepared(prepared_path)
     data_md5 = file_md5(prepared_path)
     origin = Origin(params=params, data_md5=data_md5, fingerprint=training_fingerprint(params, data_md5, device))
     with (
         Checkpoint(root / "checkpoints", origin.fingerprint) as checkpoint,
-        track_training_run(root, origin, describe(device)) as run,
+        track_training_run(root, origin, environment) as run,
     ):
         images = torch.from_numpy(prepared.train.images).to(device)
         validation_images = torch.from_numpy(prepared.validation.images).to(device)
         training = Training(build_autoencoder(params).to(device), images, validation_images, params)
         histories, rates = [], []
-        if (record := checkpoint.load()) is not None:
-            training.restore(record.state)
+        if (record := checkpoint.load(training.restore)) is not None:
             histories, rates = record.histories, record.images_per_second
             print(f"train: goes on in epoch {training.epoch} after {len(training.terms)} of its steps", flush=True)
         for history, rate in zip(histories, rates, strict=True):
@@ -53,9 +55,11 @@ def main(prepared_path: Path, model_path: Path, epochs_path: Path, steps_path: P
             run.log_epoch(history, progress.images_per_second)
             checkpoint.save(TrainingRecord(training.state(), histories, rates))
         save_model(TrainedModel(training.model, origin), model_path)
+        save_environment(environment, environment_path)
         write_history([history.epoch for history in histories], EpochRow._fields, epochs_path)
         write_history([step for history in histories for step in history.steps], StepRow._fields, steps_path)
         run.log_artifacts("history", epochs_path, steps_path)
+        run.log_artifacts("", environment_path)
         checkpoint.remove()
 
 

@@ -12,11 +12,13 @@ from mnist_vae.stage import StageError
 def _torch_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     memory = torch.utils.deterministic.fill_uninitialized_memory  # pyright: ignore[reportAttributeAccessIssue]
+    benchmark = torch.backends.cudnn.benchmark
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")  # so that it is taken away again in the end
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(deterministic)
+    torch.backends.cudnn.benchmark = benchmark
     torch.utils.deterministic.fill_uninitialized_memory = memory  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -27,7 +29,7 @@ def _pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: bool, mps: bool) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="there is a GPU")
 def test_auto_is_the_cpu_where_there_is_no_gpu() -> None:
-    assert prepare_device("auto", threads=1) == torch.device("cpu")
+    assert prepare_device("auto", threads=1, deterministic=True) == torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -37,36 +39,45 @@ def test_auto_takes_the_first_of_cuda_mps_and_cpu(
     monkeypatch: pytest.MonkeyPatch, available: set[str], kind: str
 ) -> None:
     _pretend(monkeypatch, cuda="cuda" in available, mps="mps" in available)
-    assert prepare_device("auto", threads=1).type == kind
+    assert prepare_device("auto", threads=1, deterministic=True).type == kind
 
 
 def test_cpu_is_taken_when_named_though_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     _pretend(monkeypatch, cuda=True, mps=True)
-    assert prepare_device("cpu", threads=1) == torch.device("cpu")
+    assert prepare_device("cpu", threads=1, deterministic=True) == torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", ["cuda", "mps"])
 def test_device_that_is_not_there_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     _pretend(monkeypatch, cuda=False, mps=False)
     with pytest.raises(StageError, match=rf"^device is {name}, .*auto or cpu$"):
-        prepare_device(name, threads=1)
+        prepare_device(name, threads=1, deterministic=True)
 
 
 def test_torch_is_made_repeatable_with_the_asked_threads() -> None:
-    prepare_device("cpu", threads=2)
+    prepare_device("cpu", threads=2, deterministic=True)
     assert torch.get_num_threads() == 2
     assert torch.are_deterministic_algorithms_enabled()
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    assert not torch.backends.cudnn.benchmark
+
+
+def test_without_determinism_torch_may_choose_the_fastest() -> None:
+    prepare_device("cpu", threads=2, deterministic=False)
+    assert torch.get_num_threads() == 2
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.backends.cudnn.benchmark
+    assert "CUBLAS_WORKSPACE_CONFIG" not in os.environ
 
 
 def test_workspace_set_by_the_person_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
-    prepare_device("cpu", threads=1)
+    prepare_device("cpu", threads=1, deterministic=True)
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
 
 
 def test_device_is_described_with_what_its_results_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare_device("cpu", threads=2)
+    prepare_device("cpu", threads=2, deterministic=True)
     assert describe(torch.device("cpu")) == "cpu (2 threads)"
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H200")
     assert describe(torch.device("cuda")) == "cuda (NVIDIA H200)"

@@ -13,7 +13,7 @@ def test_float32_values_come_back_to_the_bit(tmp_path: Path) -> None:
     values = [*drawn[np.isfinite(drawn)].tolist(), 0.1, 1e-45, 3.4028234e38]
     rows = [StepRow(1, step, float(np.float32(value))) for step, value in enumerate(values, start=1)]
     write_history(rows, StepRow._fields, tmp_path / "steps.csv")
-    again = read_steps(tmp_path / "steps.csv")
+    again = read_steps(tmp_path / "steps.csv", len(values))
     assert [(row.epoch, row.step) for row in again] == [(row.epoch, row.step) for row in rows]
     assert [np.float32(row.loss) for row in again] == [np.float32(row.loss) for row in rows]
 
@@ -21,7 +21,7 @@ def test_float32_values_come_back_to_the_bit(tmp_path: Path) -> None:
 def test_epochs_come_back_with_each_term_in_its_place(tmp_path: Path) -> None:
     rows = [EpochRow(epoch, *(epoch + part / 8 for part in range(6))) for epoch in (1, 2, 3)]
     write_history(rows, EpochRow._fields, tmp_path / "history" / "epochs.csv")
-    assert read_epochs(tmp_path / "history" / "epochs.csv") == rows
+    assert read_epochs(tmp_path / "history" / "epochs.csv", 3) == rows
 
 
 def test_files_begin_with_the_names_and_have_a_line_for_each_row(tmp_path: Path) -> None:
@@ -37,11 +37,20 @@ def test_files_begin_with_the_names_and_have_a_line_for_each_row(tmp_path: Path)
 
 def test_missing_history_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(StageError, match=r"epochs\.csv cannot be read"):
-        read_epochs(tmp_path / "epochs.csv")
+        read_epochs(tmp_path / "epochs.csv", 1)
 
 
 @pytest.mark.parametrize("content", ["", "epoch,step\n1,1\n", "epoch,step,loss\n1,1\n"])
 def test_foreign_history_is_refused_by_name(tmp_path: Path, content: str) -> None:
     (tmp_path / "steps.csv").write_text(content)
     with pytest.raises(StageError, match=r"steps\.csv"):
-        read_steps(tmp_path / "steps.csv")
+        read_steps(tmp_path / "steps.csv", 1)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_history_without_its_last_lines_is_refused_by_name(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "steps.csv"
+    write_history([StepRow(1, step, 0.5) for step in (1, 2, 3)], StepRow._fields, path)
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[: 1 + kept]))
+    with pytest.raises(StageError, match=r"steps\.csv does not hold the whole training"):
+        read_steps(path, 3)

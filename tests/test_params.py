@@ -7,6 +7,7 @@ import yaml
 from builders import PLAIN, TINY, tiny_params
 from mnist_vae.params import FigureParams, ModelParams, Params, load_params
 from mnist_vae.stage import StageError
+from wrong_params import WRONG
 
 PARAMS_FILE = Path(__file__).parent.parent / "params.yaml"
 
@@ -27,37 +28,6 @@ TUTORIAL = {
     "adam_betas": (0.5, 0.999),
 }
 
-# For each key what is of a wrong type, and what is out of range.
-WRONG = {
-    "seed": [0.5, "0", True, None, [0], -1, 2**63],
-    "dataset": [1, None, "MNIST", "cifar10", ""],
-    "image_size": [32.0, "32", True, 8, 0, -32, 520],
-    "validation_size": [100.0, "many", False, 0, -1],
-    "network": [1, None, "Conv", "mlp9"],
-    "variational": [1, 0, "true", "plain", None],
-    "latent_dim": [1.5, "3", True, 0, -3],
-    "base_channels": [2.0, None, [2], 0, -2],
-    "vanilla_channels": [32, "32, 64", "[32, 64]", None, {"first": 32}, [], [2] * 21],
-    "mlp_widths": [512, "512", None, 1.5, {}, [], [2] * 21],
-    "reconstruction": [True, "mse", "squared error"],
-    "reduction": [0, "average", None],
-    "kl_weight": ["0.5", True, None, [0.5], -0.1, float("nan"), float("inf")],
-    "kl_warmup_epochs": [0.5, "1", True, None, -1],
-    "free_bits": ["0.5", True, None, [0.5], -0.1, float("nan"), float("inf")],
-    "epochs": [1.5, "ten", True, 0, -1],
-    "batch_size": [8.0, "8", None, 0, -8],
-    "learning_rate": ["0.001", True, None, 0, -0.001, float("nan"), float("inf")],
-    "adam_betas": [0.5, "0.5, 0.999", None, [0.5, 0.9, 0.99], {"first": 0.5}],
-    "device": [0, "gpu", "cuda:0", None],
-    "threads": [1.0, "2", True, 0, -1, 100_000],
-    "interpolation_from": [1.0, "one", True, -1, 10],
-    "interpolation_to": [8.0, "8", None, -1, 10],
-    "interpolation_steps": [5.0, "5", True, 1, 0, 1_000_000],
-    "fitted_samples": [1, None, "Gaussian", "prior"],
-    "mixture_components": [2.0, "10", True, None, 0, -1, 1001],
-}
-WRONG_PAIRS = [(key, value) for key, values in WRONG.items() for value in values]
-
 
 def _complaint(path: Path, content: str | dict) -> str:
     """The one line that refuses a file."""
@@ -73,11 +43,6 @@ def _complaint(path: Path, content: str | dict) -> str:
 
 def test_every_key_has_wrong_values_to_be_tried() -> None:
     assert list(WRONG) == list(yaml.safe_load(PARAMS_FILE.read_text()))
-
-
-@pytest.mark.parametrize(("key", "value"), WRONG_PAIRS, ids=[f"{key}={value!r}" for key, value in WRONG_PAIRS])
-def test_wrong_value_is_refused_by_key_and_value(tmp_path: Path, key: str, value: object) -> None:
-    assert f"{key} is {value!r}, but must be " in _complaint(tmp_path, TINY | {key: value})
 
 
 @pytest.mark.parametrize("betas", [[-0.1, 0.9], [0.9, 1.0], [1, 0.9], ["0.5", 0.9], [0.5, True], [0.5, None]])
@@ -96,7 +61,7 @@ def test_third_beta_is_refused_with_what_is_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("key", ["vanilla_channels", "mlp_widths"])
-@pytest.mark.parametrize("width", [0, -2, 2.0, "2", True, None, [2]], ids=repr)
+@pytest.mark.parametrize("width", [0, -2, 65_537, 2.0, "2", True, None, [2]], ids=repr)
 def test_wrong_width_is_refused_by_key_place_and_value(tmp_path: Path, key: str, width: object) -> None:
     assert f"{key}.1 is {width!r}, but must be " in _complaint(tmp_path, TINY | {key: [4, width, 4]})
 
@@ -127,43 +92,6 @@ def test_unknown_key_is_refused_with_the_known_ones(tmp_path: Path) -> None:
 def test_missing_key_is_named(tmp_path: Path, key: str) -> None:
     left = {name: value for name, value in TINY.items() if name != key}
     assert _complaint(tmp_path, left).endswith(f": {key} is missing")
-
-
-@pytest.mark.parametrize(
-    ("changes", "parts"),
-    [
-        ({"image_size": 20}, ["image_size is 20", "conv", "multiple of 8"]),
-        ({"image_size": 508}, ["image_size is 508", "conv", "multiple of 8"]),
-        (
-            {"network": "vanilla", "image_size": 28, "vanilla_channels": [32, 64, 128, 256, 512]},
-            ["image_size is 28", "vanilla", "multiple of 32"],
-        ),
-        (
-            {"network": "vanilla", "image_size": 28, "vanilla_channels": [2, 2, 2]},
-            ["image_size is 28", "multiple of 8"],
-        ),
-        ({"network": "vanilla", "vanilla_channels": [2] * 5}, ["image_size is 16", "multiple of 32"]),
-        ({"variational": False}, ["kl_weight is 0.1", "must be 0", "variational is false"]),
-        ({"kl_weight": 0, "free_bits": 0.5}, ["free_bits is 0.5", "must be 0", "kl_weight is 0"]),
-        (
-            {"kl_weight": 0, "kl_warmup_epochs": 1, "epochs": 3},
-            ["kl_warmup_epochs is 1", "must be 0", "kl_weight is 0"],
-        ),
-        (PLAIN | {"free_bits": 0.5}, ["free_bits is 0.5", "must be 0"]),
-        (PLAIN | {"kl_warmup_epochs": 1, "epochs": 3}, ["kl_warmup_epochs is 1", "must be 0"]),
-        ({"kl_warmup_epochs": 3, "epochs": 3}, ["kl_warmup_epochs is 3", "less than epochs, which is 3"]),
-        ({"kl_warmup_epochs": 4, "epochs": 3}, ["kl_warmup_epochs is 4", "less than epochs, which is 3"]),
-        # The digits have 1,437 training images.
-        ({"validation_size": 1437}, ["validation_size is 1437", "leaves 0", "batch_size is 8"]),
-        ({"validation_size": 5000}, ["validation_size is 5000", "leaves 0", "digits"]),
-        ({"validation_size": 1430}, ["validation_size is 1430", "leaves 7", "batch_size is 8"]),
-        ({"dataset": "kmnist", "validation_size": 59_999}, ["leaves 1", "kmnist"]),
-        ({"interpolation_to": 1}, ["interpolation_to is 1", "another class"]),
-    ],
-)
-def test_impossible_combination_is_refused(tmp_path: Path, changes: dict, parts: list[str]) -> None:
-    text = _complaint(tmp_path, TINY | changes)
-    assert all(part in text for part in parts)
 
 
 def test_one_whole_batch_left_is_enough() -> None:

@@ -151,7 +151,8 @@ def test_interrupted_training_ends_in_one_line_and_a_killed_run(
 ) -> None:
     copy = reproduced.copied_to(tmp_path / "clone")
     copy.set_param("epochs", 100_000)
-    arguments = ["data/prepared.safetensors", "models/m.safetensors", "reports/e.csv", "reports/s.csv"]
+    outputs = ["models/m.safetensors", "reports/e.csv", "reports/s.csv", "reports/x.json"]
+    arguments = ["data/prepared.safetensors", *outputs]
     stage = copy.start("python", "stages/train.py", *arguments, stderr=subprocess.PIPE, PYTHONPATH="src")
     assert stage.stdout is not None
     while not stage.stdout.readline().startswith("epoch 2/"):

@@ -1,4 +1,3 @@
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -6,7 +5,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from builders import tiny_images, tiny_labels
-from mnist_vae.prepared import Prepared, Split, file_md5, load_prepared, save_prepared
+from mnist_vae.prepared import Prepared, Split, load_prepared, save_prepared
 from mnist_vae.stage import StageError
 
 
@@ -45,9 +44,3 @@ def test_foreign_and_missing_files_are_refused_by_name(tmp_path: Path) -> None:
     save_file({"weights": np.zeros(3)}, path)
     with pytest.raises(StageError, match=r"prepared\.safetensors is no file of prepared data .*train_images"):
         load_prepared(path)
-
-
-def test_md5_is_that_of_the_bytes(tmp_path: Path) -> None:
-    content = bytes(range(256)) * 5000
-    (tmp_path / "file").write_bytes(content)
-    assert file_md5(tmp_path / "file") == hashlib.md5(content).hexdigest()

@@ -30,6 +30,7 @@ def start(tmp_path: Path) -> Start:
     def start(main: str, *arguments: str, code: str = "src") -> subprocess.Popen[str]:
         copy = tmp_path / "src" / "mnist_vae"
         copy.mkdir(parents=True)
+        (tmp_path / ".dvc").mkdir()
         for name in ("__init__.py", "stage.py"):
             shutil.copy2(PACKAGE / name, copy / name)
         (tmp_path / "sample.py").write_text(f"{HEAD}\n{main}\nrun_stage(main)\n")

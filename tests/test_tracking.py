@@ -11,6 +11,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from mnist_vae.environment import Environment
 from mnist_vae.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.model_file import Origin
 from mnist_vae.params import load_params
@@ -19,6 +20,7 @@ from mnist_vae.tracking import track_known_run, track_training_run
 from mnist_vae.tracking.store import EXPERIMENT, open_store
 
 ROOT = Path(__file__).parent.parent
+ENVIRONMENT = Environment("cpu (2 threads)", "a processor", "AVX2", "2.13.0")
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def history(epoch: int, steps: int) -> EpochHistory:
 
 
 def test_run_is_finished_only_after_all_its_stages(root: Path, origin: Origin) -> None:
-    with track_training_run(root, origin, "cpu"):
+    with track_training_run(root, origin, ENVIRONMENT):
         assert only_run(root).info.status == "RUNNING"
     assert only_run(root).info.status == "SCHEDULED"
     with track_known_run("evaluate", root, origin):
@@ -78,7 +80,7 @@ def test_run_is_finished_only_after_all_its_stages(root: Path, origin: Origin) -
 def test_run_that_does_not_end_well_says_why(
     root: Path, origin: Origin, error: BaseException, status: str, reason: str
 ) -> None:
-    with pytest.raises(type(error)), track_training_run(root, origin, "cpu"):
+    with pytest.raises(type(error)), track_training_run(root, origin, ENVIRONMENT):
         raise error
     run = only_run(root)
     assert (run.info.status, run.data.tags["reason"]) == (status, reason)
@@ -86,7 +88,7 @@ def test_run_that_does_not_end_well_says_why(
 
 
 def test_stage_that_succeeds_after_a_failure_mends_the_run(root: Path, origin: Origin) -> None:
-    with track_training_run(root, origin, "cpu"):
+    with track_training_run(root, origin, ENVIRONMENT):
         pass
     with track_known_run("render", root, origin):
         pass
@@ -101,7 +103,7 @@ def test_stage_that_succeeds_after_a_failure_mends_the_run(root: Path, origin: O
 
 
 def test_epoch_with_more_steps_than_one_call_takes_is_entered_whole(root: Path, origin: Origin) -> None:
-    with track_training_run(root, origin, "cpu") as run:
+    with track_training_run(root, origin, ENVIRONMENT) as run:
         run.log_epoch(history(epoch=1, steps=2345), images_per_second=100.0)
     stored = only_run(root)
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
@@ -115,7 +117,7 @@ def test_later_stages_take_the_latest_run_of_their_model(root: Path, origin: Ori
     other = origin.model_copy(update={"fingerprint": "ffffffffffffffff"})
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
     for one in (origin, origin, other):
-        with track_training_run(root, one, "cpu"):
+        with track_training_run(root, one, ENVIRONMENT):
             pass
         client.set_terminated(client.search_runs(["1"], max_results=1)[0].info.run_id, "FINISHED")
     with track_known_run("evaluate", root, origin):
@@ -130,11 +132,11 @@ def points_of(root: Path, metric: str) -> list[tuple[int, float]]:
 
 
 def test_training_that_was_broken_off_goes_on_in_its_run_without_points_twice(root: Path, origin: Origin) -> None:
-    with suppress(KeyboardInterrupt), track_training_run(root, origin, "cpu") as run:
+    with suppress(KeyboardInterrupt), track_training_run(root, origin, ENVIRONMENT) as run:
         run.log_epoch(history(epoch=1, steps=3), images_per_second=100.0)
         raise KeyboardInterrupt
     assert only_run(root).info.status == "KILLED"
-    with track_training_run(root, origin, "cpu") as run:
+    with track_training_run(root, origin, ENVIRONMENT) as run:
         assert only_run(root).info.status == "RUNNING"
         run.log_epoch(history(epoch=1, steps=3), images_per_second=90.0)
         run.log_epoch(history(epoch=2, steps=3), images_per_second=80.0)
@@ -148,7 +150,7 @@ def test_training_that_was_broken_off_goes_on_in_its_run_without_points_twice(ro
 def test_training_anew_after_a_finished_run_makes_a_second_one(root: Path, origin: Origin) -> None:
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
     for count in (1, 2):
-        with track_training_run(root, origin, "cpu"):
+        with track_training_run(root, origin, ENVIRONMENT):
             pass
         assert len(client.search_runs(["1"])) == count
         for stage in ("evaluate", "render"):
@@ -178,7 +180,7 @@ def test_unreachable_server_costs_one_line_and_no_result(
     tmp_path: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    with track_training_run(tmp_path, origin, "cpu") as run:
+    with track_training_run(tmp_path, origin, ENVIRONMENT) as run:
         run.log_epoch(history(epoch=1, steps=2), images_per_second=1.0)
         reached = True
     assert reached
@@ -189,7 +191,7 @@ def test_unreachable_server_costs_one_line_and_no_result(
 def test_store_that_breaks_off_in_the_middle_stops_nothing(
     root: Path, origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with track_training_run(root, origin, "cpu") as run:
+    with track_training_run(root, origin, ENVIRONMENT) as run:
         run.log_epoch(history(epoch=1, steps=2), images_per_second=float("1"))
         run.log_artifacts("history", root / "missing.csv")
         run.log_epoch(history(epoch=2, steps=2), images_per_second=float("1"))

@@ -17,8 +17,8 @@ from mnist_vae.stage import StageError
 
 READERS: dict[str, Callable[[Path], object]] = {
     "codes": load_codes,
-    "epochs": read_epochs,
-    "steps": read_steps,
+    "epochs": lambda path: read_epochs(path, 1),
+    "steps": lambda path: read_steps(path, 1),
     "idx": lambda path: read_idx(path, 3),
     "model": lambda path: load_model(path, torch.device("cpu")),
     "origin": load_origin,

@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,8 @@ from torch import Tensor
 
 from mnist_vae.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.stage import StageError
-from mnist_vae.training import TrainingState
+from mnist_vae.training_state import TrainingState
+from mnist_vae.whole_file import write_whole
 
 _ENTRY = "mnist_vae"
 _MODEL, _ADAM = "model/", "adam/"
@@ -60,40 +62,31 @@ class Checkpoint:
         return time.monotonic() - self._last_saved >= self._seconds
 
     def save(self, record: TrainingRecord) -> None:
-        """Put the record into the file, which at each moment holds the former one or this one, whole.
-
-        Raises StageError if it cannot be written; the former one is still there then.
-        """
-        unfinished = self._path.with_suffix(".unfinished")
-        try:
-            with unfinished.open("wb") as file:
-                file.write(save(_tensors(record), {_ENTRY: self._description(record.state.epoch)}))
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(self._path)
-        except OSError as error:
-            raise StageError(
-                f"{unfinished} cannot be written ({error.strerror}): mend that and start again; training goes on from"
-                " the last checkpoint"
-            ) from None
+        """Put the record into the file. Raises StageError if it cannot be written; the former one is still there."""
+        write_whole(save(_tensors(record), {_ENTRY: self._description(record.state.epoch)}), self._path)
         self._last_saved = time.monotonic()
 
-    def load(self) -> TrainingRecord | None:
-        """What was saved last, if anything. A file that is torn or foreign is set aside, with a line that says so."""
+    def load(self, restore: Callable[[TrainingState], None]) -> TrainingRecord | None:
+        """What was saved last, if anything, once `restore` has taken its state.
+
+        A file that is torn or foreign, or whose state `restore` refuses by a ValueError, is set aside, with a line.
+        """
         try:
             with safe_open(self._path, "pt") as file:
                 description = json.loads((file.metadata() or {})[_ENTRY])
                 if description["fingerprint"] != self._fingerprint:
                     raise ValueError("it is of another training")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-            return _record(description["epoch"], tensors)
+            record = _record(description["epoch"], tensors)
+            restore(record.state)
         except FileNotFoundError:
             return None
-        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        except (SafetensorError, OSError, ValueError, LookupError, TypeError) as error:
             aside = self._path.with_suffix(".unusable")
             self._path.replace(aside)
             print(f"train: starts afresh: its checkpoint cannot be used ({error}); it is now {aside}", flush=True)
             return None
+        return record
 
     def remove(self) -> None:
         """Forget the training, once its results are written."""

@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, UInt8
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from mnist_vae.stage import StageError
+from mnist_vae.whole_file import write_whole
 
 # A latent dimension is in use if its mean code varies more than this over the images (Burda et al. 2016, "Importance
 # Weighted Autoencoders", section 5.2).
@@ -28,8 +29,7 @@ class EvaluatedCodes(NamedTuple):
 
 def save_codes(codes: EvaluatedCodes, path: Path) -> None:
     """Write the codes to a safetensors file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: np.ascontiguousarray(array) for name, array in codes._asdict().items()}, path)
+    write_whole(save({name: np.ascontiguousarray(array) for name, array in codes._asdict().items()}), path)
 
 
 def load_codes(path: Path) -> EvaluatedCodes:

@@ -7,24 +7,36 @@ import torch
 from mnist_vae.stage import StageError
 
 
-def prepare_device(name: str, threads: int) -> torch.device:
+def find_device(name: str) -> torch.device:
     """The device named cpu, cuda or mps, or for auto the first there is of cuda, mps and cpu.
 
-    Makes torch compute with that many CPU threads and with deterministic algorithms only. Raises StageError for a
-    device that this machine lacks.
+    Raises StageError for a device that this machine lacks.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     kind = next(kind for kind, there in available.items() if there) if name == "auto" else name
     if not available[kind]:
         raise StageError(f"device is {kind}, but torch sees none here: set device to auto or cpu")
+    return torch.device(kind)
+
+
+def prepare_device(name: str, threads: int, *, deterministic: bool) -> torch.device:
+    """The device that find_device finds, with torch made to compute with that many CPU threads.
+
+    Deterministic: with algorithms only that give the same bits each time. Otherwise with the fastest that it finds.
+    """
+    device = find_device(name)
     torch.set_num_threads(threads)
+    # The same as use_deterministic_algorithms, which spends two seconds on importing a compiler that is not used here.
+    torch.set_deterministic_debug_mode("error" if deterministic else "default")
+    torch.backends.cudnn.benchmark = not deterministic  # tries several for each convolution, and may choose another
+    if not deterministic:
+        return device
     # cuBLAS is repeatable only with a fixed workspace, read when CUDA starts:
     # https://docs.nvidia.com/cuda/cublas/index.html#results-reproducibility
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(mode=True)
     # A debugging aid of that mode, which fills memory that is overwritten anyway: 7 % of a training step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
-    return torch.device(kind)
+    return device
 
 
 def describe(device: torch.device) -> str:

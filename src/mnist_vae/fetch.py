@@ -1,6 +1,5 @@
 """Getting a data set's files: those there already, else from a source, verified before they take their names."""
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from mnist_vae.bundled import digits_files
 from mnist_vae.datasets import Dataset, SourceFile
 from mnist_vae.stage import StageError
 from mnist_vae.transfer import Folder, Patience, Source, TransferError, Web, without_password
+from mnist_vae.whole_file import file_md5
 
 
 class UnreachableError(StageError):
@@ -30,6 +30,9 @@ def fetch(dataset: Dataset, folder: Path, root: Path, patience: Patience = Patie
     missing = [file for file in dataset.files if not _is_verified(folder / file.name, file)]
     if not missing:
         return "already there"
+    for file in missing:
+        if (folder / file.name).exists():
+            print(f"download: {folder / file.name} is not the known file: it is fetched anew", flush=True)
     # Outside `folder`, so that a killed download leaves nothing in what DVC hashes; on its file system, to be renamed.
     (root / ".dvc" / "tmp").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="download-", dir=root / ".dvc" / "tmp") as scratch:
@@ -79,7 +82,7 @@ def _sources(torchvision_class: str, root: Path, patience: Patience) -> Iterator
 
 
 def _is_verified(path: Path, file: SourceFile) -> bool:
-    return path.is_file() and hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == file.md5
+    return path.is_file() and file_md5(path) == file.md5
 
 
 def _write_bundled(missing: list[SourceFile], scratch: Path) -> str:

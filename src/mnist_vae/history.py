@@ -1,12 +1,14 @@
 """The history files: the loss of each step, and the terms of each epoch, as CSV."""
 
 import csv
+import io
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from mnist_vae.stage import StageError
+from mnist_vae.whole_file import write_whole
 
 
 class EpochRow(NamedTuple):
@@ -40,23 +42,27 @@ class EpochHistory(NamedTuple):
 
 def write_history(rows: Iterable[EpochRow] | Iterable[StepRow], header: tuple[str, ...], path: Path) -> None:
     """Write the lines below a header, numbers with the nine digits that tell any two float32 apart."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows([f"{value:.9g}" if isinstance(value, float) else value for value in row] for row in rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([f"{value:.9g}" if isinstance(value, float) else value for value in row] for row in rows)
+    write_whole(text.getvalue().encode(), path)
 
 
-def read_epochs(path: Path) -> list[EpochRow]:
-    """The lines of epochs.csv. Raises StageError for a missing or foreign file."""
+def read_epochs(path: Path, count: int) -> list[EpochRow]:
+    """The lines of epochs.csv. Raises StageError unless the file holds that many epochs, counted from 1."""
     with _readable(path):
-        return [EpochRow(int(epoch), *map(float, terms)) for epoch, *terms in _lines(path, EpochRow._fields)]
+        rows = [EpochRow(int(epoch), *map(float, terms)) for epoch, *terms in _lines(path, EpochRow._fields)]
+    _require_all(path, [row.epoch for row in rows], count)
+    return rows
 
 
-def read_steps(path: Path) -> list[StepRow]:
-    """The lines of steps.csv. Raises StageError for a missing or foreign file."""
+def read_steps(path: Path, count: int) -> list[StepRow]:
+    """The lines of steps.csv. Raises StageError unless the file holds that many steps, counted from 1."""
     with _readable(path):
-        return [StepRow(int(epoch), int(step), float(loss)) for epoch, step, loss in _lines(path, StepRow._fields)]
+        rows = [StepRow(int(epoch), int(step), float(loss)) for epoch, step, loss in _lines(path, StepRow._fields)]
+    _require_all(path, [row.step for row in rows], count)
+    return rows
 
 
 @contextmanager
@@ -65,6 +71,11 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError, csv.Error) as error:  # ValueError: no line at all, or a word in a number's place
         raise StageError(f"{path} cannot be read ({error}): run `dvc repro train`") from None
+
+
+def _require_all(path: Path, numbers: list[int], count: int) -> None:
+    if numbers != list(range(1, count + 1)):
+        raise StageError(f"{path} does not hold the whole training: run `dvc repro train --force`")
 
 
 def _lines(path: Path, header: tuple[str, ...]) -> list[list[str]]:

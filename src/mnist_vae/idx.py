@@ -3,7 +3,10 @@
 import gzip
 import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import numpy as np
 from jaxtyping import UInt8
@@ -11,6 +14,7 @@ from jaxtyping import UInt8
 from mnist_vae.stage import StageError
 
 _UNSIGNED_BYTE = 0x08
+_LARGEST_BYTES = 1 << 26  # the largest of the known files has 47 MB; a file cannot make us unpack more
 
 
 def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
@@ -18,16 +22,19 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
 
     Raises StageError, naming the file, if it is not a whole IDX file of unsigned bytes with that many dimensions.
     """
-    content = _content(path)
-    header = 4 + 4 * dimensions
-    if content[:4] != bytes([0, 0, _UNSIGNED_BYTE, dimensions]) or len(content) < header:
-        raise StageError(f"{path} is not an IDX file of {dimensions}-dimensional unsigned bytes")
-    shape = tuple(int(size) for size in np.frombuffer(content, ">u4", dimensions, offset=4))
-    if len(content) - header != math.prod(shape):
-        raise StageError(
-            f"{path} announces {math.prod(shape)} bytes of shape {shape}, but {len(content) - header} follow"
-        )
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
+    with _opened(path) as file:
+        header = file.read(4 + 4 * dimensions)
+        if header[:4] != bytes([0, 0, _UNSIGNED_BYTE, dimensions]) or len(header) < 4 + 4 * dimensions:
+            raise StageError(f"{path} is not an IDX file of {dimensions}-dimensional unsigned bytes")
+        shape = tuple(int(size) for size in np.frombuffer(header, ">u4", offset=4))
+        announced = math.prod(shape)
+        if announced > _LARGEST_BYTES:
+            raise StageError(f"{path} announces {announced:,} bytes; no known data set has above {_LARGEST_BYTES:,}")
+        content = file.read(announced)
+        if len(content) < announced or file.read(1):
+            found = f"{len(content)}" if len(content) < announced else "more"
+            raise StageError(f"{path} announces {announced} bytes of shape {shape}, but {found} follow")
+    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def idx_bytes(array: UInt8[np.ndarray, "..."]) -> bytes:
@@ -36,9 +43,15 @@ def idx_bytes(array: UInt8[np.ndarray, "..."]) -> bytes:
     return bytes([0, 0, _UNSIGNED_BYTE, array.ndim]) + shape + array.tobytes()
 
 
-def _content(path: Path) -> bytes:
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        with path.open("rb") as file:
+            if path.suffix != ".gz":
+                yield file
+            else:
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    yield cast("BinaryIO", unpacked)
     except FileNotFoundError:
         raise StageError(f"{path} is missing: run `dvc repro download`") from None
     except (OSError, EOFError, zlib.error) as error:

@@ -6,11 +6,12 @@ from typing import NamedTuple
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from mnist_vae.autoencoder import Autoencoder, build_autoencoder
 from mnist_vae.params import ModelParams
 from mnist_vae.stage import StageError
+from mnist_vae.whole_file import write_whole
 
 # All in one entry, because safetensors writes several in an order that changes from run to run.
 _ENTRY = "mnist_vae"
@@ -35,9 +36,8 @@ class TrainedModel(NamedTuple):
 
 def save_model(model: TrainedModel, path: Path) -> None:
     """Write the weights and their origin to a safetensors file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.contiguous().cpu() for name, tensor in model.autoencoder.state_dict().items()}
-    save_file(weights, path, {_ENTRY: model.origin.model_dump_json()})
+    write_whole(save(weights, {_ENTRY: model.origin.model_dump_json()}), path)
 
 
 def load_origin(path: Path) -> Origin:

@@ -15,11 +15,12 @@ from mnist_vae.stage import StageError
 _LONGEST_HINT = 20  # digits
 
 _Positive = Annotated[int, Field(ge=1)]
+_Width = Annotated[int, Field(ge=1, le=65_536)]
 _Class = Annotated[int, Field(ge=0, le=9)]
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 _NonNegative = Annotated[float, Field(ge=0)]
 # YAML has lists only, so a tuple itself is not taken strictly; its numbers are.
-_Widths = Annotated[tuple[_Positive, ...], Field(strict=False, min_length=1, max_length=20)]
+_Widths = Annotated[tuple[_Width, ...], Field(strict=False, min_length=1, max_length=20)]
 if TYPE_CHECKING:
     _Network = str
 else:
@@ -44,8 +45,8 @@ class ModelParams(DataParams):
 
     network: _Network
     variational: bool
-    latent_dim: _Positive
-    base_channels: _Positive
+    latent_dim: _Width
+    base_channels: _Width
     vanilla_channels: _Widths
     mlp_widths: _Widths
     reconstruction: Literal["squared_error", "squared_error_sigmoid", "bernoulli"]
@@ -59,6 +60,17 @@ class ModelParams(DataParams):
     adam_betas: Annotated[tuple[_Decay, _Decay], Field(strict=False)]
     device: Literal["auto", "cpu", "cuda", "mps"]
     threads: Annotated[int, Field(ge=1, le=1024)]
+    deterministic: bool
+
+    @property
+    def train_size(self) -> int:
+        """The images that are left to train on."""
+        return max(DATASETS[self.dataset].train_size - self.validation_size, 0)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The last step of an epoch takes what is left."""
+        return -(-self.train_size // self.batch_size)
 
 
 class FigureParams(_Group):
@@ -100,20 +112,20 @@ class Params(FigureParams, ModelParams):
             raise ValueError(
                 f"kl_warmup_epochs is {self.kl_warmup_epochs}, but must be less than epochs, which is {self.epochs}"
             )
-        left = DATASETS[self.dataset].train_size - self.validation_size
-        if left < self.batch_size:
+        if self.train_size < self.batch_size:
             raise ValueError(
-                f"validation_size is {self.validation_size}, which leaves {max(left, 0)} of the training images of"
+                f"validation_size is {self.validation_size}, which leaves {self.train_size} of the training images of"
                 f" {self.dataset}; batch_size is {self.batch_size}, and at least one whole batch must remain"
             )
-        last_batch = left % self.batch_size or self.batch_size
-        if last_batch == 1 and self.image_size == multiple:
+        if (self.train_size - 1) % self.batch_size == 0 and self.image_size == multiple:
             raise ValueError(
                 f"batch_size is {self.batch_size}, which leaves a last batch of one image; network {self.network} makes"
                 " that one pixel, and its batch norm needs more"
             )
-        if self.fitted_samples == "mixture" and self.mixture_components > left:
-            raise ValueError(f"mixture_components is {self.mixture_components}, but there are {left} training images")
+        if self.fitted_samples == "mixture" and self.mixture_components > self.train_size:
+            raise ValueError(
+                f"mixture_components is {self.mixture_components}, but there are {self.train_size} training images"
+            )
         if self.interpolation_from == self.interpolation_to:
             raise ValueError(
                 f"interpolation_to is {self.interpolation_to}, but must be another class than interpolation_from"
@@ -139,7 +151,8 @@ def load_params(path: Path) -> Params:
         raise StageError(f"{path} is missing: bring it back by `git restore {path}`") from None
     except (OSError, UnicodeDecodeError) as error:
         raise StageError(f"{path} cannot be read: {error}") from None
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: what looks like a date but is none
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: what looks like a date but is none; RecursionError: brackets in brackets in brackets.
         raise StageError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     return check_params(content, str(path))
 
@@ -154,6 +167,7 @@ def check_params(content: object, source: str) -> Params:
 
 def _complaint(error: ErrorDetails) -> str:
     key, value = ".".join(map(str, error["loc"])), error["input"]
+    key = key if key.isprintable() else repr(key)  # the complaint is one line
     match error["type"]:
         case "missing":
             return f"{key} is missing"

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from torch import Tensor
 
 from mnist_vae.autoencoder import Autoencoder
@@ -18,6 +18,7 @@ from mnist_vae.latent_plane import latent_plane
 from mnist_vae.params import FigureParams
 from mnist_vae.randomness import derived_seed
 from mnist_vae.stage import StageError
+from mnist_vae.whole_file import write_whole
 
 _CLASSES = 10
 _RECONSTRUCTIONS = 10  # images a row, and rows of pairs below
@@ -56,9 +57,8 @@ class Pictures(NamedTuple):
 
 def save_pictures(pictures: Pictures, path: Path) -> None:
     """Write the arrays to a safetensors file, to be drawn in another way."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {name: np.ascontiguousarray(array) for name, array in pictures._asdict().items() if array is not None}
-    save_file(arrays, path)
+    write_whole(save(arrays), path)
 
 
 def load_pictures(path: Path) -> Pictures:

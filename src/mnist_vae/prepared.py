@@ -1,15 +1,15 @@
 """The prepared data: one file of uint8 images and labels in three splits."""
 
-import hashlib
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import UInt8
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from mnist_vae.stage import StageError
+from mnist_vae.whole_file import write_whole
 
 
 class Split(NamedTuple):
@@ -29,11 +29,10 @@ class Prepared(NamedTuple):
 
 def save_prepared(prepared: Prepared, path: Path) -> None:
     """Write the splits to a safetensors file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {}
     for name, split in prepared._asdict().items():
         arrays[f"{name}_images"], arrays[f"{name}_labels"] = split.images, split.labels
-    save_file(arrays, path)
+    write_whole(save(arrays), path)
 
 
 def load_prepared(path: Path) -> Prepared:
@@ -45,9 +44,3 @@ def load_prepared(path: Path) -> Prepared:
         raise StageError(f"{path} is missing: run `dvc repro`") from None
     except (SafetensorError, OSError, KeyError) as error:
         raise StageError(f"{path} is no file of prepared data ({error}): delete it and run `dvc repro`") from None
-
-
-def file_md5(path: Path) -> str:
-    """The md5 sum of a file, as dvc.lock has it."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

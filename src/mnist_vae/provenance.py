@@ -12,7 +12,7 @@ _OUTPUTS = (":(exclude)dvc.lock", ":(exclude)reports")
 
 class Provenance(NamedTuple):
     """The commit and whether tracked files differ from it; the DVC experiment's name and the commit it started from, ""
-    outside one; the host and its processor's kind.
+    outside one; the host.
     """
 
     git_commit: str
@@ -20,7 +20,6 @@ class Provenance(NamedTuple):
     dvc_experiment: str
     dvc_baseline: str
     host: str
-    processor: str
 
 
 def find_provenance(working_copy: Path) -> Provenance:
@@ -32,7 +31,6 @@ def find_provenance(working_copy: Path) -> Provenance:
         dvc_experiment=os.environ.get("DVC_EXP_NAME", ""),
         dvc_baseline=os.environ.get("DVC_EXP_BASELINE_REV", ""),
         host=platform.node(),
-        processor=platform.machine(),
     )
 
 

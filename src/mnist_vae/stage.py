@@ -1,5 +1,6 @@
 """What every stage shares: its place in the repository, and how it ends."""
 
+import errno
 import inspect
 import os
 import signal
@@ -10,6 +11,12 @@ from types import FrameType
 from typing import NoReturn
 
 import mnist_vae
+
+# What a machine answers when it is full, may not be written to, or fails: no fault of the code.
+_MACHINE_ERRORS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE),
+    *(errno.ENFILE, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+}
 
 
 class StageError(Exception):
@@ -37,11 +44,13 @@ def repository_root(start: Path) -> Path:
 def run_stage(main: Callable[..., None]) -> NoReturn:
     """Call `main` with the command line's paths and exit: 0 when it returns, 1 with one line after a StageError.
 
-    An interrupt ends in one line and 128 + the signal's number. Any other exception is a bug and keeps its traceback.
+    So does a machine that is full, may not be written to, or has too little memory. An interrupt ends in one line and
+    128 + the signal's number. Any other exception is a bug and keeps its traceback.
     """
     name = Path(sys.argv[0]).stem
     signal.signal(signal.SIGTERM, _raise_terminated)
     try:
+        repository_root(Path.cwd())  # also where the stage has no use for it: DVC alone starts stages
         _check_origin_of_code()
         wanted = list(inspect.signature(main).parameters)
         if len(sys.argv) - 1 != len(wanted):
@@ -49,10 +58,26 @@ def run_stage(main: Callable[..., None]) -> NoReturn:
         main(*map(Path, sys.argv[1:]))
     except StageError as error:
         _exit(f"{name}: {error}", 1)
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (complaint := machine_complaint(error)) is None:
+            raise
+        _exit(f"{name}: {complaint}", 1)
     except KeyboardInterrupt as interrupt:
         number = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
         _exit(f"{name}: stopped by {signal.Signals(number).name}", 128 + number)
     sys.exit(0)
+
+
+def machine_complaint(error: BaseException) -> str | None:
+    """What to tell the person if the machine is to blame for the error: a full or read-only disk, too little memory."""
+    match error:
+        case OSError(errno=number, strerror=reason, filename=place) if number in _MACHINE_ERRORS:
+            return f"{place or 'a file'} cannot be used ({reason}): mend that and start again"
+        case MemoryError():
+            return "too little memory: lower the sizes in params.yaml"
+        case RuntimeError() if any(sign in str(error) for sign in ("out of memory", "not enough memory")):
+            return "too little memory: lower batch_size or the model's sizes in params.yaml"  # torch has no type for it
+    return None
 
 
 def _exit(line: str, code: int) -> NoReturn:

@@ -1,7 +1,6 @@
 """The training loop. It knows nothing of files, of the terminal, or of MLflow."""
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, UInt8
@@ -13,21 +12,10 @@ from mnist_vae.objective import Terms, warmup_share
 from mnist_vae.params import ModelParams
 from mnist_vae.randomness import derived_seed
 from mnist_vae.stage import StageError
+from mnist_vae.training_state import TrainingState, adam_tensors, require_fit, restore_adam, spoilt_tensors
 
 _EVALUATION_BATCH = 1000  # bounds the memory; only free bits, which take a batch's mean, depend on it
 _STEPS_BETWEEN_CHECKS = 100  # on a device, where each check waits for it
-
-
-class TrainingState(NamedTuple):
-    """Where a training stands: enough to go on from there to the same bits.
-
-    The epoch in progress, counted from 1, and the mean terms of its steps so far; the model's and Adam's tensors.
-    """
-
-    epoch: int
-    terms: Float[Tensor, "steps 3"]
-    model: dict[str, Tensor]
-    adam: dict[str, Tensor]
 
 
 # Called after each step. Reading the terms of the training waits for the device, so a watcher that must not slow it
@@ -70,24 +58,24 @@ class Training:
     def state(self) -> TrainingState:
         """Where the training stands, between two steps. The tensors are the training's own: they change with it.
 
-        Raises StageError instead if the loss is no finite number.
+        Raises StageError instead if a loss or a weight is no finite number.
         """
         self._check_loss()
-        adam = {
-            f"{index}.{name}": value
-            for index, values in self._adam.state_dict()["state"].items()
-            for name, value in values.items()
-        }
-        return TrainingState(self.epoch, self.terms, self.model.state_dict(), adam)
+        state = TrainingState(self.epoch, self.terms, self.model.state_dict(), adam_tensors(self._adam))
+        if spoilt := spoilt_tensors(state):
+            done = (self.epoch - 1) * self._batches + self._steps
+            epoch = -(-done // self._batches)
+            raise StageError(f"{spoilt[0]} was not finite in epoch {epoch}, after step {done}: lower learning_rate")
+        return state
 
     def restore(self, state: TrainingState) -> None:
-        """Go on from a state of a training of the same model, data and parameters."""
+        """Go on from a state of a training of the same model, data and parameters.
+
+        Raises ValueError, and changes nothing, for one that is not.
+        """
+        require_fit(state, self.model, self.params.epochs, self._batches)
         self.model.load_state_dict(state.model)
-        content = self._adam.state_dict()
-        for name, value in state.adam.items():
-            index, _, key = name.partition(".")
-            content["state"].setdefault(int(index), {})[key] = value
-        self._adam.load_state_dict(content)
+        restore_adam(self._adam, state.adam)
         self.epoch, self._steps = state.epoch, len(state.terms)
         self._history[: self._steps] = state.terms
 
@@ -138,8 +126,10 @@ class Training:
         steps = [StepRow(self.epoch, done + step, loss) for step, loss in enumerate(terms[:, 0].tolist(), start=1)]
         sizes = _batch_sizes(len(self.images), self.params.batch_size)
         means = (terms * sizes[:, None]).sum(dim=0) / sizes.sum()
-        validation = mean_terms(self.model, self.validation_images)
-        return EpochHistory(EpochRow(self.epoch, *means.tolist(), *map(float, validation)), steps)
+        validation = torch.stack(mean_terms(self.model, self.validation_images))
+        if not validation.isfinite().all():
+            raise StageError(f"the validation loss was no finite number after epoch {self.epoch}: lower learning_rate")
+        return EpochHistory(EpochRow(self.epoch, *means.tolist(), *validation.tolist()), steps)
 
     def _generator(self, purpose: str, device: torch.device | str) -> torch.Generator:
         return torch.Generator(device).manual_seed(derived_seed(self.params.seed, purpose, self.epoch))

@@ -48,6 +48,8 @@ class Folder(NamedTuple):
 
     def copy(self, name: str, target: Path) -> None:
         try:
+            if (self.path / name).stat().st_size > _LARGEST_BYTES:
+                raise TransferError(f"has more than {_LARGEST_BYTES:,} bytes")
             shutil.copyfile(self.path / name, target)
         except OSError as error:
             raise TransferError(error.strerror or str(error)) from None

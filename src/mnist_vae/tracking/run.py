@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnist_vae.environment import Environment
 from mnist_vae.history import EpochHistory
 from mnist_vae.model_file import Origin
 from mnist_vae.params import FigureParams
@@ -134,7 +135,7 @@ class TrackedRun:
 
 
 @contextmanager
-def track_training_run(root: Path, origin: Origin, device: str) -> Iterator[TrackedRun]:
+def track_training_run(root: Path, origin: Origin, environment: Environment) -> Iterator[TrackedRun]:
     """A new run, for the train stage, closed as its block ends: SCHEDULED for the next stages, FAILED or KILLED.
 
     If the latest run of the same training on this machine was not finished, it is that one, which goes on.
@@ -144,7 +145,7 @@ def track_training_run(root: Path, origin: Origin, device: str) -> Iterator[Trac
         run = _latest_run(store, origin)
         if run and run.info.status != "FINISHED" and run.data.tags.get("host") == platform.node():
             return run.info.run_id
-        return _create_run(store, origin, device)
+        return _create_run(store, origin, environment)
 
     with _tracked(TrackedRun("train", find, root)) as run:
         yield run
@@ -158,7 +159,7 @@ def track_known_run(stage: str, root: Path, origin: Origin) -> Iterator[TrackedR
         if run := _latest_run(store, origin):
             return run.info.run_id
         print(f"{stage}: MLflow has no run of this model; a new one is made, without the course of its training")
-        return _create_run(store, origin, "unknown")
+        return _create_run(store, origin, None)
 
     with _tracked(TrackedRun(stage, find, root)) as run:
         yield run
@@ -184,18 +185,19 @@ def _latest_run(store: Store, origin: Origin) -> "Run | None":
     return runs[0] if runs else None
 
 
-def _create_run(store: Store, origin: Origin, device: str) -> str:
+def _create_run(store: Store, origin: Origin, environment: Environment | None) -> str:
     from mlflow.entities import Param, RunTag
 
     provenance = find_provenance(Path.cwd())
     params = origin.params.model_dump()
-    tags = {"fingerprint": origin.fingerprint, "data_md5": origin.data_md5, "device": device, **provenance._asdict()}
+    tags = {"fingerprint": origin.fingerprint, "data_md5": origin.data_md5, **provenance._asdict()}
+    tags |= environment._asdict() if environment else {}
     name = provenance.dvc_experiment or f"{origin.params.network}, kl_weight {origin.params.kl_weight:g}"
     run = store.client.create_run(store.experiment_id, run_name=name)
     store.client.log_batch(
         run.info.run_id,
         params=[Param(key, str(value)) for key, value in params.items()],
-        tags=[RunTag(key, value) for key, value in tags.items() if value],
+        tags=[RunTag(key, str(value)) for key, value in tags.items() if value],
     )
     return run.info.run_id
 

@@ -1,0 +1,82 @@
+"""A stage in a process of its own, without the seconds that Python takes to import torch and MLflow.
+
+It is forked from a server that has imported them, and imports the project's code from the folder in which it runs.
+Unpickling anything is an error there.
+"""
+
+import multiprocessing
+import os
+import resource
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+_CONTEXT = multiprocessing.get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    [
+        *("torch", "safetensors.torch", "safetensors.numpy", "jaxtyping", "pydantic", "yaml", "requests", "tqdm"),
+        *("mlflow", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.artifact.local_artifact_repo", "filelock"),
+        *("seaborn", "matplotlib.backends.backend_agg", "PIL.Image", "sklearn.mixture", "sklearn.decomposition"),
+    ]
+)
+_SECONDS = 120
+
+
+class Ended(NamedTuple):
+    """How a stage ended: its exit code, and what it wrote to standard output and to standard error."""
+
+    code: int | None
+    printed: str
+    complaint: str
+
+
+def run_stage_in(
+    folder: Path,
+    stage: str,
+    paths: Sequence[Path],
+    variables: dict[str, str],
+    file_bytes: int | None = None,
+    code: str = "src",
+) -> Ended:
+    """Run a stage as DVC does, in a folder that has src and stages; its files cannot grow above file_bytes.
+
+    `code` is the PYTHONPATH.
+    """
+    printed, complaint = folder.parent / f"{folder.name}.out", folder.parent / f"{folder.name}.err"
+    arguments = (folder, stage, [str(path) for path in paths], variables, file_bytes, code, printed, complaint)
+    process = _CONTEXT.Process(target=_run, args=arguments)
+    process.start()
+    process.join(_SECONDS)
+    assert not process.is_alive(), f"{stage} did not end"
+    return Ended(process.exitcode, printed.read_text(), complaint.read_text())
+
+
+def _run(
+    folder: Path,
+    stage: str,
+    paths: list[str],
+    variables: dict[str, str],
+    file_bytes: int | None,
+    code: str,
+    printed: Path,
+    complaint: Path,
+) -> None:
+    for number, path in ((1, printed), (2, complaint)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    os.chdir(folder)
+    os.environ |= variables
+    # As PYTHONPATH makes it; the tests' own path leads to the repository's code.
+    sys.path[:] = [code, *(entry for entry in sys.path if not (Path(entry) / "mnist_vae").is_dir())]
+    sys.argv = [f"stages/{stage}.py", *paths]
+    if file_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+    sys.addaudithook(_refuse_unpickling)
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def _refuse_unpickling(event: str, arguments: tuple) -> None:
+    # What Python announces whenever a pickle names a class or a function, which is how it can run any code.
+    if event == "pickle.find_class":
+        raise RuntimeError(f"unpickles {arguments}")

@@ -1,0 +1,86 @@
+"""Every row of the table of failures: the stage ends in one line and exit code 1, and what there was is still there."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from failures import BASE, ENVIRONMENT, PATHS, Failure, failures
+from stage_process import Ended, run_stage_in
+from tiny_mnist import put_in_place_of_mnist, tiny_files
+
+REPOSITORY = Path(__file__).parent.parent
+FAILURES = list(failures())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which every stage has run once. Tests copy it."""
+    folder = tmp_path_factory.mktemp("whole") / "whole"
+    for name in ("src", "stages"):
+        shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    put_in_place_of_mnist(folder / "src" / "mnist_vae" / "datasets.py")
+    (folder / "params.yaml").write_text(yaml.safe_dump(BASE))
+    (folder / ".dvc").mkdir()
+    mirror = folder.parent / "mirror"
+    mirror.mkdir()
+    for file in tiny_files():
+        (mirror / file.name).write_bytes(file.content)
+    for stage, paths in PATHS.items():
+        ended = run_stage_in(folder, stage, paths, {"MNIST_MIRROR": str(mirror)})
+        assert (ended.code, ended.complaint) == (0, ""), ended
+    return folder
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "folder"))
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """All that the pipeline made or was given, but for MLflow's mirror."""
+    roots = [folder / name for name in ("data", "models", "reports", "checkpoints", "params.yaml")]
+    files = [path for root in roots for path in (root, *root.rglob("*")) if path.is_file() and path.suffix != ".lock"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def _end(folder: Path, failure: Failure) -> Ended:
+    paths = PATHS[failure.stage] if failure.arguments is None else [Path(one) for one in failure.arguments]
+    return run_stage_in(folder, failure.stage, paths, dict(failure.variables), failure.file_bytes, failure.code)
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=[f"{one.stage}-{one.what}" for one in FAILURES])
+def test_failure_gets_one_line_and_1_and_loses_nothing(folder: Path, failure: Failure) -> None:
+    failure.spoil(folder)
+    before = _files(folder)
+    ended = _end(folder, failure)
+    assert ended.code == 1
+    assert ended.complaint.startswith(f"{failure.stage}: ")
+    assert ended.complaint.count("\n") == 1
+    for part in failure.says:
+        assert part in ended.complaint
+    after = _files(folder)
+    assert {name: after.get(name) for name in before} == before
+    # A training that got somewhere goes on from there.
+    assert [name for name in after if name not in before and not name.startswith("checkpoints/")] == []
+
+
+def test_rows_differ() -> None:
+    rows = [(one.stage, one.what) for one in FAILURES]
+    assert len(rows) == len(set(rows))
+
+
+def test_stages_get_the_paths_of_dvc_yaml() -> None:
+    stages = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
+    commands = {name: stage["cmd"].replace("${dataset}", "mnist").split()[3:] for name, stage in stages.items()}
+    assert commands == {stage: [str(path) for path in paths] for stage, paths in PATHS.items()}
+
+
+@pytest.mark.parametrize("stage", PATHS)
+def test_nothing_spoilt_is_no_failure(folder: Path, stage: str) -> None:
+    (folder / ENVIRONMENT).unlink()
+    expected = _files(folder) | ({str(ENVIRONMENT): b""} if stage == "train" else {})
+    ended = run_stage_in(folder, stage, PATHS[stage], {})
+    assert (ended.code, ended.complaint) == (0, "")
+    assert _files(folder).keys() == expected.keys()
