@@ -9,6 +9,9 @@ unexport VIRTUAL_ENV
 # The bundled digits, with a recipe that suits 1,797 images.
 DIGITS := -S dataset=digits -S validation_size=200 -S learning_rate=0.001 -S epochs=20
 JOBS := 1
+PORT := 5000
+# Where known vulnerabilities are looked up.
+OSV := https://api.osv.dev/v1/query
 # By default on the bundled digits, which takes some minutes.
 KILLS := 20
 SEED := 0
@@ -16,7 +19,7 @@ REPORT := torture.json
 CHANGES := dataset=digits validation_size=200 learning_rate=0.001 epochs=20
 BACK := git restore params.yaml dvc.lock reports
 
-.PHONY: help setup repro demo test lint format lock readme bench ui preset compare torture
+.PHONY: help setup repro demo test lint format lock readme bench ui preset compare verify torture audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +43,7 @@ preset: setup ## run one system of presets.yaml as an experiment: make preset NA
 compare: setup ## run all of presets.yaml by DVC's queue, JOBS at a time, and compare them in reports/comparison
 	@PYTHONPATH=src python tools/compare.py "$(JOBS)"
 
-.PHONY: fallback results
+.PHONY: rounding fallback results
 fallback:
 	@echo
 	@echo '######################################################################################'
@@ -74,14 +77,23 @@ lock: setup ## write requirements.txt anew from pyproject.toml
 	@uv pip compile pyproject.toml --extra dev --universal --generate-hashes --quiet --output-file requirements.txt
 
 readme: setup ## put the tables of results and parameters into README.md
-	@PYTHONPATH=src python tools/readme.py
+	@PYTHONPATH=src:tests python tools/readme.py
 
 torture: setup ## kill the pipeline KILLS times at random moments, and compare its end with an undisturbed one
 	@PYTHONPATH=src python tools/torture.py $(KILLS) $(SEED) $(REPORT) $(CHANGES)
+
+verify: setup ## run the last commit's configuration again, elsewhere, and compare the results with the committed ones
+	@PYTHONPATH=src python tools/verify.py
+
+audit: setup ## check what is installed, the code and its habits for security
+	@PYTHONPATH=src python tools/audit.py $(OSV)
 
 bench: setup ## measure training against the tutorial's loop, and what its reliability costs, into benchmarks/
 	@PYTHONPATH=src python benchmarks/throughput.py data/raw/mnist data/prepared.safetensors benchmarks/throughput.json
 	@PYTHONPATH=src python benchmarks/reliability.py data/prepared.safetensors benchmarks/reliability.json
 
+rounding: setup ## measure how far rounding and another seed move the results, into benchmarks/rounding.json
+	@PYTHONPATH=src:tools python benchmarks/rounding.py benchmarks/rounding.json
+
 ui: setup ## look at the runs, in a browser on this machine
-	@mlflow ui --host 127.0.0.1 --workers 1
+	@mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1

@@ -7,6 +7,7 @@ from builders import PLAIN, tiny_images, tiny_model, tiny_params
 from mnist_vae.checkpoint import Checkpoint, TrainingRecord
 from mnist_vae.stage import StageError
 from mnist_vae.training import Training
+from mnist_vae.training_state import TrainingState
 
 IMAGES, VALIDATION = tiny_images(20), tiny_images(7, seed=1)
 STEPS, EPOCHS = 3, 3  # of 8, 8 and 4 images
@@ -130,3 +131,50 @@ def test_loss_that_is_no_number_is_never_saved(tmp_path: Path) -> None:
     ):
         checkpoint.save(TrainingRecord(training.state(), [], []))
     assert not list(tmp_path.glob("*.safetensors"))
+
+
+def _spoilt_states() -> dict[str, TrainingState]:
+    """States that no training of the tiny model has, each a change of one that it has."""
+    training = _training()
+    next(training.run())
+    whole = training.state()
+    name, weight = next(iter(whole.model.items()))
+    moment = next(key for key in whole.adam if key.endswith("exp_avg"))
+    return {
+        "epoch 0": whole._replace(epoch=0),
+        "an epoch too many": whole._replace(epoch=EPOCHS + 2),
+        "too many steps": whole._replace(terms=torch.zeros(STEPS + 1, 3)),
+        "a weight less": whole._replace(model={key: value for key, value in whole.model.items() if key != name}),
+        "a weight more": whole._replace(model=whole.model | {"more": weight.clone()}),
+        "another shape": whole._replace(model=whole.model | {name: weight[:1]}),
+        "another type": whole._replace(model=whole.model | {name: weight.double()}),
+        "a weight that is no number": whole._replace(model=whole.model | {name: weight * float("nan")}),
+        "a moment less": whole._replace(adam={key: value for key, value in whole.adam.items() if key != moment}),
+        "an infinite moment": whole._replace(adam=whole.adam | {moment: whole.adam[moment] / 0}),
+        "an infinite loss": whole._replace(terms=torch.full((1, 3), float("inf"))),
+    }
+
+
+@pytest.mark.parametrize("what", _spoilt_states())
+def test_state_that_does_not_fit_is_set_aside_and_changes_nothing(
+    tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training = _training()
+    before = {name: weight.clone() for name, weight in training.model.state_dict().items()}
+    with Checkpoint(tmp_path, "f") as checkpoint:
+        checkpoint.save(TrainingRecord(_spoilt_states()[what], [], []))
+        assert checkpoint.load(training.restore) is None
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("train: starts afresh: its checkpoint cannot be used (")
+    assert (tmp_path / "f.unusable").exists()
+    assert all(torch.equal(before[name], weight) for name, weight in training.model.state_dict().items())
+    assert [history.epoch.epoch for history in training.run()] == list(range(1, EPOCHS + 1))
+
+
+@pytest.mark.parametrize("seconds", ["soon", "", "1 s"])
+def test_seconds_between_checkpoints_that_are_no_number_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: str
+) -> None:
+    monkeypatch.setenv("MNIST_VAE_CHECKPOINT_SECONDS", seconds)
+    with pytest.raises(StageError, match=rf"MNIST_VAE_CHECKPOINT_SECONDS is '{seconds}', but must be a number"):
+        Checkpoint(tmp_path, "f")

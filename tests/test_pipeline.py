@@ -60,14 +60,6 @@ def test_second_repro_does_nothing(reproduced: WorkingCopy) -> None:
     assert reproduced.succeed("git", "status", "--porcelain") == ""
 
 
-def test_forced_repro_gives_the_same_bytes_and_a_run_of_its_own(reproduced: WorkingCopy, tmp_path: Path) -> None:
-    copy = reproduced.copied_to(tmp_path / "clone")
-    before = copy.outputs()
-    copy.succeed("dvc", "repro", "--force")
-    assert copy.outputs() == before
-    assert copy.succeed("git", "status", "--porcelain") == ""
-
-
 def test_run_mirrors_the_files(reproduced: WorkingCopy) -> None:
     (run,) = runs_of(reproduced)
     assert run.info.status == "FINISHED"
@@ -175,23 +167,89 @@ def _points(copy: WorkingCopy) -> dict[str, list[tuple[int, float]]]:
     }
 
 
-def test_killed_training_goes_on_to_the_same_bytes_in_the_same_run(reproduced: WorkingCopy, tmp_path: Path) -> None:
-    undisturbed = reproduced.copied_to(tmp_path / "undisturbed")
-    undisturbed.set_param("epochs", 60)
-    killed = undisturbed.copied_to(tmp_path / "killed")
-    undisturbed.succeed("dvc", "repro")
-    process = killed.start("dvc", "repro", MNIST_VAE_CHECKPOINT_SECONDS="0")
+LONG = 60  # epochs, time enough to be killed in
+
+
+@pytest.fixture(scope="module")
+def undisturbed(reproduced: WorkingCopy, tmp_path_factory: pytest.TempPathFactory) -> WorkingCopy:
+    """A working copy with a longer training, as an experiment."""
+    copy = reproduced.copied_to(tmp_path_factory.mktemp("undisturbed") / "clone")
+    copy.succeed("dvc", "exp", "run", "--name", "long", "-S", f"epochs={LONG}")
+    return copy
+
+
+@pytest.mark.parametrize("place", ["workspace", "temporary copy"])
+def test_killed_training_goes_on_to_the_same_bytes_in_the_same_run(
+    reproduced: WorkingCopy, undisturbed: WorkingCopy, tmp_path: Path, place: str
+) -> None:
+    copy = reproduced.copied_to(tmp_path / "clone")
+    # DVC runs a queued experiment, and one with --temp, in a copy of the repository that it deletes afterwards.
+    where = ["--temp"] if place == "temporary copy" else []
+    command = ["dvc", "exp", "run", "--force", "--name", "long", *where, "-S", f"epochs={LONG}"]
+    process = copy.start(*command, MNIST_VAE_CHECKPOINT_SECONDS="0")
     assert process.stdout is not None
     while not process.stdout.readline().startswith("epoch 20/"):
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
-    assert "train: goes on in epoch 2" in killed.succeed("dvc", "repro")
-    assert killed.outputs() == undisturbed.outputs()
-    assert (killed.folder / "dvc.lock").read_bytes() == (undisturbed.folder / "dvc.lock").read_bytes()
-    assert len(runs_of(killed)) == len(runs_of(undisturbed)) == 2
-    assert _points(killed) == _points(undisturbed)
-    assert not list((killed.folder / "checkpoints").glob("*.safetensors"))
+    assert "train: goes on in epoch 2" in copy.succeed(*command)
+    if where:
+        copy.succeed("git", "restore", ".")
+        copy.succeed("dvc", "exp", "apply", "long")
+    assert copy.outputs() == undisturbed.outputs()
+    assert (copy.folder / "dvc.lock").read_bytes() == (undisturbed.folder / "dvc.lock").read_bytes()
+    assert len(runs_of(copy)) == len(runs_of(undisturbed)) == 2
+    assert _points(copy) == _points(undisturbed)
+    assert not list((copy.folder / "checkpoints").glob("*.safetensors"))
+
+
+def test_training_on_a_full_disk_ends_in_one_line_and_goes_on_when_there_is_room(
+    reproduced: WorkingCopy, undisturbed: WorkingCopy, tmp_path: Path
+) -> None:
+    copy = reproduced.copied_to(tmp_path / "clone")
+    copy.set_param("epochs", LONG)
+    paths = (copy.folder / "dvc.yaml").read_text().split("stages/train.py ")[1].split("deps:")[0].split()
+    train = ["python", "stages/train.py", *paths]
+    # Files cannot grow above 90 kB: a checkpoint does, with its history, after some epochs, and MLflow's data base.
+    full = ["sh", "-c", f"ulimit -f 176; exec {' '.join(train)}"]
+    stopped = copy.run(*full, PYTHONPATH="src", MNIST_VAE_CHECKPOINT_SECONDS="0")
+    assert stopped.returncode == 1
+    assert stopped.stdout.splitlines()[-1].endswith(" cannot be written (File too large): mend that and start again")
+    assert "Traceback" not in stopped.stdout
+    assert "train: goes on in epoch " in copy.succeed(*train, PYTHONPATH="src")
+    for path in paths[1:]:
+        assert (copy.folder / path).read_bytes() == (undisturbed.folder / path).read_bytes(), path
+
+
+def test_second_pipeline_in_the_same_workspace_is_refused_and_harms_nothing(
+    reproduced: WorkingCopy, tmp_path: Path
+) -> None:
+    copy = reproduced.copied_to(tmp_path / "clone")
+    copy.set_param("seed", 7)
+    first = copy.start("dvc", "repro")
+    assert first.stdout is not None
+    while not first.stdout.readline().startswith("Running stage"):
+        assert first.poll() is None
+    second = copy.run("dvc", "repro")
+    assert second.returncode != 0
+    assert "Traceback" not in second.stdout
+    printed, _ = first.communicate(timeout=120)
+    assert first.returncode == 0, printed
+    assert "Data and pipelines are up to date" in copy.succeed("dvc", "repro")
+
+
+def test_missing_data_set_is_dvcs_own_refusal_and_harms_nothing(reproduced: WorkingCopy, tmp_path: Path) -> None:
+    copy = reproduced.copied_to(tmp_path / "clone")
+    params = copy.folder / "params.yaml"
+    params.write_text(
+        "".join(line for line in params.read_text().splitlines(keepends=True) if not line.startswith("dataset:"))
+    )
+    before = copy.outputs()
+    done = copy.run("dvc", "repro")
+    assert done.returncode != 0
+    assert "dataset" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert copy.outputs() == before
 
 
 def test_figures_alone_are_drawn_anew_when_their_code_or_parameters_change(

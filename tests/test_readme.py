@@ -1,13 +1,16 @@
 """What the README claims, against the files, the Makefile and the parameters."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 import readme
 from mnist_vae.params import Params, load_params
+from presets import load_presets
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -25,7 +28,7 @@ def test_stale_table_is_noticed(name: str) -> None:
 
 
 def test_results_shown_are_of_the_default_parameters() -> None:
-    lock = readme.yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
+    lock = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]
     committed = Params.model_validate(lock["download"]["params"]["params.yaml"])
     assert committed == load_params(ROOT / "params.yaml")
     for stage in ("preprocess", "train", "render"):
@@ -34,16 +37,16 @@ def test_results_shown_are_of_the_default_parameters() -> None:
 
 
 def test_comparison_shown_is_of_the_presets() -> None:
-    compared = readme.json.loads((ROOT / "reports" / "comparison" / "comparison.json").read_text())
-    presets = readme.load_presets(ROOT)
+    compared = json.loads((ROOT / "reports" / "comparison" / "comparison.json").read_text())
+    presets = load_presets(ROOT)
     assert list(compared) == [preset.name for preset in presets]
     for preset in presets:
         assert compared[preset.name]["params"] == preset.params.model_dump(mode="json")
 
 
 def test_default_system_of_the_comparison_is_the_committed_run() -> None:
-    compared = readme.json.loads((ROOT / "reports" / "comparison" / "comparison.json").read_text())
-    assert compared["conv"]["metrics"] == readme.json.loads((ROOT / "reports" / "metrics.json").read_text())
+    compared = json.loads((ROOT / "reports" / "comparison" / "comparison.json").read_text())
+    assert compared["conv"]["metrics"] == json.loads((ROOT / "reports" / "metrics.json").read_text())
 
 
 def test_every_parameter_has_its_row() -> None:
@@ -72,6 +75,6 @@ def test_modules_it_lists_are_all_there_are() -> None:
 
 
 def test_committed_run_reaches_the_recipes_own_result() -> None:
-    metrics = readme.json.loads((ROOT / "reports" / "metrics.json").read_text())
+    metrics = json.loads((ROOT / "reports" / "metrics.json").read_text())
     assert metrics["mse_per_pixel_minus1_to_1"] <= 0.0175
     assert metrics["kl_nats_per_image"] <= 37

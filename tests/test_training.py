@@ -229,6 +229,30 @@ def test_loss_that_is_no_number_ends_training_by_step(monkeypatch: pytest.Monkey
         next(course)
 
 
+def test_weight_that_is_no_number_is_no_state_to_go_on_from() -> None:
+    model = tiny_model()
+    training = Training(model, IMAGES, VALIDATION, tiny_params(epochs=3).of_model())
+    next(training.run())
+    name, weight = next(iter(model.state_dict().items()))
+    weight.view(-1)[5] = float("inf")
+    with pytest.raises(StageError, match=f"{name} was not finite in epoch 1, after step 3: lower learning_rate"):
+        training.state()
+
+
+def test_validation_loss_that_is_no_number_ends_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny_model()
+    terms = model.terms
+
+    def spoilt(images: Tensor, noise: Tensor | None, rate_share: float = 1.0) -> Terms:
+        found = terms(images, noise, rate_share)
+        return found._replace(loss=found.loss / 0) if noise is None else found
+
+    monkeypatch.setattr(model, "terms", spoilt)
+    course = Training(model, IMAGES, VALIDATION, tiny_params(epochs=3).of_model()).run()
+    with pytest.raises(StageError, match="the validation loss was no finite number after epoch 1: lower learning_rate"):
+        next(course)
+
+
 def test_watcher_gets_the_growing_history_of_each_epoch() -> None:
     seen: list[tuple[int, int, list[float]]] = []
     params = tiny_params(epochs=2).of_model()

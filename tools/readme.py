@@ -1,130 +1,20 @@
-"""Put the tables of results, of speed and of parameters into README.md, from the files that hold them."""
+"""Put the tables of results, of reliability, of speed and of parameters into README.md."""
 
-import json
-import re
 from pathlib import Path
 
-import yaml
-
-from presets import load_presets
-
-ROOT = Path(__file__).parent.parent
-
-RESULTS = {
-    "mse_per_pixel_minus1_to_1": "MSE per pixel, images in [-1, 1]",
-    "mse_per_pixel_0_to_1": "MSE per pixel, images in [0, 1]",
-    "squared_error_per_image_minus1_to_1": "squared error per image, summed over pixels, images in [-1, 1]",
-    "kl_nats_per_image": "KL, nats per image",
-    "kl_nats_per_dimension": "KL, nats per latent dimension",
-    "elbo_nats_per_image": "ELBO, nats per image",
-    "elbo_gaussian_variance": "variance of the ELBO's Gaussian, images in [-1, 1]",
-    "effective_beta": "effective β: weight of one nat against one unit of summed squared error",
-    "active_latent_dimensions": "active latent dimensions",
-}
-
-
-def results_table(root: Path) -> str:
-    """The committed run's numbers, and in its heading the parameters that made it."""
-    metrics = json.loads((root / "reports" / "metrics.json").read_text())
-    params = yaml.safe_load((root / "dvc.lock").read_text())["stages"]["train"]["params"]["params.yaml"]
-    heading = (
-        f"{params['dataset']}, {params['image_size']}×{params['image_size']}, {params['epochs']} epochs,"
-        f" kl_weight {params['kl_weight']}, seed {params['seed']}"
-    )
-    rows = [f"| {text} | {_number(metrics[name])} |" for name, text in RESULTS.items() if name in metrics]
-    return "\n".join([f"| test set ({heading}) | |", "|---|---:|", *rows])
-
-
-def classes_table(root: Path) -> str:
-    """MSE and KL by class."""
-    metrics = json.loads((root / "reports" / "metrics.json").read_text())
-    mse, kl = metrics["mse_per_pixel_minus1_to_1_by_class"], metrics["kl_nats_per_image_by_class"]
-    return "\n".join(
-        [
-            f"| class | {' | '.join(mse)} |",
-            f"|---|{'---:|' * len(mse)}",
-            f"| MSE per pixel, [-1, 1] | {' | '.join(map(_number, mse.values()))} |",
-            f"| KL, nats per image | {' | '.join(map(_number, kl.values()))} |",
-        ]
-    )
-
-
-def speed_table(root: Path) -> str:
-    """The last measurement of benchmarks/throughput.py."""
-    result = json.loads((root / "benchmarks" / "throughput.json").read_text())
-    rows = []
-    for name, row in result["rows"].items():
-        rate, ratio = row["images_per_second"], row["speed_of_this_project_relative_to_it"]
-        rows.append(
-            f"| {name} | {rate['median']:,.0f} ({rate['min']:,.0f}–{rate['max']:,.0f}) |"
-            f" {ratio['median']:.2f} ({ratio['min']:.2f}–{ratio['max']:.2f}) |"
-        )
-    setting = f"{result['repeats']} runs each in turn, median (range); {result['machine']}"
-    header = f"| {setting} | images/s | ours is faster by |"
-    return "\n".join([header, "|---|---:|---:|", *rows])
-
-
-def presets_table(root: Path) -> str:
-    """Each preset and the command that runs it, which `make preset NAME=...` types."""
-    rows = [f"| `{preset.name}` | `{preset.line()}` |" for preset in load_presets(root)]
-    return "\n".join(["| preset | the experiment that `make preset` runs |", "|---|---|", *rows])
-
-
-def comparison_table(root: Path) -> str:
-    """The systems of the last `make compare`."""
-    systems = json.loads((root / "reports" / "comparison" / "comparison.json").read_text())
-    header = "| system | pixels | MSE per pixel, [-1, 1] | KL, nats | ELBO, nats (σ²) | active dimensions | weights |"
-    return "\n".join([header, f"|---|{'---:|' * 6}", *(_system_row(name, one) for name, one in systems.items())])
-
-
-def _system_row(name: str, system: dict) -> str:
-    params, metrics = system["params"], system["metrics"]
-    elbo, variance = metrics.get("elbo_nats_per_image"), metrics.get("elbo_gaussian_variance")
-    cells = (
-        f"`{name}`",
-        f"{params['image_size']}×{params['image_size']}",
-        _number(metrics["mse_per_pixel_minus1_to_1"]),
-        _number(metrics["kl_nats_per_image"]),
-        "none" if elbo is None else _number(elbo) + ("" if variance is None else f" ({_number(variance)})"),
-        f"{metrics['active_latent_dimensions']} of {params['latent_dim']}",
-        f"{metrics['parameter_count']:,}",
-    )
-    return f"| {' | '.join(cells)} |"
-
-
-def torture_table(root: Path) -> str:
-    """The last report of `make torture` that is kept."""
-    report = json.loads((root / "reports" / "torture.json").read_text())
-    same = sum(one["kills"] for one in report["rounds"] if not one["differences"])
-    rows = {
-        "kills that left no trace": f"{same} of {report['kills']}",
-        **{
-            f"of these aimed at {name}": str(count)
-            for name, count in report["kills by stage, or between it and the next"].items()
-        },
-        "trainings that went on from a checkpoint": str(report["trainings that went on from a checkpoint"]),
-        "steps of the training": f"{report['training steps']:,}",
-        "files compared, by their bytes": str(report["files compared"]),
-        "points of the MLflow run compared": f"{report['MLflow points compared']:,}",
-    }
-    lines = [f"| {name} | {value} |" for name, value in rows.items()]
-    return "\n".join([f"| `make torture`, seed {report['seed']} | |", "|---|---:|", *lines])
-
-
-def parameters_table(root: Path) -> str:
-    """Each line of params.yaml: key, default, comment."""
-    lines = (root / "params.yaml").read_text().splitlines()
-    found = [re.fullmatch(r"(\w+): (.*?) *# (.*)", line) for line in lines]
-    rows = [f"| `{one[1]}` | `{one[2]}` | {one[3]} |" for one in found if one]
-    return "\n".join(["| key | default | meaning and allowed values |", "|---|---|---|", *rows])
-
+from presets import ROOT
+from reliability_tables import costs_table, failures_table, rounding_table, torture_table
+from tables import classes_table, comparison_table, parameters_table, presets_table, results_table, speed_table
 
 TABLES = {
     "results": results_table,
     "classes": classes_table,
     "presets": presets_table,
     "comparison": comparison_table,
+    "rounding": rounding_table,
     "torture": torture_table,
+    "failures": failures_table,
+    "costs": costs_table,
     "speed": speed_table,
     "parameters": parameters_table,
 }
@@ -141,10 +31,6 @@ def filled_in(readme: str, root: Path) -> str:
         del old
         readme = f"{before}{start}\n{table(root)}\n{end}{after}"
     return readme
-
-
-def _number(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,74 @@
+"""Temporary clones of the last commit, in which the whole pipeline runs anew."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+
+import yaml
+
+from mnist_vae.datasets import DATASETS
+from mnist_vae.stage import StageError
+
+_CHECKPOINT_SECONDS = "2"  # so that also a short training can be broken off after one
+
+
+class Clone:
+    """A clone without any result, with the given parameters changed in params.yaml, and variables for its commands.
+
+    The data set's files come from where MNIST_MIRROR says, else from those that the repository has already.
+    """
+
+    def __init__(
+        self, root: Path, folder: Path, changes: Mapping[str, str], variables: Mapping[str, str] = MappingProxyType({})
+    ):
+        self.folder = folder
+        subprocess.run(["git", "clone", "--quiet", str(root), str(folder)], check=True)
+        # Nothing of the committed results is there: a stage whose outputs lie in Git would not run.
+        shutil.rmtree(folder / "reports", ignore_errors=True)
+        (folder / "dvc.lock").unlink(missing_ok=True)
+        self._change(changes)
+        self._environment = os.environ | {"PYTHONUNBUFFERED": "1", "MNIST_VAE_CHECKPOINT_SECONDS": _CHECKPOINT_SECONDS}
+        self._environment |= variables
+        self._environment.pop("MLFLOW_TRACKING_URI", None)  # its runs are nobody else's
+        params = yaml.safe_load((folder / "params.yaml").read_text())
+        raw = root / "data" / "raw" / str(params["dataset"])
+        if all((raw / file.name).is_file() for file in DATASETS[params["dataset"]].files):
+            self._environment.setdefault("MNIST_MIRROR", str(raw))
+
+    @contextmanager
+    def repro(self) -> Iterator[subprocess.Popen[str]]:
+        """`dvc repro`, in a process group of its own, which is killed at the block's end if it still runs then."""
+        process = subprocess.Popen(
+            ["dvc", "repro"],
+            cwd=self.folder,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def lock(self) -> str:
+        """The content of dvc.lock."""
+        return (self.folder / "dvc.lock").read_text()
+
+    def _change(self, changes: Mapping[str, str]) -> None:
+        path = self.folder / "params.yaml"
+        lines = path.read_text().splitlines()
+        for key, value in changes.items():
+            if not any(line.startswith(f"{key}:") for line in lines):
+                raise StageError(f"{key} is no parameter")
+            lines = [f"{key}: {value}" if line.startswith(f"{key}:") else line for line in lines]
+        path.write_text("\n".join(lines) + "\n")
