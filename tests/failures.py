@@ -3,10 +3,9 @@
 import gzip
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from builders import TINY, plain_idx
+from stage_process import Circumstances
 from wrong_params import CONTRADICTIONS, WRONG
 
 RAW = Path("data/raw/mnist")
@@ -43,8 +43,7 @@ Spoil = Callable[[Path], object]
 class Failure(NamedTuple):
     """What is wrong; the stage, started in a folder that `spoil` was given; what its line says, of the kind of failure.
 
-    `variables` are set for the stage, its files cannot grow above `file_bytes` if that is given, and `arguments` and
-    `code` stand for the paths and the PYTHONPATH that DVC gives it.
+    `arguments` stand for the paths that DVC gives it.
     """
 
     kind: str
@@ -52,10 +51,8 @@ class Failure(NamedTuple):
     stage: str
     spoil: Spoil
     says: list[str]
-    variables: Mapping[str, str] = MappingProxyType({})
-    file_bytes: int | None = None
+    around: Circumstances = Circumstances()
     arguments: list[str] | None = None
-    code: str = "src"
 
 
 def failures() -> Iterator[Failure]:
@@ -129,9 +126,9 @@ def _original_files() -> Iterator[Failure]:
     download = partial(Failure, "an original file", stage="download")
     stranger = _write(RAW / "notes.txt", b"mine")
     yield download("another file among them", spoil=stranger, says=["holds notes.txt", "move it elsewhere"])
-    variables = {"MNIST_MIRROR": "ftp://someone:secret@example.org"}
+    around = Circumstances({"MNIST_MIRROR": "ftp://someone:secret@example.org"})
     says = ["MNIST_MIRROR is ftp://example.org, but must be a folder or an http(s) address"]
-    yield download("a mirror of another kind", spoil=_remove(TRAIN_IMAGES), says=says, variables=variables)
+    yield download("a mirror of another kind", spoil=_remove(TRAIN_IMAGES), says=says, around=around)
 
 
 def _stages_files() -> Iterator[Failure]:
@@ -190,9 +187,9 @@ def _training() -> Iterator[Failure]:
     infinite = _params({"learning_rate": 1e30})
     yield row("the loss becomes infinite", spoil=infinite, says=["no finite number in epoch 1, step ", "learning_rate"])
     yield row("its parameters are wrong", spoil=_params({"epochs": 0}), says=["epochs is 0"])
-    variables = {"MNIST_VAE_CHECKPOINT_SECONDS": "often"}
+    around = Circumstances({"MNIST_VAE_CHECKPOINT_SECONDS": "often"})
     says = ["MNIST_VAE_CHECKPOINT_SECONDS is 'often', but must be a number of seconds"]
-    yield row("seconds between checkpoints are no number", spoil=_nothing, says=says, variables=variables)
+    yield row("seconds between checkpoints are no number", spoil=_nothing, says=says, around=around)
     yield row("checkpoints is a file", spoil=_file(Path("checkpoints")), says=["checkpoints"])
     for kind in ("cuda", "mps"):
         for stage in ("download", "train"):
@@ -205,14 +202,20 @@ def _machine() -> Iterator[Failure]:
     for stage, path in outs.items():
         row = partial(Failure, "the machine", stage=stage)
         says = ["cannot be written (File too large): mend that and start again"]
-        yield row(f"{stage}: no room for its files", spoil=_nothing, says=says, file_bytes=500)
+        yield row(f"{stage}: no room for its files", spoil=_nothing, says=says, around=Circumstances(file_bytes=500))
         yield row(f"{stage}: {path.name} is a folder", spoil=_folder(path), says=[str(path)])
+        around = Circumstances(read_only=True)
+        spoil, says = _remove(path), ["Read-only file system", "mend that"]
+        yield row(f"{stage}: a read-only disk", spoil=spoil, says=says, around=around)
+    says = [".dvc/tmp", "cannot be used (Read-only file system): mend that and start again"]
+    around = Circumstances(read_only=True)
+    yield Failure("the machine", "download: a read-only disk", "download", _remove(TRAIN_IMAGES), says, around)
     for stage in PATHS:
         row = partial(Failure, "the machine", stage=stage)
         outside = ["is not inside a DVC repository: run the stages with `dvc repro`"]
         yield row(f"{stage}: outside a DVC repository", spoil=_remove(Path(".dvc")), says=outside)
         yield row(f"{stage}: without its paths", spoil=_nothing, says=["needs ", " paths"], arguments=[])
-        elsewhere = partial(row, f"{stage}: code from elsewhere", code="../elsewhere")
+        elsewhere = partial(row, f"{stage}: code from elsewhere", around=Circumstances(code="../elsewhere"))
         says = ["runs code from ", "start it by `dvc repro`"]
         yield elsewhere(spoil=_move(Path("src"), Path("../elsewhere")), says=says)
 

@@ -10,6 +10,7 @@ import pytest
 from mnist_vae import whole_file
 from mnist_vae.stage import StageError
 from mnist_vae.whole_file import file_md5, write_whole
+from stage_process import can_mount
 
 
 def test_content_takes_the_place_of_the_former_one(tmp_path: Path) -> None:
@@ -49,6 +50,26 @@ def test_full_disk_gets_one_line_and_leaves_the_former_content_alone(tmp_path: P
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert done.stdout == f"{path} cannot be written (File too large): mend that and start again\n"
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"former"]
+
+
+@pytest.mark.skipif(not can_mount(), reason="nobody here may mount a small disk")
+def test_really_full_disk_gets_one_line_and_leaves_the_former_content_alone(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    code = FULL.replace("resource.setrlimit", "_ = ").replace("bytes(2000)", "bytes(2_000_000)")
+    (tmp_path / "script.py").write_text(code)
+    commands = [
+        f"mount -t tmpfs -o size=64k tmpfs {tmp_path / 'disk'}",
+        f"cd {tmp_path / 'disk'}",
+        "printf former > file",
+        f"{sys.executable} {tmp_path / 'script.py'} file",
+        "ls",
+        "cat file",
+    ]
+    environment = os.environ | {"PYTHONPATH": str(Path(str(whole_file.__file__)).parent.parent)}
+    command = ["unshare", "-m", "sh", "-ec", "; ".join(commands)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    full = "file cannot be written (No space left on device): mend that and start again"
+    assert done.stdout.splitlines() == [full, "file", "former"]
 
 
 @pytest.mark.parametrize("place", ["file/below", "folder"])

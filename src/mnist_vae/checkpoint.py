@@ -50,7 +50,9 @@ class Checkpoint:
         except Timeout:
             raise StageError("the same training is running already, here or in the queue: wait for it") from None
         except OSError as error:
-            raise StageError(f"checkpoints cannot be kept in {self._path.parent}: {error.strerror}") from None
+            raise StageError(
+                f"checkpoints cannot be kept in {self._path.parent} ({error.strerror}): mend that and start again"
+            ) from None
         return self
 
     def __exit__(self, *_: object) -> None:
