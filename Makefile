@@ -62,7 +62,7 @@ results:
 	@echo 'Runs:     . .venv/bin/activate && mlflow ui    (or: make ui)'
 
 test: setup ## run the tests; with MNIST_MIRROR set, on the real files too
-	@python -m pytest --numprocesses 2 --dist loadfile
+	@python -m pytest --numprocesses 3 --dist loadfile
 
 lint: setup ## check style and types
 	@ruff check .

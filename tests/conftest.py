@@ -10,6 +10,7 @@ from jaxtyping import install_import_hook
 
 from file_server import FileServer
 from tiny_mnist import TinyServer
+from working_copy import WorkingCopy
 
 # Before any test module imports the package, so that every annotated shape and type in it is checked.
 install_import_hook("mnist_vae", "beartype.beartype")
@@ -64,6 +65,16 @@ def tiny_server() -> Iterator[TinyServer]:
     server = TinyServer()
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory, tiny_server: TinyServer) -> WorkingCopy:
+    """A working copy after one `dvc repro`, committed. Tests leave it as they find it."""
+    copy = WorkingCopy(tmp_path_factory.mktemp("reproduced") / "clone", f"{tiny_server.address}/whole")
+    copy.give_environment()
+    copy.succeed("dvc", "repro")
+    copy.commit()
+    return copy
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from builders import TINY
 from mnist_vae.params import load_params
 from mnist_vae.stage import StageError
 from presets import find_result, load_presets
-from tiny_mnist import TinyServer
 from working_copy import REPOSITORY, WorkingCopy
 
 PRESETS = {"first": {}, "plain": {"variational": False, "kl_weight": 0}}
@@ -71,8 +70,8 @@ def test_params_are_brought_back_after_queueing_was_broken_off(tmp_path: Path) -
         assert (tmp_path / "params.yaml").read_text() == "mine"
 
 
-def test_comparison_that_was_broken_off_goes_on_to_its_end(tmp_path: Path, tiny_server: TinyServer) -> None:
-    clone = WorkingCopy(tmp_path / "clone", f"{tiny_server.address}/whole")
+def test_comparison_that_was_broken_off_goes_on_to_its_end(reproduced: WorkingCopy, tmp_path: Path) -> None:
+    clone = reproduced.copied_to(tmp_path / "clone")
     (clone.folder / "presets.yaml").write_text(yaml.safe_dump(PRESETS, sort_keys=False))
     clone.commit()
     # What DVC asks for before it applies an experiment to a workspace with changes.

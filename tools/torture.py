@@ -12,7 +12,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -105,8 +104,8 @@ def run(torture: Torture, root: Path) -> bool:
         expected = results(undisturbed)
         while (left := torture.kills - sum(len(one.kills) for one in rounds)) > 0:
             clone = Clone(root, Path(folder) / f"round{len(rounds) + 1}", torture.changes)
-            moments = (Kill(stage, draw.uniform(0, seconds[stage])) for stage in _ROUND)
-            kills, resumed = run_killed(clone, islice(moments, left))
+            stages = _ROUND if left >= len(_ROUND) else STAGES[-left:]
+            kills, resumed = run_killed(clone, (Kill(stage, draw.uniform(0, seconds[stage])) for stage in stages))
             rounds.append(Round(kills, resumed, results(clone).differences(expected)))
             ended = rounds[-1].differences or "identical"
             print(f"torture: round {len(rounds)}: {len(kills)} kills, {ended}", flush=True)

@@ -33,6 +33,9 @@ def open_store(root: Path) -> Store:
 
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # These log a traceback of what they raise as well, and what MLflow raises is told in a line.
+    for telling_twice in ("mlflow.store.db.utils", "sqlalchemy"):
+        logging.getLogger(telling_twice).setLevel(logging.CRITICAL)
     address = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db"
     if not address.startswith(_SQLITE):
         client = MlflowClient(address)
