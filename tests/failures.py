@@ -207,6 +207,8 @@ def _machine() -> Iterator[Failure]:
         around = Circumstances(read_only=True)
         spoil, says = _remove(path), ["Read-only file system", "mend that"]
         yield row(f"{stage}: a read-only disk", spoil=spoil, says=says, around=around)
+    huge = _params({"base_channels": 65_536})
+    yield Failure("the machine", "train: too little memory", "train", huge, ["too little memory: lower batch_size or"])
     says = [".dvc/tmp", "cannot be used (Read-only file system): mend that and start again"]
     around = Circumstances(read_only=True)
     yield Failure("the machine", "download: a read-only disk", "download", _remove(TRAIN_IMAGES), says, around)

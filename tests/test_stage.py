@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 import mnist_vae
-from mnist_vae.stage import StageError, repository_root
+from mnist_vae.stage import StageError, machine_complaint, repository_root
 
 PACKAGE = Path(str(mnist_vae.__file__)).parent
 # Where SIGINT is ignored, as in background jobs of scripts, Python would leave it so.
@@ -67,6 +68,38 @@ def test_unforeseen_failure_keeps_its_traceback(start: Start) -> None:
     assert code == 1
     assert complaint.startswith("Traceback")
     assert "KeyError: 'missing key'" in complaint
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        ("OSError(28, 'No space left on device', 'a/b')", "a/b cannot be used (No space left on device): mend that"),
+        ("PermissionError(13, 'Permission denied', 'c')", "c cannot be used (Permission denied): mend that"),
+        ("MemoryError()", "too little memory: lower the sizes in params.yaml"),
+    ],
+)
+def test_machines_failure_ends_in_one_line_and_1(start: Start, error: str, line: str) -> None:
+    code, _, complaint = _end(start(f"def main() -> None: raise {error}"))
+    assert code == 1
+    assert complaint.startswith(f"sample: {line}")
+    assert complaint.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "error", ["OSError(2, 'No such file', 'a')", "RuntimeError('shapes differ')", "OSError('odd')"]
+)
+def test_other_errors_of_these_kinds_keep_their_traceback(start: Start, error: str) -> None:
+    code, _, complaint = _end(start(f"def main() -> None: raise {error}"))
+    assert code == 1
+    assert complaint.startswith("Traceback")
+
+
+def test_torchs_own_words_for_too_little_memory_are_known() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**55)
+    assert machine_complaint(caught.value) == (
+        "too little memory: lower batch_size or the model's sizes in params.yaml"
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

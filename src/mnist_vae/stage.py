@@ -75,7 +75,7 @@ def machine_complaint(error: BaseException) -> str | None:
             return f"{place or 'a file'} cannot be used ({reason}): mend that and start again"
         case MemoryError():
             return "too little memory: lower the sizes in params.yaml"
-        case RuntimeError() if any(sign in str(error) for sign in ("out of memory", "not enough memory")):
+        case RuntimeError() if any(sign in str(error) for sign in ("out of memory", "allocate memory")):
             return "too little memory: lower batch_size or the model's sizes in params.yaml"  # torch has no type for it
     return None
 
