@@ -43,7 +43,7 @@ preset: setup ## run one system of presets.yaml as an experiment: make preset NA
 compare: setup ## run all of presets.yaml by DVC's queue, JOBS at a time, and compare them in reports/comparison
 	@PYTHONPATH=src python tools/compare.py "$(JOBS)"
 
-.PHONY: rounding fallback results
+.PHONY: track runs rounding fallback results
 fallback:
 	@echo
 	@echo '######################################################################################'
@@ -94,6 +94,12 @@ bench: setup ## measure training against the tutorial's loop, and what its relia
 
 rounding: setup ## measure how far rounding and another seed move the results, into benchmarks/rounding.json
 	@PYTHONPATH=src:tools python benchmarks/rounding.py benchmarks/rounding.json
+
+track: setup ## enter into MLflow what it lacks: what waited while it failed, and the workspace's result
+	@PYTHONPATH=src python tools/track.py
+
+runs: setup ## show DVC's experiments and MLflow's runs in one table
+	@PYTHONPATH=src python tools/runs.py
 
 ui: setup ## look at the runs, in a browser on this machine
 	@mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1

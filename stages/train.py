@@ -56,6 +56,7 @@ def main(prepared_path: Path, model_path: Path, epochs_path: Path, steps_path: P
             checkpoint.save(TrainingRecord(training.state(), histories, rates))
         save_model(TrainedModel(training.model, origin), model_path)
         save_environment(environment, environment_path)
+        run.log_model_file(model_path)
         write_history([history.epoch for history in histories], EpochRow._fields, epochs_path)
         write_history([step for history in histories for step in history.steps], StepRow._fields, steps_path)
         run.log_artifacts("history", epochs_path, steps_path)

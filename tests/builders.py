@@ -13,6 +13,7 @@ from mnist_vae.autoencoder import Autoencoder, build_autoencoder
 from mnist_vae.codes import EvaluatedCodes
 from mnist_vae.datasets import Dataset, SourceFile
 from mnist_vae.latents import GaussianCode
+from mnist_vae.model_file import Origin
 from mnist_vae.params import Params
 
 TINY = {
@@ -71,6 +72,10 @@ def tiny_params(**changes: object) -> Params:
 
 def tiny_model(**changes: object) -> Autoencoder:
     return build_autoencoder(tiny_params(**changes).of_model())
+
+
+def tiny_origin(fingerprint: str = "f" * 16) -> Origin:
+    return Origin(params=tiny_params().of_model(), data_md5="d" * 32, fingerprint=fingerprint)
 
 
 def gaussian_code(model: Autoencoder, images: Tensor) -> GaussianCode:

@@ -93,6 +93,7 @@ def test_run_names_its_origin(reproduced: WorkingCopy) -> None:
     assert tags["fingerprint"] == origin["fingerprint"]
     lock = (reproduced.folder / "dvc.lock").read_text()
     assert f"md5: {tags['data_md5']}" in lock
+    assert f"md5: {tags['model_md5']}" in lock
     assert tags["git_commit"] == reproduced.succeed("git", "rev-parse", "HEAD~1").strip()
     assert tags["git_dirty"] == "false"
     assert "dvc_experiment" not in tags
@@ -161,6 +162,10 @@ def test_experiment_gives_another_result_and_a_second_run(
     first, second = runs_of(copy)
     assert (first.data.params["kl_weight"], second.data.params["kl_weight"]) == ("0.1", "0.5")
     assert (second.info.status, second.data.tags["dvc_experiment"]) == ("FINISHED", "long")
+    assert second.data.tags["dvc_apply"] == "dvc exp apply long"
+    client = MlflowClient(f"sqlite:///{copy.folder}/mlflow.db")
+    diff = Path(client.download_artifacts(second.info.run_id, "uncommitted.diff")).read_text()
+    assert "+kl_weight: 0.5" in diff
     assert second.data.tags["dvc_baseline"] == copy.succeed("git", "rev-parse", "HEAD").strip()
     for command in ("metrics", "params", "plots"):
         assert copy.succeed("dvc", command, "diff")

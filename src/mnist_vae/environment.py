@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 
 from mnist_vae.device import describe
+from mnist_vae.stage import StageError
 from mnist_vae.whole_file import write_whole
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -40,6 +41,16 @@ def find_environment(device: torch.device) -> Environment:
 def save_environment(environment: Environment, path: Path) -> None:
     """Write it as JSON."""
     write_whole((json.dumps(environment._asdict(), indent=2) + "\n").encode(), path)
+
+
+def load_environment(path: Path) -> Environment:
+    """Read what save_environment wrote. Raises StageError for a missing or foreign file."""
+    try:
+        return Environment(**json.loads(path.read_text()))
+    except FileNotFoundError:
+        raise StageError(f"{path} is missing: run `dvc repro train`") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise StageError(f"{path} is no record of an environment ({error}): run `dvc repro train --force`") from None
 
 
 def _processor() -> str:

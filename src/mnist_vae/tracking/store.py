@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock
 
+from mnist_vae.tracking.operations import NewRun
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "mnist-vae"
 _SQLITE = "sqlite:///"
+# Where MLflow keeps the places of artifacts.
+_PLACES = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location"}
 
 
 class Store(NamedTuple):
@@ -27,7 +31,7 @@ def open_store(root: Path) -> Store:
     """The store for the repository at `root`, made if need be. Raises what MLflow raises."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # By default a server that does not answer holds the first call for minutes.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
     from mlflow import MlflowClient  # takes seconds, and reads the variables above
 
@@ -46,7 +50,25 @@ def open_store(root: Path) -> Store:
     artifacts = (database.parent / "mlartifacts").as_uri()
     _create(database, artifacts)
     client = MlflowClient(f"{_SQLITE}{database}")
-    return Store(client, _experiment(client, artifacts))
+    experiment_id = _experiment(client, artifacts)
+    _mend_places(database, experiment_id, artifacts)
+    return Store(client, experiment_id)
+
+
+def find_or_create(store: Store, new: NewRun) -> str:
+    """The id of the run that `new` asks for."""
+    return find_run(store, new) or new.create(store.client, store.experiment_id)
+
+
+def find_run(store: Store, new: NewRun) -> str | None:
+    """The id of the run that `new` asks to use again, if there is one."""
+    query = f"tags.fingerprint = '{new.tags['fingerprint']}'"
+    runs = store.client.search_runs([store.experiment_id], query, max_results=1, order_by=["start_time DESC"])
+    for run in runs:
+        unfinished = run.info.status != "FINISHED" and run.data.tags.get("host") == new.tags["host"]
+        if new.reuse == "any" or unfinished:
+            return run.info.run_id
+    return None
 
 
 def _create(database: Path, artifacts: str) -> None:
@@ -62,6 +84,23 @@ def _create(database: Path, artifacts: str) -> None:
         with closing(sqlite3.connect(database, timeout=30)) as connection:
             if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _mend_places(database: Path, experiment_id: str, artifacts: str) -> None:
+    """Let the runs' artifacts be where they lie after the repository was moved or copied: MLflow keeps whole paths."""
+    with closing(sqlite3.connect(database, timeout=30)) as connection:
+        query = "SELECT artifact_location FROM experiments WHERE experiment_id = ?"
+        (former,) = connection.execute(query, [experiment_id]).fetchone()
+        if former == artifacts:
+            return
+        for table, column in _PLACES.items():
+            below = f"{column} = ? OR substr({column}, 1, ?) = ?"
+            connection.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE experiment_id = ? AND ({below})",  # noqa: S608 (names of ours)
+                [artifacts, len(former) + 1, experiment_id, former, len(former) + 1, f"{former}/"],
+            )
+        connection.commit()
+    print(f"MLflow's runs had their artifacts in {former}; they are looked for in {artifacts} now", flush=True)
 
 
 def _experiment(client: "MlflowClient", artifacts: str | None) -> str:

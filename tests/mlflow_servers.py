@@ -1,0 +1,134 @@
+"""Tracking servers on this machine: real ones, and one that answers badly."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from urllib.error import URLError
+from urllib.request import urlopen
+
+_TRIES = 600  # ten a second
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+class MlflowServer:
+    """A real `mlflow server` with its own folder for artifacts, which it proxies."""
+
+    def __init__(self, folder: Path, backend: str):
+        self._folder, self._backend, self._port = folder, backend, free_port()
+        self.address = f"http://127.0.0.1:{self._port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        options = ["--backend-store-uri", self._backend, "--artifacts-destination", str(self._folder / "artifacts")]
+        place = ["--host", "127.0.0.1", "--port", str(self._port), "--workers", "1"]
+        variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "mlflow", "server", *options, *place],
+                cwd=self._folder,
+                env=os.environ | variables,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        for _ in range(_TRIES):
+            assert self._process.poll() is None, (self._folder / "log").read_text()
+            try:
+                with urlopen(f"{self.address}/health", timeout=1):
+                    return
+            except (URLError, OSError):
+                time.sleep(0.1)
+        raise AssertionError((self._folder / "log").read_text())
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        if self._process is not None:
+            if self._process.poll() is None:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+
+class PostgresServer:
+    """A real PostgreSQL in a folder of its own, on a port of its own."""
+
+    def __init__(self, folder: Path):
+        self._folder, self._port = folder, free_port()
+        folder.mkdir(parents=True)
+        self.address = f"postgresql://tester@127.0.0.1:{self._port}/postgres"
+        if os.getuid() == 0:  # PostgreSQL refuses to run as root
+            shutil.chown(folder, "postgres", "postgres")
+            for parent in [folder, *folder.parents][:4]:
+                parent.chmod(parent.stat().st_mode | 0o111)
+        self._call("initdb", "--pgdata", str(folder / "data"), "--username", "tester", "--auth", "trust", "--no-sync")
+        options = f"-h 127.0.0.1 -p {self._port} -k {folder} -F"
+        self._call(
+            "pg_ctl", "--pgdata", str(folder / "data"), "--log", str(folder / "log"), "-w", "-o", options, "start"
+        )
+
+    def stop(self) -> None:
+        self._call("pg_ctl", "--pgdata", str(self._folder / "data"), "--mode", "immediate", "stop")
+
+    def _call(self, program: str, *arguments: str) -> None:
+        as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
+        command = [*as_user, str(postgres_program(program)), *arguments]
+        done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+def postgres_program(name: str) -> Path | None:
+    """Where PostgreSQL's program is, if it is installed; Debian keeps it off the PATH."""
+    found = shutil.which(name)
+    places = [Path(found)] if found else sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return places[-1] if places else None
+
+
+class BadServer(ThreadingHTTPServer):
+    """A tracking server that answers in a bad manner: hangs, or with a status such as 500, 401 or 507. It counts."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, manner: str):
+        super().__init__(("127.0.0.1", 0), _Bad)
+        self.manner, self.requests = manner, 0
+        self.address = f"http://user:hunter7@127.0.0.1:{self.server_port}"
+        Thread(target=self.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+class _Bad(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        server = self.server
+        assert isinstance(server, BadServer)
+        server.requests += 1
+        if server.manner == "hangs":
+            time.sleep(30)
+            return
+        content = b'{"error_code": "INTERNAL_ERROR", "message": "no"}'
+        self.send_response(int(server.manner))
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_GET  # noqa: N815 (the name is http.server's)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass

@@ -1,0 +1,231 @@
+"""MLflow fails in every way, and nothing is lost: training goes on, and what it would have entered is entered later."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+import track
+from builders import tiny_origin
+from mlflow_servers import BadServer, MlflowServer
+from mnist_vae.tracking import track_training_run
+from mnist_vae.tracking.operations import SetTags
+from mnist_vae.tracking.outbox import Outbox
+from mnist_vae.tracking.run import deliver
+from mnist_vae.tracking.store import EXPERIMENT, open_store
+from tracked_stages import ENVIRONMENT, contents, enter_evaluation, enter_figures, enter_training, history
+
+ROOT = Path(__file__).parent.parent
+STAGES = (enter_training, enter_evaluation, enter_figures)
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    root = tmp_path_factory.mktemp("empty-store")
+    open_store(root)
+    return (root / "mlflow.db").read_bytes()
+
+
+@pytest.fixture
+def root(tmp_path: Path, empty_store: bytes) -> Path:
+    """A repository with an empty store."""
+    (tmp_path / "root" / ".dvc").mkdir(parents=True)
+    (tmp_path / "root" / "mlflow.db").write_bytes(empty_store)
+    open_store(tmp_path / "root")
+    return tmp_path / "root"
+
+
+@pytest.fixture(params=["hangs", "500", "401", "507"])
+def bad_server(request: pytest.FixtureRequest) -> Iterator[BadServer]:
+    server = BadServer(request.param)
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    folder = tmp_path_factory.mktemp("server")
+    server = MlflowServer(folder, f"sqlite:///{folder}/server.db")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def expected(tmp_path: Path, empty_store: bytes) -> list[dict]:
+    """The content of a store that never failed."""
+    root = tmp_path / "undisturbed"
+    (root / ".dvc").mkdir(parents=True)
+    (root / "mlflow.db").write_bytes(empty_store)
+    for stage in STAGES:
+        stage(root, tiny_origin())
+    content = contents(open_store(root).client)
+    assert [one["status"] for one in content] == ["FINISHED"]
+    return content
+
+
+def test_failing_server_costs_one_call_and_one_line_a_stage_and_nothing_else(
+    root: Path,
+    bad_server: BadServer,
+    expected: list[dict],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", bad_server.address)
+    for calls, stage in enumerate(STAGES, start=1):
+        stage(root, tiny_origin())
+        # Each waits for MLFLOW_HTTP_REQUEST_TIMEOUT at most.
+        assert bad_server.requests == calls
+        (line,) = capsys.readouterr().out.splitlines()
+        assert "MLflow failed, so this stage goes on without it" in line
+        assert "hunter7" not in line
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "3"
+    assert not [path for path in root.rglob("*") if path.is_file() and b"hunter7" in path.read_bytes()]
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    store = open_store(root)
+    (outbox,) = Outbox.all_below(root)
+    assert deliver(outbox, store) > 10
+    assert contents(store.client) == expected
+    assert list(Outbox.all_below(root)) == []
+
+
+@pytest.mark.parametrize("down", [1, 2, 3])
+def test_what_the_first_stages_could_not_enter_a_later_one_does(
+    root: Path, expected: list[dict], monkeypatch: pytest.MonkeyPatch, down: int
+) -> None:
+    for number, stage in enumerate(STAGES, start=1):
+        if number <= down:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        else:
+            monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        stage(root, tiny_origin())
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    store = open_store(root)
+    for outbox in list(Outbox.all_below(root)):
+        deliver(outbox, store)
+    assert contents(store.client) == expected
+
+
+def test_server_that_crashes_in_the_middle_gets_the_rest_when_it_is_back(
+    root: Path,
+    server: MlflowServer,
+    expected: list[dict],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
+    origin = tiny_origin()
+    with track_training_run(root, origin, ENVIRONMENT) as run:
+        run.log_epoch(history(1), images_per_second=101.0)
+        server.kill()
+        run.log_epoch(history(2), images_per_second=102.0)
+        run.log_epoch(history(3), images_per_second=103.0)
+        (root / "epochs.csv").write_text("epoch\n1\n")
+        run.log_artifacts("history", root / "epochs.csv")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "goes on without it" in line
+    enter_evaluation(root, origin)
+    server.start()
+    enter_figures(root, origin)
+    printed = capsys.readouterr().out
+    assert "render: MLflow is back: " in printed
+    assert "goes on without it" not in printed.partition("is back")[2]
+    assert contents(MlflowClient(server.address)) == expected
+
+
+def test_entries_of_a_broken_off_line_are_left_out_and_no_others(root: Path) -> None:
+    outbox = Outbox(root, "f")
+    outbox.add(numbered(1))
+    lines = next((root / ".dvc" / "tmp" / "tracking").rglob("entries.jsonl"))
+    with lines.open("a") as file:
+        file.write('\n{"kind": "points", "poi')
+    outbox.add(numbered(2))
+    found: list = []
+    assert outbox.deliver(found.append) == 2
+    assert found == [numbered(1), numbered(2)]
+    assert outbox.is_empty
+
+
+def numbered(number: int) -> SetTags:
+    return SetTags(tags={"number": str(number)})
+
+
+def test_entries_are_kept_until_all_are_in(root: Path) -> None:
+    outbox = Outbox(root, "f")
+    for number in (1, 2, 3):
+        outbox.add(numbered(number))
+
+    def enter(entry: object) -> None:
+        if entry == numbered(3):
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        outbox.deliver(enter)
+    found: list = []
+    assert outbox.deliver(found.append) == 3
+
+
+# A training whose process hangs in its run until it is killed.
+HANGING = """
+import sys, time
+from pathlib import Path
+from builders import tiny_origin
+from mnist_vae.environment import Environment
+from mnist_vae.tracking import track_training_run
+with track_training_run(Path(sys.argv[1]), tiny_origin(), Environment("cpu", "p", "v", "t")):
+    print("in it", flush=True)
+    time.sleep(600)
+"""
+
+
+def _start_hanging(root: Path) -> subprocess.Popen[str]:
+    search = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
+    command = [sys.executable, "-c", HANGING, str(root)]
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": search}, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "in it\n"
+    return process
+
+
+def test_run_of_a_dead_process_is_closed_by_the_next_one_and_that_of_a_living_one_is_not(root: Path) -> None:
+    process = _start_hanging(root)
+    other = tiny_origin(fingerprint="1" * 16)
+    try:
+        enter_training(root, other)
+        living, mine = contents(open_store(root).client)
+        assert (living["status"], mine["status"]) == ("RUNNING", "SCHEDULED")
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+    enter_evaluation(root, other)
+    dead, mine = contents(open_store(root).client)
+    assert (dead["status"], dead["tags"]["reason"]) == ("KILLED", "train: its process ended without a word")
+    assert mine["status"] == "SCHEDULED"
+
+
+def test_moved_repository_finds_its_artifacts_again(root: Path, expected: list[dict], tmp_path: Path) -> None:
+    for stage in STAGES:
+        stage(root, tiny_origin())
+    moved = root.rename(tmp_path / "moved")
+    enter_training(moved, tiny_origin(fingerprint="1" * 16))
+    client = open_store(moved).client
+    first, second = contents(client)
+    assert (first, second["files"]) == (expected[0], ["history", "history/epochs.csv"])
+    assert not root.exists()
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    for run in client.search_runs([experiment.experiment_id]):
+        assert str(run.info.artifact_uri).startswith(moved.as_uri())
+        assert Path(client.download_artifacts(run.info.run_id, "history/epochs.csv")).read_text() == "epoch\n1\n"
+
+
+def test_track_without_a_store_that_answers_ends_in_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:hunter7@127.0.0.1:9")
+    with pytest.raises(track.StageError, match=r"^MLflow failed: ") as caught:
+        track.track(root)
+    assert "hunter7" not in str(caught.value)
+    assert "\n" not in str(caught.value)

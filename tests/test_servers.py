@@ -1,0 +1,66 @@
+"""A real tracking server with a real PostgreSQL behind it, and many pipelines at once."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from mlflow_servers import MlflowServer, PostgresServer, postgres_program
+from tracked_stages import contents
+
+ROOT = Path(__file__).parent.parent
+PIPELINES = 4
+PIPELINE = """
+import sys
+from pathlib import Path
+from builders import tiny_origin
+from tracked_stages import enter_pipeline
+enter_pipeline(Path(sys.argv[1]), tiny_origin(fingerprint=sys.argv[2] * 16))
+"""
+
+
+@pytest.fixture(params=["SQLite", "PostgreSQL"])
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MlflowServer]:
+    """A server whose store is empty; its artifacts are proxied."""
+    postgres = None
+    if request.param == "PostgreSQL":
+        if postgres_program("initdb") is None:
+            pytest.skip("PostgreSQL is not installed (Debian, Ubuntu: apt install postgresql)")
+        postgres = PostgresServer(tmp_path / "postgres")
+    backend = f"sqlite:///{tmp_path}/server.db" if postgres is None else postgres.address
+    server = MlflowServer(tmp_path / "server", backend)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()
+        if postgres is not None:
+            postgres.stop()
+
+
+def test_pipelines_at_once_lose_nothing(server: MlflowServer, tmp_path: Path) -> None:
+    search = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
+    environment = os.environ | {"PYTHONPATH": search, "MLFLOW_TRACKING_URI": server.address}
+    processes = []
+    for number in range(PIPELINES):
+        root = tmp_path / f"root{number}"
+        (root / ".dvc").mkdir(parents=True)
+        command = [sys.executable, "-c", PIPELINE, str(root), str(number)]
+        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+    for process in processes:
+        printed, _ = process.communicate(timeout=180)
+        assert process.returncode == 0, printed.decode()
+        assert "MLflow failed" not in printed.decode()
+    client = MlflowClient(server.address)
+    found = contents(client)
+    assert sorted(one["tags"]["fingerprint"] for one in found) == [str(number) * 16 for number in range(PIPELINES)]
+    for one in found:
+        assert one["status"] == "FINISHED"
+        assert one["points"]["train/loss"] == [(1, 0.5), (2, 0.25), (3, pytest.approx(0.5 / 3))]
+        assert [step for step, _ in one["points"]["train/step_loss"]] == list(range(1, 13))
+        wanted = {"figures", "history", "metrics.json", "history/epochs.csv", "figures/samples.png"}
+        assert set(one["files"]) - {"uncommitted.diff"} == wanted  # of the tests' own tree

@@ -1,0 +1,67 @@
+"""What the stages enter into MLflow, without the stages, and what a store then holds."""
+
+from pathlib import Path
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from mnist_vae.environment import Environment
+from mnist_vae.history import EpochHistory, EpochRow, StepRow
+from mnist_vae.model_file import Origin
+from mnist_vae.tracking import track_known_run, track_training_run
+from mnist_vae.tracking.store import EXPERIMENT
+
+ENVIRONMENT = Environment("cpu (2 threads)", "a processor", "AVX2", "2.13.0")
+EPOCHS = 3
+
+
+def history(epoch: int) -> EpochHistory:
+    steps = [StepRow(epoch, 4 * (epoch - 1) + step, 1 / (epoch + step)) for step in range(1, 5)]
+    return EpochHistory(EpochRow(epoch, 0.5 / epoch, 10.0, 3.0, 0.4, 9.0, 2.0), steps)
+
+
+def enter_training(root: Path, origin: Origin, epochs: range = range(1, EPOCHS + 1)) -> None:
+    """What the train stage enters."""
+    with track_training_run(root, origin, ENVIRONMENT) as run:
+        for epoch in epochs:
+            run.log_epoch(history(epoch), images_per_second=100.0 + epoch)
+        (root / "epochs.csv").write_text("epoch\n1\n")
+        run.log_artifacts("history", root / "epochs.csv")
+
+
+def enter_evaluation(root: Path, origin: Origin) -> None:
+    with track_known_run("evaluate", root, origin) as run:
+        (root / "metrics.json").write_text('{"mse": 0.25, "kl_by_class": {"0": 1.5, "1": 2.5}}')
+        run.log_metrics(root / "metrics.json")
+
+
+def enter_figures(root: Path, origin: Origin) -> None:
+    with track_known_run("render", root, origin) as run:
+        (root / "samples.png").write_bytes(b"picture")
+        run.log_artifacts("figures", root / "samples.png")
+
+
+def contents(client: MlflowClient) -> list[dict]:
+    """What each run holds, but for times and ids."""
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], order_by=["start_time ASC"])
+    return [_holds(client, run) for run in runs]
+
+
+def _holds(client: MlflowClient, run: Run) -> dict:
+    points = {
+        name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
+        for name in sorted(run.data.metrics)
+    }
+    files = [
+        file.path for place in ("", "history", "figures") for file in client.list_artifacts(run.info.run_id, place)
+    ]
+    tags = {name: value for name, value in run.data.tags.items() if not name.startswith("mlflow.")}
+    return {"status": run.info.status, "params": run.data.params, "tags": tags, "points": points, "files": files}
+
+
+def enter_pipeline(root: Path, origin: Origin) -> None:
+    """All that a pipeline enters, stage by stage."""
+    for stage in (enter_training, enter_evaluation, enter_figures):
+        stage(root, origin)

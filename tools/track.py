@@ -1,0 +1,61 @@
+"""Enter into MLflow what it lacks: what waits since it failed, the ends of dead runs, the workspace's result."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from mnist_vae.stage import StageError
+from mnist_vae.tracking.liveness import close_dead_runs
+from mnist_vae.tracking.mirror import ResultFiles, enter_result
+from mnist_vae.tracking.outbox import Outbox
+from mnist_vae.tracking.run import deliver, reason_of
+from mnist_vae.tracking.store import Store, open_store
+from presets import ROOT
+
+FILES = ResultFiles(
+    model=Path("models/model.safetensors"),
+    epochs=Path("reports/history/epochs.csv"),
+    steps=Path("reports/history/steps.csv"),
+    environment=Path("reports/environment.json"),
+    metrics=Path("reports/metrics.json"),
+    figures=Path("reports/figures"),
+)
+
+
+def track(root: Path) -> list[str]:
+    """Enter all that is missing, and return what was done, in lines. Raises StageError where the workspace's result is
+    not whole, and if MLflow fails.
+    """
+    try:
+        store = open_store(root)
+        lines = [f"{run_id} was of a process that died: KILLED" for run_id in close_dead_runs(store, root)]
+        lines += [f"{deliver(outbox, store)} entries that had waited are in" for outbox in list(Outbox.all_below(root))]
+        return [*lines, _enter_workspace(root, store)]
+    except StageError:
+        raise
+    except Exception as error:  # a tracking store can fail in any way
+        raise StageError(f"MLflow failed: {reason_of(error)}") from error
+
+
+def _enter_workspace(root: Path, store: Store) -> str:
+    status = subprocess.run(
+        ["dvc", "status", "--json"], cwd=root, capture_output=True, text=True, check=False, env=os.environ
+    )
+    if status.returncode:
+        raise StageError(f"dvc status failed: {' '.join(status.stderr.split())}")
+    if changed := json.loads(status.stdout or "{}"):
+        return (
+            f"the workspace's result is not whole ({', '.join(changed)}), so it is not entered: dvc repro, or dvc pull"
+        )
+    run_id = enter_result(ResultFiles(*(root / path for path in FILES)), store)
+    return f"the workspace's result is in run {run_id}"
+
+
+if __name__ == "__main__":
+    try:
+        for line in track(ROOT):
+            print(f"track: {line}")
+    except StageError as error:
+        sys.exit(f"track: {error}")
