@@ -84,10 +84,21 @@ class PostgresServer:
         self._call("pg_ctl", "--pgdata", str(self._folder / "data"), "--mode", "immediate", "stop")
 
     def _call(self, program: str, *arguments: str) -> None:
-        as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-        command = [*as_user, str(postgres_program(program)), *arguments]
-        done = subprocess.run(command, cwd=self._folder, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+        user, groups = ("postgres", []) if os.getuid() == 0 else (None, None)
+        command = [str(postgres_program(program)), *arguments]
+        with (self._folder.parent / f"{program}.log").open("w+") as log:  # the server keeps its outputs open
+            done = subprocess.run(
+                command,
+                cwd=self._folder,
+                user=user,
+                group=user,
+                extra_groups=groups,
+                stdout=log,
+                stderr=log,
+                check=False,
+            )
+            log.seek(0)
+            assert done.returncode == 0, log.read()
 
 
 def postgres_program(name: str) -> Path | None:
