@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -66,14 +67,14 @@ class MlflowServer:
 class PostgresServer:
     """A real PostgreSQL in a folder of its own, on a port of its own."""
 
-    def __init__(self, folder: Path):
+    def __init__(self):
+        # Not below pytest's folder, which is for its own user only.
+        self._temporary = tempfile.TemporaryDirectory(prefix="mnist-vae-postgres-")
+        folder = Path(self._temporary.name)
         self._folder, self._port = folder, free_port()
-        folder.mkdir(parents=True)
         self.address = f"postgresql://tester@127.0.0.1:{self._port}/postgres"
         if os.getuid() == 0:  # PostgreSQL refuses to run as root
             shutil.chown(folder, "postgres", "postgres")
-            for parent in [folder, *folder.parents][:4]:
-                parent.chmod(parent.stat().st_mode | 0o111)
         self._call("initdb", "--pgdata", str(folder / "data"), "--username", "tester", "--auth", "trust", "--no-sync")
         options = f"-h 127.0.0.1 -p {self._port} -k {folder} -F"
         self._call(
@@ -82,11 +83,12 @@ class PostgresServer:
 
     def stop(self) -> None:
         self._call("pg_ctl", "--pgdata", str(self._folder / "data"), "--mode", "immediate", "stop")
+        self._temporary.cleanup()
 
     def _call(self, program: str, *arguments: str) -> None:
         user, groups = ("postgres", []) if os.getuid() == 0 else (None, None)
         command = [str(postgres_program(program)), *arguments]
-        with (self._folder.parent / f"{program}.log").open("w+") as log:  # the server keeps its outputs open
+        with tempfile.TemporaryFile("w+") as log:  # the server keeps its outputs open
             done = subprocess.run(
                 command,
                 cwd=self._folder,

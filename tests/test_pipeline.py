@@ -105,7 +105,7 @@ def test_store_is_in_wal_mode(reproduced: WorkingCopy) -> None:
 
 
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "SIGINT"), (signal.SIGTERM, "SIGTERM")])
-def test_interrupted_training_ends_in_one_line_and_a_killed_run(
+def test_interrupted_training_ends_in_one_line_and_a_killed_run_and_goes_on(
     reproduced: WorkingCopy, tmp_path: Path, number: signal.Signals, name: str
 ) -> None:
     copy = reproduced.copied_to(tmp_path / "clone")
@@ -121,6 +121,12 @@ def test_interrupted_training_ends_in_one_line_and_a_killed_run(
     assert (stage.returncode, complaint) == (128 + number, f"train: stopped by {name}\n")
     run = runs_of(copy)[-1]
     assert (run.info.status, run.data.tags["reason"]) == ("KILLED", f"train: stopped by {name}")
+    again = copy.start("python", "stages/train.py", *arguments, PYTHONPATH="src")
+    assert again.stdout is not None
+    lines = [again.stdout.readline() for _ in range(2)]
+    os.killpg(again.pid, signal.SIGKILL)
+    again.communicate(timeout=60)
+    assert lines[1].startswith("train: goes on in epoch ")
 
 
 def _points(copy: WorkingCopy) -> dict[str, list[tuple[int, float]]]:

@@ -30,7 +30,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MlflowSer
     if request.param == "PostgreSQL":
         if postgres_program("initdb") is None:
             pytest.skip("PostgreSQL is not installed (Debian, Ubuntu: apt install postgresql)")
-        postgres = PostgresServer(tmp_path / "postgres")
+        postgres = PostgresServer()
     backend = f"sqlite:///{tmp_path}/server.db" if postgres is None else postgres.address
     server = MlflowServer(tmp_path / "server", backend)
     try:
