@@ -77,6 +77,16 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory, tiny_server: TinyServer
     return copy
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A new store's database, made once: that takes seconds."""
+    from mnist_vae.tracking.store import open_store
+
+    root = tmp_path_factory.mktemp("empty-store")
+    open_store(root)
+    return (root / "mlflow.db").read_bytes()
+
+
 @pytest.fixture
 def set_mirrors(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Makes the given addresses those of torchvision's mirrors of MNIST."""

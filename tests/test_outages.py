@@ -1,9 +1,11 @@
 """MLflow fails in every way, and nothing is lost: training goes on, and what it would have entered is entered later."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -13,26 +15,29 @@ import track
 from builders import tiny_origin
 from mlflow_servers import BadServer, MlflowServer
 from mnist_vae.tracking import track_training_run
-from mnist_vae.tracking.operations import SetTags
+from mnist_vae.tracking.naming import new_run
+from mnist_vae.tracking.operations import SetTags, Waiting
 from mnist_vae.tracking.outbox import Outbox
-from mnist_vae.tracking.run import deliver
+from mnist_vae.tracking.run import deliver, reason_of
 from mnist_vae.tracking.store import EXPERIMENT, open_store
-from tracked_stages import ENVIRONMENT, contents, enter_evaluation, enter_figures, enter_training, history
+from tracked_stages import (
+    ENVIRONMENT,
+    STAGES,
+    contents,
+    enter_evaluation,
+    enter_figures,
+    enter_pipeline,
+    enter_training,
+    history,
+)
 
 ROOT = Path(__file__).parent.parent
-STAGES = (enter_training, enter_evaluation, enter_figures)
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    root = tmp_path_factory.mktemp("empty-store")
-    open_store(root)
-    return (root / "mlflow.db").read_bytes()
 
 
 @pytest.fixture
-def root(tmp_path: Path, empty_store: bytes) -> Path:
+def root(tmp_path: Path, empty_store: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with an empty store."""
+    monkeypatch.chdir(tmp_path)  # in these tests' own repository a run would hold its uncommitted changes
     (tmp_path / "root" / ".dvc").mkdir(parents=True)
     (tmp_path / "root" / "mlflow.db").write_bytes(empty_store)
     open_store(tmp_path / "root")
@@ -61,8 +66,7 @@ def expected(tmp_path: Path, empty_store: bytes) -> list[dict]:
     root = tmp_path / "undisturbed"
     (root / ".dvc").mkdir(parents=True)
     (root / "mlflow.db").write_bytes(empty_store)
-    for stage in STAGES:
-        stage(root, tiny_origin())
+    enter_pipeline(root, tiny_origin())
     content = contents(open_store(root).client)
     assert [one["status"] for one in content] == ["FINISHED"]
     return content
@@ -90,7 +94,7 @@ def test_failing_server_costs_one_call_and_one_line_a_stage_and_nothing_else(
     (outbox,) = Outbox.all_below(root)
     assert deliver(outbox, store) > 10
     assert contents(store.client) == expected
-    assert list(Outbox.all_below(root)) == []
+    assert Outbox.all_below(root) == []
 
 
 @pytest.mark.parametrize("down", [1, 2, 3])
@@ -105,7 +109,7 @@ def test_what_the_first_stages_could_not_enter_a_later_one_does(
         stage(root, tiny_origin())
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     store = open_store(root)
-    for outbox in list(Outbox.all_below(root)):
+    for outbox in Outbox.all_below(root):
         deliver(outbox, store)
     assert contents(store.client) == expected
 
@@ -137,36 +141,76 @@ def test_server_that_crashes_in_the_middle_gets_the_rest_when_it_is_back(
     assert contents(MlflowClient(server.address)) == expected
 
 
-def test_entries_of_a_broken_off_line_are_left_out_and_no_others(root: Path) -> None:
-    outbox = Outbox(root, "f")
-    outbox.add(numbered(1))
-    lines = next((root / ".dvc" / "tmp" / "tracking").rglob("entries.jsonl"))
-    with lines.open("a") as file:
-        file.write('\n{"kind": "points", "poi')
-    outbox.add(numbered(2))
-    found: list = []
-    assert outbox.deliver(found.append) == 2
-    assert found == [numbered(1), numbered(2)]
-    assert outbox.is_empty
+def test_training_broken_off_and_begun_again_while_the_store_is_away_is_one_run_without_points_twice(
+    root: Path, expected: list[dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with suppress(KeyboardInterrupt), track_training_run(root, tiny_origin(), ENVIRONMENT) as run:
+        run.log_epoch(history(1), images_per_second=101.0)
+        run.log_epoch(history(2), images_per_second=102.0)
+        raise KeyboardInterrupt
+    enter_pipeline(root, tiny_origin())
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    store = open_store(root)
+    (outbox,) = Outbox.all_below(root)
+    deliver(outbox, store)
+    assert contents(store.client) == expected
+
+
+def test_what_is_kept_after_a_delivery_in_the_middle_of_a_training_goes_to_the_same_run(
+    root: Path, expected: list[dict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    with track_training_run(root, tiny_origin(), ENVIRONMENT) as run:
+        run.log_epoch(history(1), images_per_second=101.0)
+        monkeypatch.delenv("MLFLOW_TRACKING_URI")
+        store = open_store(root)
+        (outbox,) = Outbox.all_below(root)
+        assert deliver(outbox, store)
+        run.log_epoch(history(2), images_per_second=102.0)
+        run.log_epoch(history(3), images_per_second=103.0)
+        (root / "epochs.csv").write_text("epoch\n1\n")
+        run.log_artifacts("history", root / "epochs.csv")
+    enter_evaluation(root, tiny_origin())
+    enter_figures(root, tiny_origin())
+    assert contents(store.client) == expected
 
 
 def numbered(number: int) -> SetTags:
     return SetTags(tags={"number": str(number)})
 
 
-def test_entries_are_kept_until_all_are_in(root: Path) -> None:
-    outbox = Outbox(root, "f")
-    for number in (1, 2, 3):
-        outbox.add(numbered(number))
+def test_entries_of_a_broken_off_line_are_left_out_and_no_others(root: Path) -> None:
+    outbox, run = Outbox(root, "f"), new_run(tiny_origin(), ENVIRONMENT, "any")
+    outbox.add(numbered(1), run)
+    lines = next((root / ".dvc" / "tmp" / "tracking").rglob("entries.jsonl"))
+    with lines.open("a") as file:
+        file.write('\n{"run": {"reuse": "an')
+    outbox.add(numbered(2), run)
+    found: list[Waiting] = []
+    assert outbox.deliver(found.append) == 2
+    assert found == [Waiting(run=run, entry=numbered(1)), Waiting(run=run, entry=numbered(2))]
+    assert Outbox.all_below(root) == []
 
-    def enter(entry: object) -> None:
-        if entry == numbered(3):
+
+def test_entries_are_kept_until_all_are_in(root: Path) -> None:
+    outbox, run = Outbox(root, "f"), new_run(tiny_origin(), ENVIRONMENT, "any")
+    for number in (1, 2, 3):
+        outbox.add(numbered(number), run)
+
+    def enter(waiting: Waiting) -> None:
+        if waiting.entry == numbered(3):
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
         outbox.deliver(enter)
-    found: list = []
+    found: list[Waiting] = []
     assert outbox.deliver(found.append) == 3
+
+
+@pytest.mark.parametrize("address", ["http://me:hunter7@there/x", "http://me:hunter7@hunter7@there/x?y=1"])
+def test_password_in_an_address_is_in_no_message(address: str) -> None:
+    assert reason_of(ConnectionError(f"request to {address} failed, also to {address}")).count("hunter7") == 0
 
 
 # A training whose process hangs in its run until it is killed.
@@ -208,8 +252,7 @@ def test_run_of_a_dead_process_is_closed_by_the_next_one_and_that_of_a_living_on
 
 
 def test_moved_repository_finds_its_artifacts_again(root: Path, expected: list[dict], tmp_path: Path) -> None:
-    for stage in STAGES:
-        stage(root, tiny_origin())
+    enter_pipeline(root, tiny_origin())
     moved = root.rename(tmp_path / "moved")
     enter_training(moved, tiny_origin(fingerprint="1" * 16))
     client = open_store(moved).client
@@ -221,6 +264,15 @@ def test_moved_repository_finds_its_artifacts_again(root: Path, expected: list[d
     for run in client.search_runs([experiment.experiment_id]):
         assert str(run.info.artifact_uri).startswith(moved.as_uri())
         assert Path(client.download_artifacts(run.info.run_id, "history/epochs.csv")).read_text() == "epoch\n1\n"
+
+
+def test_place_of_artifacts_that_somebody_chose_is_left_alone(tmp_path: Path, empty_store: bytes) -> None:
+    (tmp_path / "mlflow.db").write_bytes(empty_store)
+    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
+        connection.execute("UPDATE experiments SET artifact_location = 's3://bucket/mlartifacts'")
+        connection.commit()
+    store = open_store(tmp_path)
+    assert store.client.get_experiment(store.experiment_id).artifact_location == "s3://bucket/mlartifacts"
 
 
 def test_track_without_a_store_that_answers_ends_in_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

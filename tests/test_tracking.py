@@ -11,30 +11,21 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from mnist_vae.environment import Environment
 from mnist_vae.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.model_file import Origin
 from mnist_vae.params import load_params
 from mnist_vae.stage import StageError, Terminated
 from mnist_vae.tracking import track_known_run, track_training_run
 from mnist_vae.tracking.store import EXPERIMENT, open_store
+from tracked_stages import ENVIRONMENT
 
 ROOT = Path(__file__).parent.parent
-ENVIRONMENT = Environment("cpu (2 threads)", "a processor", "AVX2", "2.13.0")
 
 
 @pytest.fixture
 def origin() -> Origin:
     params = load_params(ROOT / "params.yaml").of_model()
     return Origin(params=params, data_md5="d41d8cd98f00b204e9800998ecf8427e", fingerprint="0123456789abcdef")
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A new store's database, made once: that takes seconds."""
-    root = tmp_path_factory.mktemp("empty-store")
-    open_store(root)
-    return (root / "mlflow.db").read_bytes()
 
 
 @pytest.fixture

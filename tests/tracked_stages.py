@@ -41,6 +41,9 @@ def enter_figures(root: Path, origin: Origin) -> None:
         run.log_artifacts("figures", root / "samples.png")
 
 
+STAGES = (enter_training, enter_evaluation, enter_figures)
+
+
 def contents(client: MlflowClient) -> list[dict]:
     """What each run holds, but for times and ids."""
     experiment = client.get_experiment_by_name(EXPERIMENT)
@@ -63,5 +66,5 @@ def _holds(client: MlflowClient, run: Run) -> dict:
 
 def enter_pipeline(root: Path, origin: Origin) -> None:
     """All that a pipeline enters, stage by stage."""
-    for stage in (enter_training, enter_evaluation, enter_figures):
+    for stage in STAGES:
         stage(root, origin)

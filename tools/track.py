@@ -1,7 +1,6 @@
 """Enter into MLflow what it lacks: what waits since it failed, the ends of dead runs, the workspace's result."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,13 +24,11 @@ FILES = ResultFiles(
 
 
 def track(root: Path) -> list[str]:
-    """Enter all that is missing, and return what was done, in lines. Raises StageError where the workspace's result is
-    not whole, and if MLflow fails.
-    """
+    """Enter all that is missing, and return what was done, in lines. Raises StageError if DVC or MLflow fails."""
     try:
         store = open_store(root)
         lines = [f"{run_id} was of a process that died: KILLED" for run_id in close_dead_runs(store, root)]
-        lines += [f"{deliver(outbox, store)} entries that had waited are in" for outbox in list(Outbox.all_below(root))]
+        lines += [f"{deliver(outbox, store)} entries that had waited are in" for outbox in Outbox.all_below(root)]
         return [*lines, _enter_workspace(root, store)]
     except StageError:
         raise
@@ -40,9 +37,7 @@ def track(root: Path) -> list[str]:
 
 
 def _enter_workspace(root: Path, store: Store) -> str:
-    status = subprocess.run(
-        ["dvc", "status", "--json"], cwd=root, capture_output=True, text=True, check=False, env=os.environ
-    )
+    status = subprocess.run(["dvc", "status", "--json"], cwd=root, capture_output=True, text=True, check=False)
     if status.returncode:
         raise StageError(f"dvc status failed: {' '.join(status.stderr.split())}")
     if changed := json.loads(status.stdout or "{}"):

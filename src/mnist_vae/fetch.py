@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mnist_vae.bundled import digits_files
 from mnist_vae.datasets import Dataset, SourceFile
-from mnist_vae.stage import StageError
-from mnist_vae.transfer import Folder, Patience, Source, TransferError, Web, without_password
+from mnist_vae.stage import StageError, without_password
+from mnist_vae.transfer import Folder, Patience, Source, TransferError, Web
 from mnist_vae.whole_file import file_md5
 
 

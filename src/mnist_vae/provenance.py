@@ -35,10 +35,10 @@ def find_provenance(working_copy: Path) -> Provenance:
 
 
 def uncommitted_diff(working_copy: Path) -> str:
-    """What differs from the commit in tracked files, but for what the pipeline writes; "" if nothing does."""
-    return _git(working_copy, "diff", "HEAD", "--", ".", *_OUTPUTS)
+    """What differs from the commit in tracked files, but for what the pipeline writes; "" without one."""
+    return _git(working_copy, "diff", "HEAD", "--", ".", *_OUTPUTS, otherwise="")
 
 
-def _git(working_copy: Path, *arguments: str) -> str:
+def _git(working_copy: Path, *arguments: str, otherwise: str = "unknown") -> str:
     done = subprocess.run(["git", *arguments], cwd=working_copy, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else "unknown"
+    return done.stdout.strip() if done.returncode == 0 else otherwise

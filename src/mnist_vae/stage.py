@@ -3,6 +3,7 @@
 import errno
 import inspect
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
@@ -25,6 +26,11 @@ class StageError(Exception):
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, raised as an exception so that a terminated stage is cleaned up like an interrupted one."""
+
+
+def without_password(text: str) -> str:
+    """The text as messages may show it: no name and password in the addresses in it."""
+    return re.sub(r"//[^/\s]*@", "//", text)
 
 
 def repository_root(start: Path) -> Path:

@@ -1,6 +1,5 @@
 """Copying one named file from a folder or from a web address, with bounded waits."""
 
-import re
 import shutil
 import time
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import NamedTuple, Protocol
 import requests
 import urllib3
 from tqdm import tqdm
+
+from mnist_vae.stage import without_password
 
 _CHUNK_BYTES = 1 << 16
 _LARGEST_BYTES = 1 << 26  # the largest of the known files has 18 MB; nothing much longer is taken
@@ -24,11 +25,6 @@ class Patience(NamedTuple):
     connect_seconds: float = 10
     read_seconds: float = 15
     bytes_per_second: float = 20_000
-
-
-def without_password(address: str) -> str:
-    """The address as messages may show it, without a name and password in it."""
-    return re.sub(r"//[^/]*@", "//", address)
 
 
 class Source(Protocol):

@@ -9,11 +9,14 @@ from mnist_vae.tracking.operations import StopStage, Target
 from mnist_vae.tracking.store import Store
 
 
-def hold(root: Path, run_id: str) -> FileLock | None:
-    """Hold a run as alive, until it is let go or this process ends, however it ends. None if another one holds it."""
+def hold(root: Path, run_id: str, stage: str) -> FileLock | None:
+    """Hold a run as alive in a stage, until it is let go or this process ends, however it ends.
+
+    None if another process holds it in that stage.
+    """
     folder = _folder(root)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / run_id)
+    lock = FileLock(folder / f"{run_id}.{stage}")
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -37,14 +40,15 @@ def close_dead_runs(store: Store, root: Path) -> list[str]:
         except Timeout:
             continue
         try:
-            if _close(store, path.name):
-                closed.append(path.name)
+            run_id, _, stage = path.name.partition(".")
+            if _close(store, run_id, stage):
+                closed.append(run_id)
         finally:
             let_go(lock)
     return closed
 
 
-def _close(store: Store, run_id: str) -> bool:
+def _close(store: Store, run_id: str, stage: str) -> bool:
     from mlflow import MlflowException
 
     try:
@@ -55,9 +59,8 @@ def _close(store: Store, run_id: str) -> bool:
         return False
     if run.info.status != "RUNNING":
         return False
-    stage = next((name[6:] for name, state in run.data.tags.items() if state == "running" and name[:6] == "stage."), "")
     reason = "its process ended without a word"
-    StopStage(stage=stage or "train", status="KILLED", reason=reason, at=round(time.time() * 1000)).apply(
+    StopStage(stage=stage, status="KILLED", reason=reason, at=round(time.time() * 1000)).apply(
         Target(store.client, run_id, {})
     )
     return True

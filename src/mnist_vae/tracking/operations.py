@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,6 +46,8 @@ class EnterPoints(_Operation):
         missing = [Metric(one.name, one.value, one.at, one.step) for one in self.points if not _has(target, one)]
         for start in range(0, len(missing), _METRICS_A_CALL):
             target.client.log_batch(target.run_id, metrics=missing[start : start + _METRICS_A_CALL])
+        for one in missing:
+            target.entered[one.key].setdefault(one.step, set()).add(one.value)
 
 
 class EnterArtifact(_Operation):
@@ -121,7 +123,6 @@ class NewRun(_Operation):
     "unfinished" one of this machine.
     """
 
-    kind: Literal["new"] = "new"
     reuse: Literal["unfinished", "any"]
     name: str
     params: dict[str, str]
@@ -142,17 +143,13 @@ class NewRun(_Operation):
 
 
 Entry = EnterPoints | EnterArtifact | SetTags | BeginStage | FinishStage | StopStage
-_ANY = TypeAdapter(Annotated[Entry | NewRun, Field(discriminator="kind")])
 
 
-def as_line(operation: Entry | NewRun) -> str:
-    """The operation as one line of text."""
-    return operation.model_dump_json()
+class Waiting(_Operation):
+    """An entry that could not be made, and the run that it is for."""
 
-
-def from_line(line: str) -> Entry | NewRun:
-    """What as_line returned, again. Raises ValueError for another text."""
-    return _ANY.validate_json(line)
+    run: NewRun
+    entry: Annotated[Entry, Field(discriminator="kind")]
 
 
 def _has(target: Target, point: Point) -> bool:

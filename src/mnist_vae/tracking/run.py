@@ -1,6 +1,5 @@
 """One MLflow run for one execution of the pipeline, opened by its stages in turn."""
 
-import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from mnist_vae.history import EpochHistory
 from mnist_vae.model_file import Origin
 from mnist_vae.params import FigureParams
 from mnist_vae.provenance import uncommitted_diff
-from mnist_vae.stage import StageError
+from mnist_vae.stage import StageError, without_password
 from mnist_vae.tracking.liveness import close_dead_runs, hold, let_go
 from mnist_vae.tracking.naming import new_run
 from mnist_vae.tracking.operations import (
@@ -29,6 +28,7 @@ from mnist_vae.tracking.operations import (
     SetTags,
     StopStage,
     Target,
+    Waiting,
 )
 from mnist_vae.tracking.outbox import Outbox
 from mnist_vae.tracking.points import course_points, metric_points
@@ -64,10 +64,10 @@ class TrackedRun:
 
     def log_diff(self, diff: str) -> None:
         """Enter by what the code and the parameters differed from their commit, if they did."""
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "uncommitted.diff"
-            file.write_text(f"{diff}\n")
-            if diff:
+        if diff:
+            with tempfile.TemporaryDirectory() as folder:
+                file = Path(folder) / "uncommitted.diff"
+                file.write_text(f"{diff}\n")
                 self.log_artifacts("", file)
 
     def log_metrics(self, path: Path) -> None:
@@ -104,17 +104,18 @@ class TrackedRun:
             run_id = self._new.create(store.client, store.experiment_id)
             if self._new.reuse == "any":
                 print(f"{self._stage}: MLflow has no run of this model: a new one begins, which `make track` completes")
-        self._lock = hold(root, run_id)
+        self._lock = hold(root, run_id, self._stage)
         self._target = Target(store.client, run_id, {})
+        self._new = self._new.model_copy(update={"reuse": "any"})  # from now on it is the latest one
 
     def _enter(self, entry: Entry) -> None:
         target = self._target
         if target is None or not self._guard(lambda: entry.apply(target)):
             self._keep(entry)
 
-    def _keep(self, operation: Entry | NewRun) -> None:
+    def _keep(self, entry: Entry) -> None:
         try:
-            self._outbox.add(operation)
+            self._outbox.add(entry, self._new)
         except OSError as error:  # such as a full disk, which may be why MLflow failed
             if not self._lost:
                 print(f"{self._stage}: nor can it be kept ({error.strerror}); `make track` enters results", flush=True)
@@ -124,14 +125,12 @@ class TrackedRun:
         try:
             action()
         except Exception as error:  # noqa: BLE001 (a tracking store can fail in any way; the training must not)
-            known = self._target is not None
             self._target = None
             print(
                 f"{self._stage}: MLflow failed, so this stage goes on without it: {reason_of(error)}; what it enters is"
                 " kept for a later stage or `make track`",
                 flush=True,
             )
-            self._keep(self._new.model_copy(update={"reuse": "any"}) if known else self._new)
             return False
         return True
 
@@ -142,14 +141,14 @@ class TrackedRun:
 
 def deliver(outbox: Outbox, store: Store) -> int:
     """Enter what waits in an outbox. Returns how many entries there were; raises what MLflow raises."""
-    target: Target | None = None
+    run: NewRun | None = None
+    target = Target(store.client, "", {})
 
-    def enter(operation: Entry | NewRun) -> None:
-        nonlocal target
-        if isinstance(operation, NewRun):
-            target = Target(store.client, find_or_create(store, operation), {})
-        elif target is not None:
-            operation.apply(target)
+    def enter(waiting: Waiting) -> None:
+        nonlocal run, target
+        if waiting.run != run:
+            run, target = waiting.run, Target(store.client, find_or_create(store, waiting.run), {})
+        waiting.entry.apply(target)
 
     return outbox.deliver(enter)
 
@@ -187,8 +186,7 @@ def _tracked(run: TrackedRun) -> Iterator[TrackedRun]:
 
 def reason_of(error: Exception) -> str:
     """What MLflow says, in a line, without a password that an address may hold."""
-    text = " ".join(str(error).split())
-    return re.sub(r"//[^/@\s]*@", "//", text)[:300]
+    return without_password(" ".join(str(error).split()))[:300]
 
 
 def _now() -> int:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "mnist-vae"
 _SQLITE = "sqlite:///"
+_ARTIFACTS = "mlartifacts"
 # Where MLflow keeps the places of artifacts.
 _PLACES = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location"}
 
@@ -47,7 +48,7 @@ def open_store(root: Path) -> Store:
     # Relative to the root, not to the working directory, which for a queued experiment is deleted after it. So is the
     # artifacts' location, which MLflow would otherwise derive from the process that makes the experiment.
     database = (root / address.removeprefix(_SQLITE)).resolve()
-    artifacts = (database.parent / "mlartifacts").as_uri()
+    artifacts = (database.parent / _ARTIFACTS).as_uri()
     _create(database, artifacts)
     client = MlflowClient(f"{_SQLITE}{database}")
     experiment_id = _experiment(client, artifacts)
@@ -91,8 +92,8 @@ def _mend_places(database: Path, experiment_id: str, artifacts: str) -> None:
     with closing(sqlite3.connect(database, timeout=30)) as connection:
         query = "SELECT artifact_location FROM experiments WHERE experiment_id = ?"
         (former,) = connection.execute(query, [experiment_id]).fetchone()
-        if former == artifacts:
-            return
+        if former == artifacts or not (former.startswith("file:") and former.endswith(f"/{_ARTIFACTS}")):
+            return  # it is right, or somebody chose it
         for table, column in _PLACES.items():
             below = f"{column} = ? OR substr({column}, 1, ?) = ?"
             connection.execute(
