@@ -10,7 +10,7 @@ from mnist_vae.evaluation import compute_metrics, encode_means, evaluate
 from mnist_vae.model_file import load_model, load_origin
 from mnist_vae.prepared import load_prepared
 from mnist_vae.stage import repository_root, run_stage
-from mnist_vae.tracking import track_known_run
+from mnist_vae.tracking.run import track_known_run
 from mnist_vae.whole_file import write_whole
 
 

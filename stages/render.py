@@ -16,7 +16,7 @@ from mnist_vae.params import load_params
 from mnist_vae.pictures import draw_pictures, save_pictures
 from mnist_vae.prepared import load_prepared
 from mnist_vae.stage import repository_root, run_stage
-from mnist_vae.tracking import track_known_run
+from mnist_vae.tracking.run import track_known_run
 
 
 def main(

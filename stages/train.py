@@ -15,7 +15,7 @@ from mnist_vae.params import load_params
 from mnist_vae.prepared import load_prepared
 from mnist_vae.progress import TrainingProgress
 from mnist_vae.stage import repository_root, run_stage
-from mnist_vae.tracking import track_training_run
+from mnist_vae.tracking.run import track_training_run
 from mnist_vae.training import Training
 from mnist_vae.whole_file import file_md5
 
@@ -56,7 +56,7 @@ def main(prepared_path: Path, model_path: Path, epochs_path: Path, steps_path: P
             checkpoint.save(TrainingRecord(training.state(), histories, rates))
         save_model(TrainedModel(training.model, origin), model_path)
         save_environment(environment, environment_path)
-        run.log_model_file(model_path)
+        run.log_model(model_path, prepared.validation)
         write_history([history.epoch for history in histories], EpochRow._fields, epochs_path)
         write_history([step for history in histories for step in history.steps], StepRow._fields, steps_path)
         run.log_artifacts("history", epochs_path, steps_path)

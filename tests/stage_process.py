@@ -73,8 +73,17 @@ def _run(folder: Path, stage: str, paths: list[str], around: Circumstances, prin
     sys.argv = [f"stages/{stage}.py", *paths]
     if around.file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (around.file_bytes, around.file_bytes))
+    if stage in {"train", "evaluate", "render"}:
+        _record_in_a_thread()
     sys.addaudithook(_refuse_unpickling)
     runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def _record_in_a_thread() -> None:
+    import mnist_vae.tracking.run
+    from recorder_thread import RecorderThread
+
+    mnist_vae.tracking.run.RecorderProcess = RecorderThread
 
 
 def _make_read_only(folder: Path) -> None:

@@ -2,8 +2,6 @@
 
 import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,16 +12,17 @@ from mlflow import MlflowClient
 import track
 from builders import tiny_origin
 from mlflow_servers import BadServer, MlflowServer
-from mnist_vae.tracking import track_training_run
+from mnist_vae.tracking.delivery import Delivery
+from mnist_vae.tracking.entries import SetTags, Waiting
 from mnist_vae.tracking.naming import new_run
-from mnist_vae.tracking.operations import SetTags, Waiting
 from mnist_vae.tracking.outbox import Outbox
-from mnist_vae.tracking.run import deliver, reason_of
-from mnist_vae.tracking.store import EXPERIMENT, open_store
+from mnist_vae.tracking.run import track_training_run
+from mnist_vae.tracking.store import EXPERIMENT, Store, open_store, reason_of
 from tracked_stages import (
     ENVIRONMENT,
     STAGES,
     contents,
+    enter_end_of_training,
     enter_evaluation,
     enter_figures,
     enter_pipeline,
@@ -31,7 +30,9 @@ from tracked_stages import (
     history,
 )
 
-ROOT = Path(__file__).parent.parent
+
+def deliver(outbox: Outbox, store: Store) -> int:
+    return outbox.deliver(Delivery(store, "test").enter)
 
 
 @pytest.fixture
@@ -128,8 +129,7 @@ def test_server_that_crashes_in_the_middle_gets_the_rest_when_it_is_back(
         server.kill()
         run.log_epoch(history(2), images_per_second=102.0)
         run.log_epoch(history(3), images_per_second=103.0)
-        (root / "epochs.csv").write_text("epoch\n1\n")
-        run.log_artifacts("history", root / "epochs.csv")
+        enter_end_of_training(root, origin, run)
     (line,) = capsys.readouterr().out.splitlines()
     assert "goes on without it" in line
     enter_evaluation(root, origin)
@@ -161,7 +161,8 @@ def test_what_is_kept_after_a_delivery_in_the_middle_of_a_training_goes_to_the_s
     root: Path, expected: list[dict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    with track_training_run(root, tiny_origin(), ENVIRONMENT) as run:
+    origin = tiny_origin()
+    with track_training_run(root, origin, ENVIRONMENT) as run:
         run.log_epoch(history(1), images_per_second=101.0)
         monkeypatch.delenv("MLFLOW_TRACKING_URI")
         store = open_store(root)
@@ -169,8 +170,7 @@ def test_what_is_kept_after_a_delivery_in_the_middle_of_a_training_goes_to_the_s
         assert deliver(outbox, store)
         run.log_epoch(history(2), images_per_second=102.0)
         run.log_epoch(history(3), images_per_second=103.0)
-        (root / "epochs.csv").write_text("epoch\n1\n")
-        run.log_artifacts("history", root / "epochs.csv")
+        enter_end_of_training(root, origin, run)
     enter_evaluation(root, tiny_origin())
     enter_figures(root, tiny_origin())
     assert contents(store.client) == expected
@@ -211,44 +211,6 @@ def test_entries_are_kept_until_all_are_in(root: Path) -> None:
 @pytest.mark.parametrize("address", ["http://me:hunter7@there/x", "http://me:hunter7@hunter7@there/x?y=1"])
 def test_password_in_an_address_is_in_no_message(address: str) -> None:
     assert reason_of(ConnectionError(f"request to {address} failed, also to {address}")).count("hunter7") == 0
-
-
-# A training whose process hangs in its run until it is killed.
-HANGING = """
-import sys, time
-from pathlib import Path
-from builders import tiny_origin
-from mnist_vae.environment import Environment
-from mnist_vae.tracking import track_training_run
-with track_training_run(Path(sys.argv[1]), tiny_origin(), Environment("cpu", "p", "v", "t")):
-    print("in it", flush=True)
-    time.sleep(600)
-"""
-
-
-def _start_hanging(root: Path) -> subprocess.Popen[str]:
-    search = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
-    command = [sys.executable, "-c", HANGING, str(root)]
-    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": search}, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "in it\n"
-    return process
-
-
-def test_run_of_a_dead_process_is_closed_by_the_next_one_and_that_of_a_living_one_is_not(root: Path) -> None:
-    process = _start_hanging(root)
-    other = tiny_origin(fingerprint="1" * 16)
-    try:
-        enter_training(root, other)
-        living, mine = contents(open_store(root).client)
-        assert (living["status"], mine["status"]) == ("RUNNING", "SCHEDULED")
-    finally:
-        process.kill()
-        process.communicate(timeout=60)
-    enter_evaluation(root, other)
-    dead, mine = contents(open_store(root).client)
-    assert (dead["status"], dead["tags"]["reason"]) == ("KILLED", "train: its process ended without a word")
-    assert mine["status"] == "SCHEDULED"
 
 
 def test_moved_repository_finds_its_artifacts_again(root: Path, expected: list[dict], tmp_path: Path) -> None:

@@ -130,13 +130,13 @@ def test_interrupted_training_ends_in_one_line_and_a_killed_run_and_goes_on(
 
 
 def _points(copy: WorkingCopy) -> dict[str, list[tuple[int, float]]]:
-    """The points of the latest run, but for those of the clock."""
+    """The points of the latest run, but for those of the clock and of the machine's load."""
     client, run = MlflowClient(f"sqlite:///{copy.folder}/mlflow.db"), runs_of(copy)[-1]
     assert run.info.status == "FINISHED"
     return {
         name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
         for name in run.data.metrics
-        if not name.startswith("speed/")
+        if not name.startswith(("speed/", "system/"))
     }
 
 

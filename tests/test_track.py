@@ -9,6 +9,7 @@ from mlflow.entities import Run
 
 import runs
 import track
+from mnist_vae.params import FigureParams
 from runs import Experiment, TrackedModel
 from working_copy import WorkingCopy
 
@@ -27,14 +28,24 @@ def _content(copy: WorkingCopy) -> list[dict]:
     for run in found:
         run_id, points = run.info.run_id, {}
         for name in run.data.metrics:
-            if not name.startswith("speed/"):
+            if not name.startswith(("speed/", "system/")):
                 history = client.get_metric_history(run_id, name)
                 points[name] = [(point.step, pytest.approx(point.value)) for point in history]
         files = [file.path for place in ("", "figures", "history") for file in client.list_artifacts(run_id, place)]
-        names = ("fingerprint", "data_md5", "model_md5", "device", "processor", "torch")
-        tags = {name: run.data.tags.get(name) for name in names}
+        names = ("fingerprint", "data_md5", "model_md5", "device", "processor", "torch", *FigureParams.model_fields)
+        assert run.inputs is not None
+        models = client.search_logged_models(["1"], f"source_run_id = '{run_id}'")
         content.append(
-            {"status": run.info.status, "params": run.data.params, "tags": tags, "points": points, "files": files}
+            {
+                "status": run.info.status,
+                "params": run.data.params,
+                "tags": {name: run.data.tags.get(name) for name in names},
+                "description": run.data.tags["mlflow.note.content"].replace(run_id, "RUN"),
+                "points": points,
+                "files": files,
+                "data": [(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs],
+                "models": [(model.status, model.tags["model_md5"]) for model in models],
+            }
         )
     return content
 

@@ -15,7 +15,7 @@ from mnist_vae.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.model_file import Origin
 from mnist_vae.params import load_params
 from mnist_vae.stage import StageError, Terminated
-from mnist_vae.tracking import track_known_run, track_training_run
+from mnist_vae.tracking.run import track_known_run, track_training_run
 from mnist_vae.tracking.store import EXPERIMENT, open_store
 from tracked_stages import ENVIRONMENT
 

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from builders import tiny_images, tiny_model
 from mnist_vae.environment import Environment
 from mnist_vae.history import EpochHistory, EpochRow, StepRow
-from mnist_vae.model_file import Origin
-from mnist_vae.tracking import track_known_run, track_training_run
+from mnist_vae.model_file import Origin, TrainedModel, save_model
+from mnist_vae.prepared import Split
+from mnist_vae.tracking.run import TrackedRun, track_known_run, track_training_run
 from mnist_vae.tracking.store import EXPERIMENT
 
 ENVIRONMENT = Environment("cpu (2 threads)", "a processor", "AVX2", "2.13.0")
@@ -25,8 +28,16 @@ def enter_training(root: Path, origin: Origin, epochs: range = range(1, EPOCHS +
     with track_training_run(root, origin, ENVIRONMENT) as run:
         for epoch in epochs:
             run.log_epoch(history(epoch), images_per_second=100.0 + epoch)
-        (root / "epochs.csv").write_text("epoch\n1\n")
-        run.log_artifacts("history", root / "epochs.csv")
+        enter_end_of_training(root, origin, run)
+
+
+def enter_end_of_training(root: Path, origin: Origin, run: TrackedRun) -> None:
+    """What the train stage enters when the last epoch is over."""
+    save_model(TrainedModel(tiny_model(), origin), root / "model.safetensors")
+    images = Split(tiny_images(3).numpy(), np.zeros(3, np.uint8))
+    run.log_model(root / "model.safetensors", images)
+    (root / "epochs.csv").write_text("epoch\n1\n")
+    run.log_artifacts("history", root / "epochs.csv")
 
 
 def enter_evaluation(root: Path, origin: Origin) -> None:
@@ -61,7 +72,18 @@ def _holds(client: MlflowClient, run: Run) -> dict:
         file.path for place in ("", "history", "figures") for file in client.list_artifacts(run.info.run_id, place)
     ]
     tags = {name: value for name, value in run.data.tags.items() if not name.startswith("mlflow.")}
-    return {"status": run.info.status, "params": run.data.params, "tags": tags, "points": points, "files": files}
+    assert run.inputs is not None
+    models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    return {
+        "status": run.info.status,
+        "params": run.data.params,
+        "tags": tags,
+        "points": points,
+        "files": files,
+        "description": run.data.tags.get("mlflow.note.content", "").replace(run.info.run_id, "RUN"),
+        "data": [(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs],
+        "models": [(model.status, model.tags["model_md5"]) for model in models],
+    }
 
 
 def enter_pipeline(root: Path, origin: Origin) -> None:

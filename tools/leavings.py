@@ -8,6 +8,7 @@ from mlflow.entities import Run
 from clone import Clone
 
 _VARYING = "speed/"  # metrics of the clock: of them only the steps count
+_LOAD = "system/"  # the machine's load, every few seconds: a run of another length has others
 _ARTIFACT_FOLDERS = ("", "figures", "history")
 
 
@@ -55,7 +56,7 @@ def results(clone: Clone) -> Results:
 
 def _tracked(client: MlflowClient, run: Run) -> TrackedResult:
     points = {}
-    for name in sorted(run.data.metrics):
+    for name in sorted(name for name in run.data.metrics if not name.startswith(_LOAD)):
         history = client.get_metric_history(run.info.run_id, name)
         points[name] = [Point(one.step, None if name.startswith(_VARYING) else one.value) for one in history]
     artifacts = [file.path for place in _ARTIFACT_FOLDERS for file in client.list_artifacts(run.info.run_id, place)]

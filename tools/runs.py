@@ -10,8 +10,7 @@ from typing import NamedTuple
 import yaml
 
 from mnist_vae.stage import StageError
-from mnist_vae.tracking.run import reason_of
-from mnist_vae.tracking.store import open_store
+from mnist_vae.tracking.store import open_store, reason_of
 from presets import ROOT
 
 _MODEL = "models/model.safetensors"

@@ -6,14 +6,16 @@ import sys
 from pathlib import Path
 
 from mnist_vae.stage import StageError
-from mnist_vae.tracking.liveness import close_dead_runs
+from mnist_vae.tracking.dead_runs import close_dead_runs
+from mnist_vae.tracking.delivery import Delivery
 from mnist_vae.tracking.mirror import ResultFiles, enter_result
 from mnist_vae.tracking.outbox import Outbox
-from mnist_vae.tracking.run import deliver, reason_of
-from mnist_vae.tracking.store import Store, open_store
+from mnist_vae.tracking.store import Store, open_store, reason_of
 from presets import ROOT
 
 FILES = ResultFiles(
+    params=Path("params.yaml"),
+    prepared=Path("data/prepared.safetensors"),
     model=Path("models/model.safetensors"),
     epochs=Path("reports/history/epochs.csv"),
     steps=Path("reports/history/steps.csv"),
@@ -28,7 +30,8 @@ def track(root: Path) -> list[str]:
     try:
         store = open_store(root)
         lines = [f"{run_id} was of a process that died: KILLED" for run_id in close_dead_runs(store, root)]
-        lines += [f"{deliver(outbox, store)} entries that had waited are in" for outbox in Outbox.all_below(root)]
+        counts = [outbox.deliver(Delivery(store, "track").enter) for outbox in Outbox.all_below(root)]
+        lines += [f"{count} entries that had waited are in" for count in counts]
         return [*lines, _enter_workspace(root, store)]
     except StageError:
         raise

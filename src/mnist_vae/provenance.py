@@ -30,8 +30,13 @@ def find_provenance(working_copy: Path) -> Provenance:
         git_dirty="true" if changed else "false",
         dvc_experiment=os.environ.get("DVC_EXP_NAME", ""),
         dvc_baseline=os.environ.get("DVC_EXP_BASELINE_REV", ""),
-        host=platform.node(),
+        host=host(),
     )
+
+
+def host() -> str:
+    """The name of this machine."""
+    return platform.node()
 
 
 def uncommitted_diff(working_copy: Path) -> str:

@@ -1,24 +1,32 @@
-"""Telling runs that a process works on from those whose process died."""
+"""Telling runs that a process works on from those whose process died: by a lock, which ends with its process."""
 
-import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from mnist_vae.tracking.operations import StopStage, Target
-from mnist_vae.tracking.store import Store
+_PATIENCE = 5  # seconds: the run of a process that died just now may be in the middle of being closed
 
 
-def hold(root: Path, run_id: str, stage: str) -> FileLock | None:
-    """Hold a run as alive in a stage, until it is let go or this process ends, however it ends.
+class DeadStage(NamedTuple):
+    """A stage of a training whose process ended without a word, and the lock that it had."""
+
+    fingerprint: str
+    stage: str
+    lock: FileLock
+
+
+def hold(root: Path, fingerprint: str, stage: str) -> FileLock | None:
+    """Hold a training's run as alive in a stage, until it is let go or this process ends, however it ends.
 
     None if another process holds it in that stage.
     """
     folder = _folder(root)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / f"{run_id}.{stage}")
+    lock = FileLock(folder / f"{fingerprint}.{stage}")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_PATIENCE)
     except Timeout:
         return None
     return lock
@@ -30,40 +38,21 @@ def let_go(lock: FileLock) -> None:
     lock.release()
 
 
-def close_dead_runs(store: Store, root: Path) -> list[str]:
-    """Mark those runs KILLED that a process of this repository held when it died, and return their ids."""
-    closed = []
+def dead_stages(root: Path) -> Iterator[DeadStage]:
+    """Those whose process did not let go. Their locks are held while they are looked at, and forgotten afterwards."""
     for path in sorted(_folder(root).glob("*")):
         lock = FileLock(path)
         try:
             lock.acquire(timeout=0)
         except Timeout:
             continue
+        fingerprint, _, stage = path.name.partition(".")
         try:
-            run_id, _, stage = path.name.partition(".")
-            if _close(store, run_id, stage):
-                closed.append(run_id)
-        finally:
-            let_go(lock)
-    return closed
-
-
-def _close(store: Store, run_id: str, stage: str) -> bool:
-    from mlflow import MlflowException
-
-    try:
-        run = store.client.get_run(run_id)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":  # it is in another store
+            yield DeadStage(fingerprint, stage, lock)
+        except BaseException:
+            lock.release()  # somebody else may succeed
             raise
-        return False
-    if run.info.status != "RUNNING":
-        return False
-    reason = "its process ended without a word"
-    StopStage(stage=stage, status="KILLED", reason=reason, at=round(time.time() * 1000)).apply(
-        Target(store.client, run_id, {})
-    )
-    return True
+        let_go(lock)
 
 
 def _folder(root: Path) -> Path:

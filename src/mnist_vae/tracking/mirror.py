@@ -7,16 +7,23 @@ from typing import NamedTuple
 from mnist_vae.environment import load_environment
 from mnist_vae.history import read_epochs, read_steps
 from mnist_vae.model_file import Origin, load_origin
+from mnist_vae.params import load_params
+from mnist_vae.prepared import load_prepared
+from mnist_vae.tracking.entering import enter
+from mnist_vae.tracking.entries import STAGES, EnterArtifact, EnterPoints, Entry, FinishStage, SetTags
+from mnist_vae.tracking.model_entry import model_entries
 from mnist_vae.tracking.naming import new_run
-from mnist_vae.tracking.operations import STAGES, EnterArtifact, EnterPoints, Entry, FinishStage, SetTags, Target
+from mnist_vae.tracking.new_runs import create_run, find_run
 from mnist_vae.tracking.points import course_points, metric_points
-from mnist_vae.tracking.store import Store, find_or_create
-from mnist_vae.whole_file import file_md5
+from mnist_vae.tracking.run import figure_tags
+from mnist_vae.tracking.store import Store, Target
 
 
 class ResultFiles(NamedTuple):
     """The files of a result, in a working copy."""
 
+    params: Path
+    prepared: Path
     model: Path
     epochs: Path
     steps: Path
@@ -31,22 +38,24 @@ def enter_result(files: ResultFiles, store: Store) -> str:
     Returns the run's id. Raises StageError for a file that cannot be read, and what MLflow raises.
     """
     origin = load_origin(files.model)
-    run_id = find_or_create(store, new_run(origin, None, reuse="any"))
-    target = Target(store.client, run_id, {})
+    new = new_run(origin, None, reuse="any")
+    run_id = find_run(store, new) or create_run(store, new)
+    target = Target(store, run_id, {})
     for entry in _entries(files, origin, round(time.time() * 1000)):
-        entry.apply(target)
+        enter(entry, target)
     return run_id
 
 
 def _entries(files: ResultFiles, origin: Origin, at: int) -> list[Entry]:
     epochs = read_epochs(files.epochs, origin.params.epochs)
     steps = read_steps(files.steps, origin.params.epochs * origin.params.steps_per_epoch)
-    environment = load_environment(files.environment)
+    tags = load_environment(files.environment)._asdict() | figure_tags(load_params(files.params).of_figures())
     artifacts = [("history", files.epochs), ("history", files.steps), ("", files.environment), ("", files.metrics)]
     artifacts += [("figures", path) for path in sorted(files.figures.iterdir())]
     return [
-        SetTags(tags=environment._asdict() | {"model_md5": file_md5(files.model)}),
+        SetTags(tags=tags),
         EnterPoints(points=course_points(epochs, steps, at) + metric_points(files.metrics, at)),
         *(EnterArtifact(folder=folder, path=path) for folder, path in artifacts),
+        *model_entries(files.model, load_prepared(files.prepared).validation),
         *(FinishStage(stage=stage, at=at) for stage in STAGES),
     ]

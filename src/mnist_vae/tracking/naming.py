@@ -7,7 +7,7 @@ from typing import Literal
 from mnist_vae.environment import Environment
 from mnist_vae.model_file import Origin
 from mnist_vae.provenance import find_provenance
-from mnist_vae.tracking.operations import NewRun
+from mnist_vae.tracking.entries import Data, NewRun
 
 
 def new_run(origin: Origin, environment: Environment | None, reuse: Literal["unfinished", "any"]) -> NewRun:
@@ -21,6 +21,7 @@ def new_run(origin: Origin, environment: Environment | None, reuse: Literal["unf
         name=provenance.dvc_experiment or f"{origin.params.network}, kl_weight {origin.params.kl_weight:g}",
         params={name: str(value) for name, value in origin.params.model_dump().items()},
         tags={name: value for name, value in tags.items() if value},
+        data=Data(name=origin.params.dataset, md5=origin.data_md5),
         reuse=reuse,
         at=round(time.time() * 1000),
     )

@@ -1,65 +1,85 @@
-"""What could not be entered into MLflow, kept until it can be."""
+"""What stages say of their runs, on its way into MLflow: files, so that nothing is lost while MLflow fails."""
 
 import shutil
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
 
-from mnist_vae.tracking.operations import EnterArtifact, Entry, NewRun, Waiting
-from mnist_vae.whole_file import file_md5
+from mnist_vae.tracking.entries import EnterArtifact, EnterModel, Entry, NewRun, Waiting
 
 
 class Outbox:
-    """The entries that wait for the store to be back, of the runs with one fingerprint, in their order.
+    """The entries for the runs with one fingerprint, in their order, with copies of their files.
 
-    They lie in the original repository, with copies of their files: those of a queued experiment are deleted after it.
-    One process may add while another delivers.
+    They lie in the original repository: the files of a queued experiment are deleted after it. One process may add
+    while another delivers, and does not wait for it.
     """
 
     def __init__(self, root: Path, fingerprint: str):
         self._folder = _place(root) / fingerprint
         self._lines = self._folder / "entries.jsonl"
-        self._lock = FileLock(_place(root) / "lock")
+        self._adding, self._delivering = (FileLock(f"{self._folder}.{name}") for name in ("adding", "delivering"))
 
     @staticmethod
     def all_below(root: Path) -> list["Outbox"]:
         """Those in which something waits."""
         return [Outbox(root, lines.parent.name) for lines in sorted(_place(root).glob("*/entries.jsonl"))]
 
+    def __len__(self) -> int:
+        return len(self._read()) if self._lines.exists() else 0
+
     def add(self, entry: Entry, run: NewRun) -> None:
         """Keep an entry for a run."""
         self._folder.parent.mkdir(parents=True, exist_ok=True)
-        with self._lock:
+        with self._adding:
             self._folder.mkdir(exist_ok=True)
-            if isinstance(entry, EnterArtifact):
-                kept = self._folder / file_md5(entry.path) / entry.path.name
-                kept.parent.mkdir(exist_ok=True)
-                shutil.copyfile(entry.path, kept)
-                entry = entry.model_copy(update={"path": kept})
+            match entry:
+                case EnterArtifact():
+                    entry = entry.model_copy(update={"path": self._copy(entry.path)})
+                case EnterModel():
+                    copies = {"path": self._copy(entry.path), "package": self._copy(entry.package)}
+                    entry = entry.model_copy(update=copies)
             with self._lines.open("a") as file:
                 # So that a line broken off spoils no later one.
                 file.write(f"\n{Waiting(run=run, entry=entry).model_dump_json()}")
 
     def deliver(self, enter: Callable[[Waiting], None]) -> int:
-        """Hand each entry to `enter`, and forget them all once that is done. Returns how many there were."""
+        """Hand each entry to `enter`, and forget them all once that is done. Returns how many there were.
+
+        What is added meanwhile is handed over too.
+        """
         if not self._lines.exists():
             return 0
-        with self._lock:
-            if not self._lines.exists():  # another process was faster
-                return 0
-            waiting = list(self._read())
-            for one in waiting:
-                enter(one)
-            shutil.rmtree(self._folder)
-        return len(waiting)
+        done = 0
+        with self._delivering:
+            while self._lines.exists():
+                waiting = self._read()[done:]
+                for one in waiting:
+                    enter(one)
+                done += len(waiting)
+                with self._adding:
+                    if len(self._read()) == done:
+                        shutil.rmtree(self._folder)
+        return done
 
-    def _read(self) -> Iterator[Waiting]:
+    def _copy(self, original: Path) -> Path:
+        kept = Path(tempfile.mkdtemp(dir=self._folder)) / original.name
+        if original.is_dir():
+            shutil.copytree(original, kept, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copyfile(original, kept)
+        return kept
+
+    def _read(self) -> list[Waiting]:
+        entries = []
         for line in self._lines.read_text().splitlines():
             try:
-                yield Waiting.model_validate_json(line)
+                entries.append(Waiting.model_validate_json(line))
             except ValueError:  # nothing, or broken off by a kill
                 continue
+        return entries
 
 
 def _place(root: Path) -> Path:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mnist_vae.history import EpochRow, StepRow
-from mnist_vae.tracking.operations import Point
+from mnist_vae.tracking.entries import Point
 
 
 def course_points(epochs: Iterable[EpochRow], steps: Iterable[StepRow], at: int) -> list[Point]:

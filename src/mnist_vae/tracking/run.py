@@ -7,17 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from filelock import FileLock
-
 from mnist_vae.environment import Environment
 from mnist_vae.history import EpochHistory
 from mnist_vae.model_file import Origin
 from mnist_vae.params import FigureParams
+from mnist_vae.prepared import Split
 from mnist_vae.provenance import uncommitted_diff
-from mnist_vae.stage import StageError, without_password
-from mnist_vae.tracking.liveness import close_dead_runs, hold, let_go
-from mnist_vae.tracking.naming import new_run
-from mnist_vae.tracking.operations import (
+from mnist_vae.stage import StageError
+from mnist_vae.tracking.entries import (
     BeginStage,
     EnterArtifact,
     EnterPoints,
@@ -27,29 +24,28 @@ from mnist_vae.tracking.operations import (
     Point,
     SetTags,
     StopStage,
-    Target,
-    Waiting,
 )
+from mnist_vae.tracking.liveness import hold, let_go
+from mnist_vae.tracking.model_entry import model_entries
+from mnist_vae.tracking.naming import new_run
 from mnist_vae.tracking.outbox import Outbox
 from mnist_vae.tracking.points import course_points, metric_points
-from mnist_vae.tracking.store import Store, find_or_create, find_run, open_store
-from mnist_vae.whole_file import file_md5
+from mnist_vae.tracking.recorder_process import RecorderProcess
 
 
 class TrackedRun:
     """A run to enter results into, for one stage.
 
-    Files are the truth and MLflow is their mirror: the first failure of MLflow is printed, and from then on what this
-    stage enters is kept in the outbox, for a later stage or `make track`. No method raises because of it.
+    Files are the truth and MLflow is their mirror: what a stage enters goes into the outbox, from where a process of
+    its own enters it into MLflow, while the stage goes on; or later, if MLflow fails. No method raises because of it.
     """
 
     def __init__(self, stage: str, root: Path, new: NewRun):
-        self._stage, self._new, self._outbox = stage, new, Outbox(root, new.tags["fingerprint"])
-        self._target: Target | None = None
-        self._lock: FileLock | None = None
+        self._stage, self._new = stage, new
+        self._outbox = Outbox(root, new.tags["fingerprint"])
+        self._recorder = self._lock = None
         self._lost = False
-        self._guard(lambda: self._open(root))
-        self._enter(BeginStage(stage=stage))
+        self._guard(lambda: self._begin(root))
 
     def log_epoch(self, history: EpochHistory, images_per_second: float) -> None:
         """Enter an epoch's terms by epoch, and the losses of its steps by step."""
@@ -58,9 +54,10 @@ class TrackedRun:
         points = [*course_points([history.epoch], history.steps, at), speed]
         self._enter(EnterPoints(points=points))
 
-    def log_model_file(self, path: Path) -> None:
-        """Enter the md5 sum of the model's file, by which dvc.lock knows it."""
-        self._enter(SetTags(tags={"model_md5": file_md5(path)}))
+    def log_model(self, path: Path, images: Split) -> None:
+        """Enter the model, with a few of the images to show what it takes, and the md5 sum of its file."""
+        for entry in model_entries(path, images):
+            self._enter(entry)
 
     def log_diff(self, diff: str) -> None:
         """Enter by what the code and the parameters differed from their commit, if they did."""
@@ -78,79 +75,50 @@ class TrackedRun:
     def log_artifacts(self, folder: str, *paths: Path) -> None:
         """Enter files as artifacts in a folder of the run, "" for the topmost."""
         for path in paths:
-            self._enter(EnterArtifact(folder=folder, path=path.resolve()))
+            self._enter(EnterArtifact(folder=folder, path=path))
 
     def log_figure_params(self, params: FigureParams) -> None:
         """Enter the parameters of the figures, as tags: unlike params they may change, when figures are redrawn."""
-        self._enter(SetTags(tags={name: str(getattr(params, name)) for name in FigureParams.model_fields}))
+        self._enter(SetTags(tags=figure_tags(params)))
 
     def finish(self) -> None:
         """Mark this stage as finished, and the run as finished once all its stages are, else as waiting for them."""
         self._enter(FinishStage(stage=self._stage, at=_now()))
-        self._let_go()
+        self._end()
 
     def stop(self, status: Literal["FAILED", "KILLED"], reason: str) -> None:
         """Mark the run as FAILED or KILLED in this stage, and why."""
         self._enter(StopStage(stage=self._stage, status=status, reason=reason, at=_now()))
-        self._let_go()
+        self._end()
 
-    def _open(self, root: Path) -> None:
-        store = open_store(root)
-        close_dead_runs(store, root)
-        if entries := deliver(self._outbox, store):
-            print(f"{self._stage}: MLflow is back: {entries} entries that had waited are in it", flush=True)
-        run_id = find_run(store, self._new)
-        if run_id is None:
-            run_id = self._new.create(store.client, store.experiment_id)
-            if self._new.reuse == "any":
-                print(f"{self._stage}: MLflow has no run of this model: a new one begins, which `make track` completes")
-        self._lock = hold(root, run_id, self._stage)
-        self._target = Target(store.client, run_id, {})
-        self._new = self._new.model_copy(update={"reuse": "any"})  # from now on it is the latest one
+    def _begin(self, root: Path) -> None:
+        fingerprint, waited = self._new.tags["fingerprint"], len(self._outbox)
+        self._lock = hold(root, fingerprint, self._stage)
+        self._outbox.add(BeginStage(stage=self._stage), self._new)
+        self._recorder = RecorderProcess(root, fingerprint, self._stage, waited)
 
     def _enter(self, entry: Entry) -> None:
-        target = self._target
-        if target is None or not self._guard(lambda: entry.apply(target)):
-            self._keep(entry)
+        self._guard(lambda: self._outbox.add(entry, self._new))
+        if self._recorder is not None:
+            self._recorder.wake()
 
-    def _keep(self, entry: Entry) -> None:
-        try:
-            self._outbox.add(entry, self._new)
-        except OSError as error:  # such as a full disk, which may be why MLflow failed
-            if not self._lost:
-                print(f"{self._stage}: nor can it be kept ({error.strerror}); `make track` enters results", flush=True)
-            self._lost = True
-
-    def _guard(self, action: Callable[[], None]) -> bool:
+    def _guard(self, action: Callable[[], None]) -> None:
         try:
             action()
-        except Exception as error:  # noqa: BLE001 (a tracking store can fail in any way; the training must not)
-            self._target = None
-            print(
-                f"{self._stage}: MLflow failed, so this stage goes on without it: {reason_of(error)}; what it enters is"
-                " kept for a later stage or `make track`",
-                flush=True,
-            )
-            return False
-        return True
+        except OSError as error:  # such as a full disk
+            if not self._lost:
+                print(
+                    f"{self._stage}: what MLflow is to have cannot be kept ({error.strerror}), so this stage goes on"
+                    " without it; `make track` enters results",
+                    flush=True,
+                )
+            self._lost = True
 
-    def _let_go(self) -> None:
+    def _end(self) -> None:
         if self._lock is not None:
             let_go(self._lock)
-
-
-def deliver(outbox: Outbox, store: Store) -> int:
-    """Enter what waits in an outbox. Returns how many entries there were; raises what MLflow raises."""
-    run: NewRun | None = None
-    target = Target(store.client, "", {})
-
-    def enter(waiting: Waiting) -> None:
-        nonlocal run, target
-        if waiting.run != run:
-            run, target = waiting.run, Target(store.client, find_or_create(store, waiting.run), {})
-        waiting.entry.apply(target)
-
-    return outbox.deliver(enter)
+        if self._recorder is not None and not self._recorder.close():
+            print(f"{self._stage}: MLflow is slow; what it lacks is kept for a later stage or `make track`", flush=True)
 
 
 @contextmanager
@@ -184,9 +152,9 @@ def _tracked(run: TrackedRun) -> Iterator[TrackedRun]:
     run.finish()
 
 
-def reason_of(error: Exception) -> str:
-    """What MLflow says, in a line, without a password that an address may hold."""
-    return without_password(" ".join(str(error).split()))[:300]
+def figure_tags(params: FigureParams) -> dict[str, str]:
+    """The parameters of the figures as tags."""
+    return {name: str(getattr(params, name)) for name in FigureParams.model_fields}
 
 
 def _now() -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock
 
-from mnist_vae.tracking.operations import NewRun
+from mnist_vae.stage import without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,6 +26,14 @@ class Store(NamedTuple):
 
     client: "MlflowClient"
     experiment_id: str
+
+
+class Target(NamedTuple):
+    """The run that is entered into, and by metric and step the values that it has, as far as they were looked up."""
+
+    store: Store
+    run_id: str
+    entered: dict[str, dict[int, set[float]]]
 
 
 def open_store(root: Path) -> Store:
@@ -56,20 +64,9 @@ def open_store(root: Path) -> Store:
     return Store(client, experiment_id)
 
 
-def find_or_create(store: Store, new: NewRun) -> str:
-    """The id of the run that `new` asks for."""
-    return find_run(store, new) or new.create(store.client, store.experiment_id)
-
-
-def find_run(store: Store, new: NewRun) -> str | None:
-    """The id of the run that `new` asks to use again, if there is one."""
-    query = f"tags.fingerprint = '{new.tags['fingerprint']}'"
-    runs = store.client.search_runs([store.experiment_id], query, max_results=1, order_by=["start_time DESC"])
-    for run in runs:
-        unfinished = run.info.status != "FINISHED" and run.data.tags.get("host") == new.tags["host"]
-        if new.reuse == "any" or unfinished:
-            return run.info.run_id
-    return None
+def reason_of(error: Exception) -> str:
+    """What MLflow says, in a line, without a password that an address may hold."""
+    return without_password(" ".join(str(error).split()))[:300]
 
 
 def _create(database: Path, artifacts: str) -> None:
