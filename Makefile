@@ -10,6 +10,7 @@ unexport VIRTUAL_ENV
 DIGITS := -S dataset=digits -S validation_size=200 -S learning_rate=0.001 -S epochs=20
 JOBS := 1
 PORT := 5000
+REVS :=
 # Where known vulnerabilities are looked up.
 OSV := https://api.osv.dev/v1/query
 # By default on the bundled digits, which takes some minutes.
@@ -43,7 +44,7 @@ preset: setup ## run one system of presets.yaml as an experiment: make preset NA
 compare: setup ## run all of presets.yaml by DVC's queue, JOBS at a time, and compare them in reports/comparison
 	@PYTHONPATH=src python tools/compare.py "$(JOBS)"
 
-.PHONY: track runs rounding fallback results
+.PHONY: track runs plots rounding fallback results
 fallback:
 	@echo
 	@echo '######################################################################################'
@@ -100,6 +101,9 @@ track: setup ## enter into MLflow what it lacks: what waited while it failed, an
 
 runs: setup ## show DVC's experiments and MLflow's runs in one table
 	@PYTHONPATH=src python tools/runs.py
+
+plots: setup ## draw charts and pictures without a network, of REVS side by side: make plots REVS="HEAD my-exp"
+	@PYTHONPATH=src python tools/plots.py "$(REVS)"
 
 ui: setup ## look at the runs, in a browser on this machine
 	@mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1
