@@ -44,7 +44,7 @@ preset: setup ## run one system of presets.yaml as an experiment: make preset NA
 compare: setup ## run all of presets.yaml by DVC's queue, JOBS at a time, and compare them in reports/comparison
 	@PYTHONPATH=src python tools/compare.py "$(JOBS)"
 
-.PHONY: track runs plots rounding fallback results
+.PHONY: track runs show plots rounding fallback results
 fallback:
 	@echo
 	@echo '######################################################################################'
@@ -101,6 +101,9 @@ track: setup ## enter into MLflow what it lacks: what waited while it failed, an
 
 runs: setup ## show DVC's experiments and MLflow's runs in one table
 	@PYTHONPATH=src python tools/runs.py
+
+show: setup ## show the experiments in one table: main metrics, kl_weight and the parameters that differ
+	@PYTHONPATH=src python tools/show.py
 
 plots: setup ## draw charts and pictures without a network, of REVS side by side: make plots REVS="HEAD my-exp"
 	@PYTHONPATH=src python tools/plots.py "$(REVS)"
