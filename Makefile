@@ -12,6 +12,7 @@ JOBS := 1
 PORT := 5000
 RUN := HEAD
 ALIAS :=
+REVS :=
 # Where known vulnerabilities are looked up.
 OSV := https://api.osv.dev/v1/query
 # By default on the bundled digits, which takes some minutes.
@@ -45,7 +46,7 @@ preset: setup ## run one system of presets.yaml as an experiment: make preset NA
 compare: setup ## run all of presets.yaml by DVC's queue, JOBS at a time, and compare them in reports/comparison
 	@PYTHONPATH=src python tools/compare.py "$(JOBS)"
 
-.PHONY: track runs register rounding fallback results
+.PHONY: track runs show plots register rounding fallback results
 fallback:
 	@echo
 	@echo '######################################################################################'
@@ -105,6 +106,12 @@ runs: setup ## show DVC's experiments and MLflow's runs in one table
 
 register: setup ## give the model of RUN (HEAD, an experiment, a run's id) the alias ALIAS in MLflow's registry
 	@PYTHONPATH=src python tools/register.py "$(RUN)" "$(ALIAS)"
+
+show: setup ## show the experiments in one table: main metrics, kl_weight and the parameters that differ
+	@PYTHONPATH=src python tools/show.py
+
+plots: setup ## draw charts and pictures without a network, of REVS side by side: make plots REVS="HEAD my-exp"
+	@PYTHONPATH=src python tools/plots.py "$(REVS)"
 
 ui: setup ## look at the runs, in a browser on this machine
 	@mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1

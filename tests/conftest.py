@@ -94,6 +94,14 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return (root / "mlflow.db").read_bytes()
 
 
+@pytest.fixture(scope="session")
+def with_experiment(reproduced: WorkingCopy, tmp_path_factory: pytest.TempPathFactory) -> WorkingCopy:
+    """The same after the experiment `half`, of another kl_weight. Tests leave it as they find it."""
+    copy = reproduced.copied_to(tmp_path_factory.mktemp("with-experiment") / "clone")
+    copy.succeed("dvc", "exp", "run", "--name", "half", "-S", "kl_weight=0.5")
+    return copy
+
+
 @pytest.fixture
 def set_mirrors(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Makes the given addresses those of torchvision's mirrors of MNIST."""

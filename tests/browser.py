@@ -1,0 +1,60 @@
+"""A real browser that shows a page of ours, and cannot reach the rest of the world."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service
+
+_SECONDS = 120  # a page may take on a machine that does other things too
+
+
+@contextmanager
+def chromium(folder: Path, *, network: bool) -> Iterator[Chrome]:
+    """A headless Chromium with a fresh profile in `folder`. With `network` it reaches 127.0.0.1, without it nothing.
+
+    Skips the test where Chromium or its driver is not installed.
+    """
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("chromium or chromedriver is not installed")
+    options = ChromeOptions()
+    options.binary_location = browser
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",  # which a container's root may not have
+        "--disable-gpu",
+        "--disable-dev-shm-usage",  # a container's is small
+        "--disable-background-networking",
+        "--no-first-run",
+        "--no-proxy-server",
+        f"--user-data-dir={folder / 'profile'}",
+        f"--host-resolver-rules=MAP * ~NOTFOUND{', EXCLUDE 127.0.0.1' if network else ''}",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    window = Chrome(options=options, service=Service(executable_path=driver))
+    try:
+        window.set_page_load_timeout(_SECONDS)
+        window.set_script_timeout(_SECONDS)
+        window.get("about:blank")  # instead of the browser's first page, which still loads its parts
+        yield window
+    finally:
+        window.quit()
+
+
+def requested_addresses(window: Chrome) -> list[str]:
+    """What its pages asked for since the last call, answered or not."""
+    events = [json.loads(entry["message"])["message"] for entry in window.get_log("performance")]
+    asked = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    # The browser's own first page asks for parts of the browser.
+    return [one["request"]["url"] for one in asked if not one["documentURL"].startswith("chrome")]
+
+
+def script_errors(window: Chrome) -> list[str]:
+    """What its console shows as errors since the last call."""
+    return [entry["message"] for entry in window.get_log("browser") if entry["level"] == "SEVERE"]

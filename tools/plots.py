@@ -1,0 +1,75 @@
+"""DVC's charts in one page that needs no network: plots.py "REVISION ...", of the workspace if it names none."""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from mnist_vae.stage import StageError
+from presets import ROOT
+
+FOLDER = Path("dvc_plots")
+# The newest of Vega-Lite 5, for which DVC writes its charts.
+_VEGA_LITE = "5.21"
+# DVC calls vegaEmbed without options. The charts shall be SVG, which stays sharp; Vega's editor is a page on the web.
+_SNIPPET = """
+window.vegaEmbed = (place, chart) => vegaEmbed(place, chart, {renderer: "svg", actions: {editor: false}});
+"""
+# DVC puts the charts and pictures in place of {plot_divs}. It would put its addresses on the web in place of {scripts},
+# which this page leaves out. The pictures of several revisions are to lie side by side, also where they are large.
+_BEFORE_SCRIPT = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>mnist-vae: charts and pictures</title>
+<style>
+body { font-family: sans-serif; }
+img { max-width: 45vw; }
+div:only-of-type > img { max-width: 94vw; }
+</style>
+<script>
+"""
+_AFTER_SCRIPT = """
+</script>
+</head>
+<body>
+{plot_divs}
+</body>
+</html>
+"""
+
+
+def page_template() -> str:
+    """The page that DVC fills in, with Vega, Vega-Lite and vega-embed in it."""
+    import vl_convert
+
+    bundle = vl_convert.javascript_bundle(_SNIPPET, vl_version=_VEGA_LITE)
+    # In a function of their own, the bundle's names cannot meet those of DVC's scripts.
+    return f"{_BEFORE_SCRIPT}(() => {{{bundle}}})();{_AFTER_SCRIPT}"
+
+
+def draw(revisions: list[str], root: Path) -> Path:
+    """Write the page for revisions, one of them beside the workspace, or for the workspace alone, and return its path.
+
+    Raises StageError for what is no revision, and where there is nothing to draw.
+    """
+    what = ["diff", "--", *revisions] if revisions else ["show"]
+    with tempfile.TemporaryDirectory() as folder:
+        template = Path(folder) / "template.html"
+        template.write_text(page_template(), encoding="utf-8")
+        options = ["--html-template", str(template), "--out", str(FOLDER)]
+        command = ["dvc", "plots", what[0], *options, *what[1:]]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    complaint = " ".join(done.stderr.split())
+    if done.returncode or "file://" not in done.stdout:
+        raise StageError(f"nothing is drawn: {complaint.removeprefix('ERROR: ') or 'there are no results'}")
+    if complaint:
+        print(f"plots: {complaint}", file=sys.stderr)
+    return root / FOLDER / "index.html"
+
+
+if __name__ == "__main__":
+    try:
+        print(f"plots: {draw(' '.join(sys.argv[1:]).split(), ROOT)}")
+    except StageError as error:
+        sys.exit(f"plots: {error}")
