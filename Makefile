@@ -114,4 +114,5 @@ plots: setup ## draw charts and pictures without a network, of REVS side by side
 	@PYTHONPATH=src python tools/plots.py "$(REVS)"
 
 ui: setup ## look at the runs, in a browser on this machine
-	@mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1
+	@echo 'Runs: http://127.0.0.1:$(PORT)/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=overview'
+	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from filelock import FileLock
 
 from mnist_vae.stage import without_password
+from mnist_vae.tracking.experiment_page import furnish
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -104,10 +105,13 @@ def _mend_places(database: Path, experiment_id: str, artifacts: str) -> None:
 def _experiment(client: "MlflowClient", artifacts: str | None) -> str:
     from mlflow import MlflowException
 
-    if (there := client.get_experiment_by_name(EXPERIMENT)) is None:
+    there = client.get_experiment_by_name(EXPERIMENT)
+    if there is None:
         try:
-            return client.create_experiment(EXPERIMENT, artifacts)
+            there = client.get_experiment(client.create_experiment(EXPERIMENT, artifacts))
         except MlflowException:  # another process may have been faster
-            if (there := client.get_experiment_by_name(EXPERIMENT)) is None:
+            there = client.get_experiment_by_name(EXPERIMENT)
+            if there is None:
                 raise
+    furnish(client, there)
     return there.experiment_id
