@@ -30,8 +30,10 @@ help: ## list the targets
 setup: ## make .venv hold what requirements.txt locks
 	@sh tools/setup.sh
 
+# DVC writes .dvc/tmp/rwlock in place: killed in that moment, it leaves it empty, and refuses it afterwards.
 repro: setup ## run what changed of the pipeline; on the bundled digits if the data set cannot be had
 	@rm -f .dvc/tmp/data-set-unreachable
+	@[ -s .dvc/tmp/rwlock ] || rm -f .dvc/tmp/rwlock
 	@dvc repro || { [ -e .dvc/tmp/data-set-unreachable ] && $(MAKE) --no-print-directory fallback; }
 	@$(MAKE) --no-print-directory results
 

@@ -93,6 +93,23 @@ def test_run_of_a_stage_killed_with_its_recorder_is_closed_by_the_next_one_and_t
     assert mine["status"] == "SCHEDULED"
 
 
+def test_load_of_the_machine_is_entered_while_a_training_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
+    process = _start_hanging(root)
+    try:
+        client, found = open_store(root).client, {}
+        for _ in range(600):
+            if "system/cpu_utilization_percentage" in found:
+                break
+            time.sleep(0.1)
+            found = client.search_runs(["1"])[0].data.metrics
+        assert 0 <= found["system/cpu_utilization_percentage"] <= 100
+        assert 0 < found["system/system_memory_usage_megabytes"] < psutil.virtual_memory().total / 1e6
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+
+
 def test_recorder_that_takes_too_long_is_ended_and_loses_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = BadServer("hangs")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)

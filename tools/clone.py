@@ -43,6 +43,10 @@ class Clone:
     @contextmanager
     def repro(self) -> Iterator[subprocess.Popen[str]]:
         """`dvc repro`, in a process group of its own, which is killed at the block's end if it still runs then."""
+        # DVC writes it in place: killed in that moment, it leaves it empty, and refuses it afterwards.
+        lock = self.folder / ".dvc" / "tmp" / "rwlock"
+        if lock.exists() and lock.stat().st_size == 0:
+            lock.unlink()
         process = subprocess.Popen(
             ["dvc", "repro"],
             cwd=self.folder,
