@@ -1,0 +1,26 @@
+"""DVC's experiments as Git holds them: what each commit has in its files."""
+
+import subprocess
+from pathlib import Path
+
+import yaml
+
+
+def git(root: Path, *arguments: str) -> str:
+    """What a Git command prints, "" if it fails."""
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def experiment_commits(root: Path) -> dict[str, str]:
+    """The commit of each experiment of the repository, by its name."""
+    refs = git(root, "for-each-ref", "--format=%(refname) %(objectname)", "refs/exps").splitlines()
+    pairs = [ref.partition(" ") for ref in refs]
+    # refs/exps/12/3456.../name; others are DVC's own
+    return {name.split("/")[-1]: commit for name, _, commit in pairs if len(name.split("/")) == 5}
+
+
+def stages_of(root: Path, commit: str) -> dict:
+    """The stages of a commit's dvc.lock, by their names."""
+    lock = yaml.safe_load(git(root, "show", f"{commit}:dvc.lock") or "{}") or {}
+    return lock.get("stages", {})
