@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dvc.api import DVCFileSystem
 
-from dvc_queue import restore_params, run_missing
+from dvc_queue import hold_queue, parse_jobs, run_missing
 from mnist_vae.comparison import Member, System, autoencoder_pairs, rate_distortion, side_by_side
 from mnist_vae.datasets import DATASETS
 from mnist_vae.figure_files import save_png
@@ -52,13 +52,12 @@ def _pictures(commit: str, root: Path) -> Pictures:
 
 
 def main(jobs: str, root: Path) -> None:
-    if not jobs.isdecimal() or int(jobs) < 1:
-        raise StageError(f"JOBS is {jobs!r}, but must be a whole number of at least 1")
-    restore_params(root)
-    presets = load_presets(root)
-    run_missing(presets, int(jobs), root)
-    results = [result for preset in presets if (result := find_result(preset, root))]
-    write_comparison(results, root)
+    count = parse_jobs(jobs)
+    with hold_queue(root):
+        presets = load_presets(root)
+        run_missing(presets, count, "compare", root)
+        results = [result for preset in presets if (result := find_result(preset, root))]
+        write_comparison(results, root)
     print(f"compare: {len(results)} systems compared in {FOLDER}")
 
 

@@ -1,9 +1,15 @@
 """DVC's experiments as Git holds them: what each commit has in its files."""
 
+import csv
 import subprocess
 from pathlib import Path
 
 import yaml
+
+from mnist_vae.history import EpochRow
+from mnist_vae.stage import StageError
+
+_EPOCHS = "reports/history/epochs.csv"
 
 
 def git(root: Path, *arguments: str) -> str:
@@ -24,3 +30,12 @@ def stages_of(root: Path, commit: str) -> dict:
     """The stages of a commit's dvc.lock, by their names."""
     lock = yaml.safe_load(git(root, "show", f"{commit}:dvc.lock") or "{}") or {}
     return lock.get("stages", {})
+
+
+def last_epoch(root: Path, commit: str) -> EpochRow:
+    """The last line of a commit's epochs.csv. Raises StageError if there is none."""
+    try:
+        *_, last = csv.DictReader(git(root, "show", f"{commit}:{_EPOCHS}").splitlines())
+        return EpochRow(int(last["epoch"]), *(float(last[name]) for name in EpochRow._fields[1:]))
+    except (ValueError, KeyError):
+        raise StageError(f"{_EPOCHS} of commit {commit[:7]} does not hold the columns of an epoch") from None

@@ -45,10 +45,20 @@ def load_presets(root: Path) -> list[Preset]:
     """All presets. Raises StageError for one that is no valid change of params.yaml."""
     base = load_params(root / "params.yaml").model_dump()
     presets = yaml.safe_load((root / "presets.yaml").read_text())
-    return [
-        Preset(name, changes, check_params(base | changes, f"presets.yaml: {name}"))
-        for name, changes in presets.items()
-    ]
+    return [make_preset(name, changes, base, f"presets.yaml: {name}") for name, changes in presets.items()]
+
+
+def make_preset(name: str, changes: dict, base: dict, source: str) -> Preset:
+    """The preset that changes the parameters `base`. Raises StageError, with the source, if that is not valid."""
+    params = check_params(base | changes, source)
+    for key, value in changes.items():
+        for number in value if isinstance(value, list) else [value]:
+            # DVC writes 1e-05 into params.yaml, which to PyYAML is text; 1.5e-05 it reads.
+            if isinstance(number, float) and "e" in repr(number) and "." not in repr(number):
+                raise StageError(
+                    f"{source}: {key} is {number}, which DVC cannot hand on: take another digit, as 1.01e-05"
+                )
+    return Preset(name, changes, params)
 
 
 def find_result(preset: Preset, root: Path) -> Result | None:

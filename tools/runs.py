@@ -10,6 +10,7 @@ from experiments import experiment_commits, git, stages_of
 from mnist_vae.stage import StageError
 from mnist_vae.tracking.store import open_store, reason_of
 from presets import ROOT
+from text_table import aligned
 
 _MODEL = "models/model.safetensors"
 _HEADER = ("DVC", "commit", "MLflow run", "status", "kl_weight", "seed", "MSE [-1, 1]", "KL nats", "in")
@@ -93,9 +94,7 @@ def _numbers(params: dict, metrics: dict) -> tuple[str, ...]:
 
 def as_text(rows: list[tuple[str, ...]]) -> str:
     """The table, for a terminal."""
-    widths = [max(len(row[column]) for row in [_HEADER, *rows]) for column in range(len(_HEADER))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [_HEADER, *rows]]
-    return "\n".join(line.rstrip() for line in lines)
+    return aligned([_HEADER, *rows])
 
 
 if __name__ == "__main__":
