@@ -1,17 +1,29 @@
 """DVC's queue of experiments: filled without losing params.yaml, worked on, stopped, and gone on with."""
 
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
+from experiments import experiment_commits
 from mnist_vae.stage import StageError
 from presets import Preset, find_result
 
 _HOLDER = Path(".dvc") / "tmp" / "queue-holder.lock"
+_STATES = ("Queued", "Running", "Success", "Failed")
+_PATIENCE = 3  # times that the workers are asked
 COPY_OF_PARAMS = Path(".dvc") / "tmp" / "params-before-queueing.yaml"
+
+
+class QueueStatus(NamedTuple):
+    """The state of each task by its experiment's name, and whether any worker has one."""
+
+    tasks: dict[str, str]
+    active: bool
 
 
 def run_missing(presets: Sequence[Preset], jobs: int, command: str, root: Path) -> None:
@@ -23,6 +35,7 @@ def run_missing(presets: Sequence[Preset], jobs: int, command: str, root: Path) 
         return
     print(f"{command}: {len(missing)} of {len(presets)} experiments are to be run; Ctrl-C stops them", flush=True)
     try:
+        end_dead_tasks(root)
         queue(missing, root)
         subprocess.run(["dvc", "exp", "run", "--run-all", "--jobs", str(jobs)], cwd=root, check=False)
     except KeyboardInterrupt:
@@ -71,17 +84,18 @@ def queue(presets: Sequence[Preset], root: Path) -> None:
     """Queue experiments, but for those that run, in place of former ones of their names. Raises StageError if DVC does
     not take one.
     """
-    end_dead_tasks(root)
-    running = names_in_queue("Running", root)
+    there, finished = queue_status(root).tasks, experiment_commits(root)
     copy = root / COPY_OF_PARAMS
     unfinished = copy.with_suffix(".unfinished")
     unfinished.write_bytes((root / "params.yaml").read_bytes())
     unfinished.replace(copy)
     for preset in presets:
-        if preset.name not in running:
+        if there.get(preset.name) != "Running":
             # Under its name there may be one of other parameters, or one that broke off.
-            _dvc(root, "queue", "remove", preset.name)
-            _dvc(root, "exp", "remove", preset.name)
+            if preset.name in there:
+                _dvc(root, "queue", "remove", preset.name)
+            if preset.name in finished:
+                _dvc(root, "exp", "remove", preset.name)
             if subprocess.run([*preset.command(), "--queue"], cwd=root, check=False).returncode:
                 raise StageError(f"{preset.name} could not be queued: see DVC's message above")
     copy.unlink()
@@ -92,22 +106,33 @@ def stop_queue(root: Path) -> None:
     # The queue's workers outlive Ctrl-C. First they are told to take no other task, so that none begins when the
     # running one is interrupted. `dvc queue stop --kill` would leave that one's stage running.
     _dvc(root, "queue", "stop")
-    for name in names_in_queue("Running", root):
-        _dvc(root, "queue", "kill", name)
+    _kill_running(root)
 
 
 def end_dead_tasks(root: Path) -> None:
     """End the tasks that no worker works on."""
-    # After a power cut a task stays "Running" for ever, and DVC would wait for it.
-    if "0 active" in _dvc(root, "queue", "status"):
-        for name in names_in_queue("Running", root):
+    # After a power cut a task stays "Running" for ever, and DVC would wait for it. A worker that is busy may not answer
+    # at once.
+    for _ in range(_PATIENCE):
+        status = queue_status(root)
+        if status.active or "Running" not in status.tasks.values():
+            return
+        time.sleep(1)
+    _kill_running(root)
+
+
+def queue_status(root: Path) -> QueueStatus:
+    """What DVC says of its queue."""
+    *table, workers = _dvc(root, "queue", "status").splitlines() or [""]
+    found = [line.split() for line in table]
+    tasks = {words[1]: words[-1] for words in found if len(words) > 2 and words[-1] in _STATES}
+    return QueueStatus(tasks, "0 active" not in workers)
+
+
+def _kill_running(root: Path) -> None:
+    for name, state in queue_status(root).tasks.items():
+        if state == "Running":
             _dvc(root, "queue", "kill", name)
-
-
-def names_in_queue(status: str, root: Path) -> set[str]:
-    """The names of the experiments in the queue that have that status: Queued, Running, Success or Failed."""
-    lines = [line.split() for line in _dvc(root, "queue", "status").splitlines()]
-    return {name for line in lines for name in line[1:2] if status in line}
 
 
 def _dvc(root: Path, *arguments: str) -> str:
