@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dvc.api import DVCFileSystem
 
-from dvc_queue import hold_queue, parse_jobs, run_missing
+from dvc_queue import hold_queue, parse_count, run_missing
 from mnist_vae.comparison import Member, System, autoencoder_pairs, rate_distortion, side_by_side
 from mnist_vae.datasets import DATASETS
 from mnist_vae.figure_files import save_png
@@ -52,7 +52,7 @@ def _pictures(commit: str, root: Path) -> Pictures:
 
 
 def main(jobs: str, root: Path) -> None:
-    count = parse_jobs(jobs)
+    count = parse_count("JOBS", jobs)
     with hold_queue(root):
         presets = load_presets(root)
         run_missing(presets, count, "compare", root)

@@ -35,22 +35,20 @@ def run_missing(presets: Sequence[Preset], jobs: int, command: str, root: Path) 
         return
     print(f"{command}: {len(missing)} of {len(presets)} experiments are to be run; Ctrl-C stops them", flush=True)
     try:
-        end_dead_tasks(root)
-        queue(missing, root)
+        queue(missing, end_dead_tasks(root), root)
         subprocess.run(["dvc", "exp", "run", "--run-all", "--jobs", str(jobs)], cwd=root, check=False)
     except KeyboardInterrupt:
         stop_queue(root)
-        restore_params(root)
         raise StageError(f"stopped; what is finished stays, and `make {command}` goes on from there") from None
     if failed := [preset.name for preset in missing if find_result(preset, root) is None]:
         raise StageError(f"no result of {', '.join(failed)}: see `dvc queue logs {failed[0]}`, then start it again")
 
 
-def parse_jobs(jobs: str) -> int:
-    """How many experiments are to run at a time. Raises StageError for what is no such number."""
-    if not jobs.isdecimal() or int(jobs) < 1:
-        raise StageError(f"JOBS is {jobs!r}, but must be a whole number of at least 1")
-    return int(jobs)
+def parse_count(name: str, text: str) -> int:
+    """The number that a variable of `make` holds. Raises StageError if it is no whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise StageError(f"{name} is {text!r}, but must be a whole number of at least 1")
+    return int(text)
 
 
 @contextmanager
@@ -70,6 +68,7 @@ def hold_queue(root: Path) -> Iterator[None]:
         restore_params(root)
         yield
     finally:
+        restore_params(root)
         lock.release()
 
 
@@ -80,11 +79,11 @@ def restore_params(root: Path) -> None:
         print("params.yaml is as it was before queueing was broken off")
 
 
-def queue(presets: Sequence[Preset], root: Path) -> None:
-    """Queue experiments, but for those that run, in place of former ones of their names. Raises StageError if DVC does
-    not take one.
+def queue(presets: Sequence[Preset], there: dict[str, str], root: Path) -> None:
+    """Queue experiments, but for those that run, in place of former ones of their names; `there` are the states of the
+    tasks in the queue. Raises StageError if DVC does not take one.
     """
-    there, finished = queue_status(root).tasks, experiment_commits(root)
+    finished = experiment_commits(root)
     copy = root / COPY_OF_PARAMS
     unfinished = copy.with_suffix(".unfinished")
     unfinished.write_bytes((root / "params.yaml").read_bytes())
@@ -109,16 +108,24 @@ def stop_queue(root: Path) -> None:
     _kill_running(root)
 
 
-def end_dead_tasks(root: Path) -> None:
-    """End the tasks that no worker works on."""
+def remove_queued(names: Sequence[str], root: Path) -> None:
+    """Take those experiments out of the queue that were not begun."""
+    tasks = queue_status(root).tasks
+    if queued := [name for name in names if tasks.get(name) == "Queued"]:
+        _dvc(root, "queue", "remove", *queued)
+
+
+def end_dead_tasks(root: Path) -> dict[str, str]:
+    """End the tasks that no worker works on, and return the states of all by their names."""
     # After a power cut a task stays "Running" for ever, and DVC would wait for it. A worker that is busy may not answer
     # at once.
     for _ in range(_PATIENCE):
         status = queue_status(root)
         if status.active or "Running" not in status.tasks.values():
-            return
+            return status.tasks
         time.sleep(1)
     _kill_running(root)
+    return queue_status(root).tasks
 
 
 def queue_status(root: Path) -> QueueStatus:

@@ -32,6 +32,12 @@ def stages_of(root: Path, commit: str) -> dict:
     return lock.get("stages", {})
 
 
+def params_in(stages: dict) -> dict:
+    """The parameters that the stages of a dvc.lock were run with."""
+    groups = [stage.get("params", {}).get("params.yaml", {}) for stage in stages.values()]
+    return {key: value for group in groups for key, value in group.items()}
+
+
 def last_epoch(root: Path, commit: str) -> EpochRow:
     """The last line of a commit's epochs.csv. Raises StageError if there is none."""
     try:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import yaml
 
-from experiments import git, stages_of
+from experiments import git, params_in, stages_of
 from mnist_vae.params import Params, check_params, load_params
 from mnist_vae.stage import StageError
 
@@ -70,9 +70,8 @@ def find_result(preset: Preset, root: Path) -> Result | None:
     stages = stages_of(root, commit) if commit else {}
     if "render" not in stages or not _has_code(stages, root):
         return None
-    found = {key: value for stage in stages.values() for key, value in _params_of(stage).items()}
     try:
-        if check_params(found, f"experiment {preset.name}") != preset.params:
+        if check_params(params_in(stages), f"experiment {preset.name}") != preset.params:
             return None
     except StageError:  # of a time when there were other parameters
         return None
@@ -99,10 +98,6 @@ def _has_code(stages: dict, root: Path) -> bool:
 
 def _md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.exists() else ""
-
-
-def _params_of(stage: dict) -> dict:
-    return stage.get("params", {}).get("params.yaml", {})
 
 
 def main(arguments: list[str], root: Path) -> int:

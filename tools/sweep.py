@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import yaml
 
-from dvc_queue import hold_queue, parse_jobs, run_missing
+from dvc_queue import hold_queue, parse_count, run_missing
 from experiments import last_epoch
 from mnist_vae.params import load_params
 from mnist_vae.stage import StageError
@@ -83,7 +83,7 @@ def rows(points: Sequence[Preset], root: Path) -> list[tuple[str, ...]]:
 
 
 def main(sweep: str, jobs: str, root: Path) -> None:
-    count = parse_jobs(jobs)
+    count = parse_count("JOBS", jobs)
     with hold_queue(root):
         points = grid(parse_sweep(sweep), root)
         run_missing(points, count, "sweep", root)
