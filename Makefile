@@ -9,6 +9,13 @@ unexport VIRTUAL_ENV
 # The bundled digits, with a recipe that suits 1,797 images.
 DIGITS := -S dataset=digits -S validation_size=200 -S learning_rate=0.001 -S epochs=20
 JOBS := 1
+TRIALS := 20
+# Where the trials of `make search` are kept: search.db if unset. By the environment, because all can read a command line.
+ifdef STORAGE
+export MNIST_VAE_SEARCH_STORAGE = $(STORAGE)
+endif
+# What `make sweep` combines: values in YAML, lists in brackets.
+SWEEP := kl_weight=0.01,0.1,1 latent_dim=16,128
 PORT := 5000
 RUN := HEAD
 ALIAS :=
@@ -22,7 +29,7 @@ REPORT := torture.json
 CHANGES := dataset=digits validation_size=200 learning_rate=0.001 epochs=20
 BACK := git restore params.yaml dvc.lock reports
 
-.PHONY: help setup repro demo test lint format lock readme bench ui preset compare verify torture audit
+.PHONY: help setup repro demo test lint format lock readme bench ui preset compare sweep search verify torture audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +54,12 @@ preset: setup ## run one system of presets.yaml as an experiment: make preset NA
 
 compare: setup ## run all of presets.yaml by DVC's queue, JOBS at a time, and compare them in reports/comparison
 	@PYTHONPATH=src python tools/compare.py "$(JOBS)"
+
+sweep: setup ## run every combination of SWEEP by DVC's queue, JOBS at a time: make sweep SWEEP='kl_weight=0.1,1 latent_dim=16'
+	@PYTHONPATH=src python tools/sweep.py "$(SWEEP)" "$(JOBS)"
+
+search: setup ## search the parameters of search.yaml, until the study has TRIALS trials, JOBS at a time
+	@PYTHONPATH=src python tools/search.py "$(TRIALS)" "$(JOBS)"
 
 .PHONY: track runs show plots register rounding fallback results
 fallback:

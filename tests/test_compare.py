@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 import compare
+import dvc_queue
 from builders import TINY
 from mnist_vae.params import load_params
 from mnist_vae.stage import StageError
@@ -64,9 +65,9 @@ def test_wrong_number_of_jobs_is_refused(tmp_path: Path, jobs: str) -> None:
 def test_params_are_brought_back_after_queueing_was_broken_off(tmp_path: Path) -> None:
     (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
     (tmp_path / "params.yaml").write_text("of an experiment")
-    (tmp_path / compare.COPY_OF_PARAMS).write_text("mine")
+    (tmp_path / dvc_queue.COPY_OF_PARAMS).write_text("mine")
     for _ in range(2):
-        compare.restore_params(tmp_path)
+        dvc_queue.restore_params(tmp_path)
         assert (tmp_path / "params.yaml").read_text() == "mine"
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import yaml
 
+from experiments import git, params_in, stages_of
 from mnist_vae.params import Params, check_params, load_params
 from mnist_vae.stage import StageError
 
@@ -44,28 +45,37 @@ def load_presets(root: Path) -> list[Preset]:
     """All presets. Raises StageError for one that is no valid change of params.yaml."""
     base = load_params(root / "params.yaml").model_dump()
     presets = yaml.safe_load((root / "presets.yaml").read_text())
-    return [
-        Preset(name, changes, check_params(base | changes, f"presets.yaml: {name}"))
-        for name, changes in presets.items()
-    ]
+    return [make_preset(name, changes, base, f"presets.yaml: {name}") for name, changes in presets.items()]
+
+
+def make_preset(name: str, changes: dict, base: dict, source: str) -> Preset:
+    """The preset that changes the parameters `base`. Raises StageError, with the source, if that is not valid."""
+    params = check_params(base | changes, source)
+    for key, value in changes.items():
+        for number in value if isinstance(value, list) else [value]:
+            # DVC writes 1e-05 into params.yaml, which to PyYAML is text; 1.5e-05 it reads.
+            if isinstance(number, float) and "e" in repr(number) and "." not in repr(number):
+                raise StageError(
+                    f"{source}: {key} is {number}, which DVC cannot hand on: take another digit, as 1.01e-05"
+                )
+    return Preset(name, changes, params)
 
 
 def find_result(preset: Preset, root: Path) -> Result | None:
     """The finished experiment of that name on the commit that is checked out, if it has the preset's parameters and the
     code that is there now.
     """
-    head = _git(root, "rev-parse", "HEAD")
-    commit = _git(root, "rev-parse", "--verify", "--quiet", f"refs/exps/{head[:2]}/{head[2:]}/{preset.name}")
-    lock = yaml.safe_load(_git(root, "show", f"{commit}:dvc.lock")) if commit else None
-    if not lock or "render" not in lock["stages"] or not _has_code(lock, root):
+    head = git(root, "rev-parse", "HEAD")
+    commit = git(root, "rev-parse", "--verify", "--quiet", f"refs/exps/{head[:2]}/{head[2:]}/{preset.name}")
+    stages = stages_of(root, commit) if commit else {}
+    if "render" not in stages or not _has_code(stages, root):
         return None
-    found = {key: value for stage in lock["stages"].values() for key, value in _params_of(stage).items()}
     try:
-        if check_params(found, f"experiment {preset.name}") != preset.params:
+        if check_params(params_in(stages), f"experiment {preset.name}") != preset.params:
             return None
     except StageError:  # of a time when there were other parameters
         return None
-    return Result(preset, commit, json.loads(_git(root, "show", f"{commit}:reports/metrics.json")))
+    return Result(preset, commit, json.loads(git(root, "show", f"{commit}:reports/metrics.json")))
 
 
 def run(name: str, root: Path) -> int:
@@ -81,22 +91,13 @@ def run(name: str, root: Path) -> int:
     return subprocess.run(preset.command(), cwd=root, check=False).returncode
 
 
-def _has_code(lock: dict, root: Path) -> bool:
-    deps = [dep for stage in lock["stages"].values() for dep in stage["deps"] if dep["path"].endswith(".py")]
+def _has_code(stages: dict, root: Path) -> bool:
+    deps = [dep for stage in stages.values() for dep in stage["deps"] if dep["path"].endswith(".py")]
     return all(_md5(root / dep["path"]) == dep["md5"] for dep in deps)
 
 
 def _md5(path: Path) -> str:
     return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() if path.exists() else ""
-
-
-def _params_of(stage: dict) -> dict:
-    return stage.get("params", {}).get("params.yaml", {})
-
-
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def main(arguments: list[str], root: Path) -> int:

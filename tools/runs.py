@@ -1,17 +1,16 @@
 """DVC's experiments and MLflow's runs in one table, joined by the model that they made."""
 
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
+from experiments import experiment_commits, git, stages_of
 from mnist_vae.stage import StageError
 from mnist_vae.tracking.store import open_store, reason_of
 from presets import ROOT
+from text_table import aligned
 
 _MODEL = "models/model.safetensors"
 _HEADER = ("DVC", "commit", "MLflow run", "status", "kl_weight", "seed", "MSE [-1, 1]", "KL nats", "in")
@@ -40,18 +39,12 @@ class TrackedModel(NamedTuple):
 
 def find_experiments(root: Path) -> Iterator[Experiment]:
     """The commit that is checked out, and all DVC experiments of the repository."""
-    refs = _git(root, "for-each-ref", "--format=%(refname) %(objectname)", "refs/exps").splitlines()
-    commits = {"HEAD": _git(root, "rev-parse", "HEAD")}
-    for ref in refs:
-        name, _, commit = ref.partition(" ")
-        if len(name.split("/")) == 5:  # refs/exps/12/3456.../name; others are DVC's own
-            commits[name.split("/")[-1]] = commit
+    commits = {"HEAD": git(root, "rev-parse", "HEAD")} | experiment_commits(root)
     for name, commit in commits.items():
-        lock = yaml.safe_load(_git(root, "show", f"{commit}:dvc.lock") or "{}") or {}
-        train = lock.get("stages", {}).get("train")
+        train = stages_of(root, commit).get("train")
         if train:
             (model_md5,) = [out["md5"] for out in train["outs"] if out["path"] == _MODEL]
-            metrics = json.loads(_git(root, "show", f"{commit}:reports/metrics.json") or "{}")
+            metrics = json.loads(git(root, "show", f"{commit}:reports/metrics.json") or "{}")
             yield Experiment(name, commit, model_md5, train["params"]["params.yaml"], metrics)
 
 
@@ -101,14 +94,7 @@ def _numbers(params: dict, metrics: dict) -> tuple[str, ...]:
 
 def as_text(rows: list[tuple[str, ...]]) -> str:
     """The table, for a terminal."""
-    widths = [max(len(row[column]) for row in [_HEADER, *rows]) for column in range(len(_HEADER))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [_HEADER, *rows]]
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return aligned([_HEADER, *rows])
 
 
 if __name__ == "__main__":
