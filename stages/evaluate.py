@@ -23,6 +23,7 @@ def main(prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: 
         model = load_model(model_path, device).autoencoder
         prepared = load_prepared(prepared_path)
         labels = prepared.test.labels
+        run.settle()
         evaluation = evaluate(model, torch.from_numpy(prepared.test.images).to(device), origin.params.seed)
         train_mean = encode_means(model, torch.from_numpy(prepared.train.images).to(device))
         metrics = compute_metrics(model, evaluation, labels, pixels=prepared.test.images[0].size)

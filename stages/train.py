@@ -41,6 +41,7 @@ def main(prepared_path: Path, model_path: Path, epochs_path: Path, steps_path: P
             print(f"train: goes on in epoch {training.epoch} after {len(training.terms)} of its steps", flush=True)
         for history, rate in zip(histories, rates, strict=True):
             run.log_epoch(history, rate)  # what the run has already is not entered again
+        run.settle()
         progress = TrainingProgress(params.epochs, len(images), params.batch_size, len(training.terms))
 
         def watch(training: Training) -> None:

@@ -19,6 +19,9 @@ class RecorderThread:
         self._thread.start()
         assert self._idle.wait(_SECONDS)
 
+    def settle(self) -> None:
+        pass
+
     def wake(self) -> None:
         self._idle.clear()
         self._wakes.put("more")

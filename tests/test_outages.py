@@ -1,6 +1,7 @@
 """MLflow fails in every way, and nothing is lost: training goes on, and what it would have entered is entered later."""
 
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -12,8 +13,9 @@ from mlflow import MlflowClient
 import track
 from builders import tiny_origin
 from mlflow_servers import BadServer, MlflowServer
+from mnist_vae.tracking.dead_runs import close_dead_runs
 from mnist_vae.tracking.delivery import Delivery
-from mnist_vae.tracking.entries import SetTags, Waiting
+from mnist_vae.tracking.entries import EnterPoints, Point, SetTags, StopStage, Waiting
 from mnist_vae.tracking.naming import new_run
 from mnist_vae.tracking.outbox import Outbox
 from mnist_vae.tracking.run import track_training_run
@@ -181,7 +183,7 @@ def numbered(number: int) -> SetTags:
 
 
 def test_entries_of_a_broken_off_line_are_left_out_and_no_others(root: Path) -> None:
-    outbox, run = Outbox(root, "f"), new_run(tiny_origin(), ENVIRONMENT, "any")
+    outbox, run = Outbox(root, "f"), new_run(root, tiny_origin(), ENVIRONMENT, "any")
     outbox.add(numbered(1), run)
     lines = next((root / ".dvc" / "tmp" / "tracking").rglob("entries.jsonl"))
     with lines.open("a") as file:
@@ -194,7 +196,7 @@ def test_entries_of_a_broken_off_line_are_left_out_and_no_others(root: Path) -> 
 
 
 def test_entries_are_kept_until_all_are_in(root: Path) -> None:
-    outbox, run = Outbox(root, "f"), new_run(tiny_origin(), ENVIRONMENT, "any")
+    outbox, run = Outbox(root, "f"), new_run(root, tiny_origin(), ENVIRONMENT, "any")
     for number in (1, 2, 3):
         outbox.add(numbered(number), run)
 
@@ -211,6 +213,60 @@ def test_entries_are_kept_until_all_are_in(root: Path) -> None:
 @pytest.mark.parametrize("address", ["http://me:hunter7@there/x", "http://me:hunter7@hunter7@there/x?y=1"])
 def test_password_in_an_address_is_in_no_message(address: str) -> None:
     assert reason_of(ConnectionError(f"request to {address} failed, also to {address}")).count("hunter7") == 0
+
+
+def test_what_waits_is_entered_after_the_repository_was_moved(
+    root: Path, expected: list[dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    enter_pipeline(root, tiny_origin())
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    moved = root.rename(tmp_path / "moved")
+    (outbox,) = Outbox.all_below(moved)
+    store = open_store(moved)
+    deliver(outbox, store)
+    assert contents(store.client) == expected
+
+
+def test_pipeline_delivered_a_second_time_is_the_same_run(
+    root: Path, expected: list[dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    enter_pipeline(root, tiny_origin())
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    waiting = root / ".dvc" / "tmp" / "tracking"
+    shutil.copytree(waiting, tmp_path / "waiting")
+    store = open_store(root)
+    for _ in range(2):  # as if the first delivery had been broken off at its very end
+        (outbox,) = Outbox.all_below(root)
+        deliver(outbox, store)
+        assert contents(store.client) == expected
+        shutil.copytree(tmp_path / "waiting", waiting, dirs_exist_ok=True)
+
+
+def test_entries_come_out_as_they_went_in(root: Path) -> None:
+    outbox, run = Outbox(root, "f"), new_run(root, tiny_origin(), ENVIRONMENT, "any")
+    points = [Point(name="test/x", value=value, step=0, at=1) for value in (float("nan"), float("inf"), 0.1)]
+    entries = [
+        EnterPoints(points=points),
+        StopStage(stage="train", status="FAILED", reason="a\u2028b\x85c\nd", at=1),
+        SetTags(tags={"grüße": "×"}),
+    ]
+    for entry in entries:
+        outbox.add(entry, run)
+    found: list[Waiting] = []
+    assert outbox.deliver(found.append) == 3
+    assert str([one.entry for one in found]) == str(entries)
+
+
+def test_dead_stage_of_a_training_that_is_taken_up_closes_nothing(root: Path) -> None:
+    origin = tiny_origin()
+    (root / ".dvc" / "tmp" / "runs").mkdir(parents=True)
+    (root / ".dvc" / "tmp" / "runs" / f"{origin.fingerprint}.render.1").touch()  # as a power cut leaves it
+    with track_training_run(root, origin, ENVIRONMENT):
+        (run,) = contents(open_store(root).client)
+        assert run["status"] == "RUNNING"
+    assert close_dead_runs(open_store(root), root) == []
 
 
 def test_moved_repository_finds_its_artifacts_again(root: Path, expected: list[dict], tmp_path: Path) -> None:

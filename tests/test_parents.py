@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Run
 
-from mnist_vae.tracking.parents import BestTrial, ParentRun, TrialRun
+from mnist_vae.tracking.dead_runs import close_dead_runs
+from mnist_vae.tracking.parents import BestTrial, ParentRun, TrialRun, alive
 from mnist_vae.tracking.store import open_store
 
 
@@ -46,3 +47,20 @@ def test_trial_without_a_run_of_its_own_has_that_of_its_model(root: Path) -> Non
     (run,) = _parents(root)
     found = {name: store.client.get_run(one).data.tags.get("mlflow.parentRunId") for name, one in made.items()}
     assert found == {"own": run.info.run_id, "of the model": run.info.run_id, "of another study": "other"}
+
+
+def test_run_of_a_search_that_died_is_closed_and_one_that_lives_is_not(root: Path) -> None:
+    store = open_store(root)
+    with alive(root, "k"):
+        ParentRun(root, "s", "k")
+        assert close_dead_runs(store, root) == []
+    ParentRun(root, "s", "k")
+    (root / ".dvc" / "tmp" / "runs" / "k.search.1").touch()  # as a process leaves it that is killed
+    (run,) = _parents(root)
+    assert close_dead_runs(store, root) == [run.info.run_id]
+    (run,) = _parents(root)
+    assert (run.info.status, run.data.tags["reason"]) == ("KILLED", "search: its process ended without a word")
+    ParentRun(root, "s", "k")
+    (run,) = _parents(root)
+    assert run.info.status == "RUNNING"
+    assert not {"reason", "stage.search"} & run.data.tags.keys()

@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -249,8 +248,6 @@ def test_second_pipeline_in_the_same_workspace_is_refused_and_harms_nothing(
 
 def test_lock_file_that_dvc_left_empty_stops_dvc_but_not_make_repro(reproduced: WorkingCopy, tmp_path: Path) -> None:
     copy = reproduced.copied_to(tmp_path / "clone")
-    shutil.rmtree(copy.folder / ".venv")  # which counts as set up only in its place
-    copy.give_environment()
     (copy.folder / ".dvc" / "tmp" / "rwlock").write_text("")
     assert "JSON structure is corrupted" in copy.run("dvc", "repro", "--force").stdout
     assert "Data and pipelines are up to date" in copy.succeed("make", "repro")

@@ -1,7 +1,6 @@
 """`make plots`: DVC's charts and pictures in a page that needs no network."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,8 +109,6 @@ def test_page_names_nothing_to_load_from_elsewhere(compared: Path) -> None:
 
 def test_workspace_is_drawn_by_make_plots(reproduced: WorkingCopy, tmp_path: Path) -> None:
     copy = reproduced.copied_to(tmp_path / "clone")
-    shutil.rmtree(copy.folder / ".venv")  # which counts as set up only in its place
-    copy.give_environment()
     page = _page(copy.succeed("make", "plots"), copy)
     assert copy.succeed("git", "status", "--porcelain") == ""
     with chromium(tmp_path, network=False) as window:

@@ -67,6 +67,12 @@ def test_every_file_it_shows_or_links_to_exists() -> None:
     assert [target for target in linked if not (ROOT / target).exists()] == []
 
 
+def test_every_test_it_names_exists() -> None:
+    named = set(re.findall(r"`(test_\w+\.py)`", TEXT))
+    assert len(named) > 10
+    assert named <= {path.name for path in (ROOT / "tests").iterdir()}
+
+
 def test_modules_it_lists_are_all_there_are() -> None:
     tree = TEXT.split("src/mnist_vae/\n")[1].split("```")[0]
     listed = set(re.findall(r"\b(\w+)\.py\b", tree))

@@ -115,11 +115,12 @@ def test_recorder_that_takes_too_long_is_ended_and_loses_nothing(root: Path, mon
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
     monkeypatch.setattr("mnist_vae.tracking.recorder_process._SECONDS", 0.1)
-    run = new_run(tiny_origin(), ENVIRONMENT, "unfinished")
+    run = new_run(root, tiny_origin(), ENVIRONMENT, "unfinished")
     outbox = Outbox(root, run.tags["fingerprint"])
     outbox.add(BeginStage(stage="train"), run)
     recorder = RecorderProcess(root, run.tags["fingerprint"], "train", 0)
-    recorder.wake()
+    while not server.requests:
+        time.sleep(0.05)
     assert not recorder.close()
     assert psutil.Process().children() == []
     assert len(outbox) == 1

@@ -43,8 +43,9 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MlflowSer
 
 
 def test_pipelines_at_once_lose_nothing(server: MlflowServer, tmp_path: Path) -> None:
+    address = server.address.replace("//", "//user:hunter7@")
     search = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
-    environment = os.environ | {"PYTHONPATH": search, "MLFLOW_TRACKING_URI": server.address}
+    environment = os.environ | {"PYTHONPATH": search, "MLFLOW_TRACKING_URI": address}
     processes = []
     for number in range(PIPELINES):
         root = tmp_path / f"root{number}"
@@ -57,6 +58,7 @@ def test_pipelines_at_once_lose_nothing(server: MlflowServer, tmp_path: Path) ->
         printed, _ = process.communicate(timeout=180)
         assert process.returncode == 0, printed.decode()
         assert "MLflow failed" not in printed.decode()
+        assert "hunter7" not in printed.decode()
     client = MlflowClient(server.address)
     found = contents(client)
     assert sorted(one["tags"]["fingerprint"] for one in found) == [str(number) * 16 for number in range(PIPELINES)]

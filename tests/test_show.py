@@ -3,7 +3,6 @@
 import csv
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -42,8 +41,6 @@ def _row(name: str, **params: object) -> Row:
 
 def test_columns_are_main_metrics_kl_weight_and_what_differs(with_experiment: WorkingCopy, tmp_path: Path) -> None:
     copy = with_experiment.copied_to(tmp_path / "clone")
-    shutil.rmtree(copy.folder / ".venv")  # which counts as set up only in its place
-    copy.give_environment()
     rows = _shown(copy.succeed("make", "show"))
     assert list(rows) == ["workspace", "main", "half"]
     assert [list(row) for row in rows.values()] == [[*FIRST, *NUMBERS, "kl_weight"]] * 3

@@ -151,11 +151,11 @@ def test_training_anew_after_a_finished_run_makes_a_second_one(root: Path, origi
 
 def test_number_of_the_test_set_is_entered_again_only_if_it_changed(root: Path, origin: Origin) -> None:
     path = root / "metrics.json"
-    for value in (0.5, 0.5, 0.4):
+    for value in (0.5, 0.5, 0.4, 0.5):
         path.write_text(json.dumps({"mse": value}))
         with track_known_run("evaluate", root, origin) as run:
             run.log_metrics(path)
-    assert points_of(root, "test/mse") == [(0, 0.5), (0, 0.4)]
+    assert points_of(root, "test/mse") == [(0, 0.5), (0, 0.4), (0, 0.5)]
 
 
 def test_model_without_a_run_gets_one_that_says_so(

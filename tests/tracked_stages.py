@@ -72,6 +72,7 @@ def _holds(client: MlflowClient, run: Run) -> dict:
         file.path for place in ("", "history", "figures") for file in client.list_artifacts(run.info.run_id, place)
     ]
     tags = {name: value for name, value in run.data.tags.items() if not name.startswith("mlflow.")}
+    del tags["repository"]
     assert run.inputs is not None
     models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
     return {

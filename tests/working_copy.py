@@ -27,21 +27,16 @@ SMALL = {
 
 
 class WorkingCopy:
-    """A Git repository in `folder` with this one's files, committed, and parameters that run in seconds."""
+    """A Git repository in `folder` with this one's files, committed, and parameters that run in seconds.
+
+    It is made unless it is there.
+    """
 
     def __init__(self, folder: Path, mirror: str):
         self.folder = folder
-        names = self._listed_files()
-        for name in names:
-            if (REPOSITORY / name).is_file() and not name.startswith(("reports/", "dvc.lock")):
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(REPOSITORY / name, folder / name)
-        put_in_place_of_mnist(folder / "src" / "mnist_vae" / "datasets.py")
-        for name, value in SMALL.items():
-            self.set_param(name, value)
         venv = Path(sys.executable).parent
         home = folder.parent / "home"
-        home.mkdir(exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True)
         self.environment = {
             "PATH": f"{venv}{os.pathsep}{os.environ['PATH']}",
             "HOME": str(home),  # no Git identity, no caches: as on a new machine
@@ -51,8 +46,8 @@ class WorkingCopy:
             "https_proxy": "http://127.0.0.1:9",
             "no_proxy": "127.0.0.1",
         }
-        self.run("git", "init", "--quiet", "--initial-branch=main")
-        self.commit()
+        if not folder.exists():
+            self._make()
 
     def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command there to its end, its two outputs in one."""
@@ -94,6 +89,9 @@ class WorkingCopy:
         other = copy.copy(self)
         other.folder = folder
         shutil.copytree(self.folder, folder, symlinks=True)
+        if (folder / ".venv").exists():  # which counts as set up only in its place
+            shutil.rmtree(folder / ".venv")
+            other.give_environment()
         return other
 
     def give_environment(self) -> None:
@@ -124,6 +122,17 @@ class WorkingCopy:
         roots = [self.folder / name for name in ("data", "models", "reports")]
         files = [path for root in roots for path in sorted(root.rglob("*")) if path.is_file()]
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
+
+    def _make(self) -> None:
+        for name in self._listed_files():
+            if (REPOSITORY / name).is_file() and not name.startswith(("reports/", "dvc.lock")):
+                (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(REPOSITORY / name, self.folder / name)
+        put_in_place_of_mnist(self.folder / "src" / "mnist_vae" / "datasets.py")
+        for name, value in SMALL.items():
+            self.set_param(name, value)
+        self.run("git", "init", "--quiet", "--initial-branch=main")
+        self.commit()
 
     @staticmethod
     def _listed_files() -> list[str]:

@@ -1,5 +1,6 @@
 """DVC's queue of experiments: filled without losing params.yaml, worked on, stopped, and gone on with."""
 
+import re
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -133,7 +134,7 @@ def queue_status(root: Path) -> QueueStatus:
     *table, workers = _dvc(root, "queue", "status").splitlines() or [""]
     found = [line.split() for line in table]
     tasks = {words[1]: words[-1] for words in found if len(words) > 2 and words[-1] in _STATES}
-    return QueueStatus(tasks, "0 active" not in workers)
+    return QueueStatus(tasks, not re.search(r"\b0 active", workers))
 
 
 def _kill_running(root: Path) -> None:

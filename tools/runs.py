@@ -13,6 +13,7 @@ from presets import ROOT
 from text_table import aligned
 
 _MODEL = "models/model.safetensors"
+_MOST = 50_000  # runs, the most that MLflow gives
 _HEADER = ("DVC", "commit", "MLflow run", "status", "kl_weight", "seed", "MSE [-1, 1]", "KL nats", "in")
 
 
@@ -52,7 +53,7 @@ def find_runs(root: Path) -> list[TrackedModel]:
     """The runs in the store, the latest first. Raises StageError if MLflow fails."""
     try:
         store = open_store(root)
-        runs = store.client.search_runs([store.experiment_id], order_by=["start_time DESC"])
+        runs = store.client.search_runs([store.experiment_id], order_by=["start_time DESC"], max_results=_MOST)
     except Exception as error:
         raise StageError(f"MLflow failed: {reason_of(error)}") from error
     return [

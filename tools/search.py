@@ -13,7 +13,7 @@ from typing import NoReturn
 from dvc_queue import hold_queue, parse_count
 from mnist_vae.params import load_params
 from mnist_vae.stage import StageError, Terminated
-from mnist_vae.tracking.parents import BestTrial, ParentRun
+from mnist_vae.tracking.parents import BestTrial, ParentRun, alive
 from presets import ROOT
 from search_loop import Limits, Search
 from search_plan import SearchPlan, load_plan
@@ -29,10 +29,11 @@ def search(limits: Limits, address: str, root: Path, runner: Callable[[int, Path
         plan = load_plan(root / "search.yaml", base)
         with open_storage(address, root) as storage:
             study = Study(plan, base, storage, root)
-            parent = ParentRun(root, plan.study, study.key)
-            Search(plan, base, study, runner(limits.jobs, root), parent).run(limits)
-            if best := _report(plan, study, limits):
-                parent.finish(best)
+            with alive(root, study.key):
+                parent = ParentRun(root, plan.study, study.key)
+                Search(plan, base, study, runner(limits.jobs, root), parent).run(limits)
+                if best := _report(plan, study, limits):
+                    parent.finish(best)
 
 
 def _report(plan: SearchPlan, study: Study, limits: Limits) -> BestTrial | None:

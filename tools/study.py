@@ -61,8 +61,8 @@ class Study:
     def begin(self, wanted: int) -> Asked | None:
         """A new trial, unless that many are finished or under way already, wherever."""
         with self._alone():
+            self._fail_ownerless(self._trials())
             trials = self._trials()
-            self._fail_ownerless(trials)
             if sum(trial.state in (TrialState.COMPLETE, TrialState.RUNNING) for trial in trials) >= wanted:
                 return None
             # The same seed after a restart, or on another machine, would suggest the same points again.
@@ -77,10 +77,6 @@ class Study:
         """The trials that this repository began and that were not told, such as those of a process that was killed."""
         mine = [trial for trial in self._trials() if self._is_mine(trial) and trial.state == TrialState.RUNNING]
         return [Asked(trial.number, trial.params) for trial in mine]
-
-    def elsewhere(self) -> int:
-        """How many trials other repositories are running."""
-        return sum(trial.state == TrialState.RUNNING and not self._is_mine(trial) for trial in self._trials())
 
     def tell(self, number: int, value: float, model_md5: str) -> None:
         """A trial is finished."""

@@ -30,13 +30,19 @@ def track(root: Path) -> list[str]:
     try:
         store = open_store(root)
         lines = [f"{run_id} was of a process that died: KILLED" for run_id in close_dead_runs(store, root)]
-        counts = [outbox.deliver(Delivery(store, "track").enter) for outbox in Outbox.all_below(root)]
-        lines += [f"{count} entries that had waited are in" for count in counts]
+        lines += [_delivered(outbox, store) for outbox in Outbox.all_below(root)]
         return [*lines, _enter_workspace(root, store)]
     except StageError:
         raise
     except Exception as error:  # a tracking store can fail in any way
         raise StageError(f"MLflow failed: {reason_of(error)}") from error
+
+
+def _delivered(outbox: Outbox, store: Store) -> str:
+    try:
+        return f"{outbox.deliver(Delivery(store, 'track').enter)} entries that had waited are in"
+    except Exception as error:  # noqa: BLE001 (what one training's entries fail at must not keep back the others')
+        return f"{len(outbox)} entries wait on: {reason_of(error)}"
 
 
 def _enter_workspace(root: Path, store: Store) -> str:
@@ -47,7 +53,7 @@ def _enter_workspace(root: Path, store: Store) -> str:
         return (
             f"the workspace's result is not whole ({', '.join(changed)}), so it is not entered: dvc repro, or dvc pull"
         )
-    run_id = enter_result(ResultFiles(*(root / path for path in FILES)), store)
+    run_id = enter_result(ResultFiles(*(root / path for path in FILES)), store, root)
     return f"the workspace's result is in run {run_id}"
 
 

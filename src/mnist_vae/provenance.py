@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 # What the pipeline itself writes does not make a tree dirty.
 _OUTPUTS = (":(exclude)dvc.lock", ":(exclude)reports")
+_SECRETS = ":(exclude).dvc/config"  # where a remote's password may be
 
 
 class Provenance(NamedTuple):
@@ -30,18 +31,13 @@ def find_provenance(working_copy: Path) -> Provenance:
         git_dirty="true" if changed else "false",
         dvc_experiment=os.environ.get("DVC_EXP_NAME", ""),
         dvc_baseline=os.environ.get("DVC_EXP_BASELINE_REV", ""),
-        host=host(),
+        host=platform.node(),
     )
 
 
-def host() -> str:
-    """The name of this machine."""
-    return platform.node()
-
-
 def uncommitted_diff(working_copy: Path) -> str:
-    """What differs from the commit in tracked files, but for what the pipeline writes; "" without one."""
-    return _git(working_copy, "diff", "HEAD", "--", ".", *_OUTPUTS, otherwise="")
+    """What differs from the commit in tracked files, but for what the pipeline writes and DVC's own settings."""
+    return _git(working_copy, "diff", "HEAD", "--", ".", *_OUTPUTS, _SECRETS, otherwise="")
 
 
 def _git(working_copy: Path, *arguments: str, otherwise: str = "unknown") -> str:

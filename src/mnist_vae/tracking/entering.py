@@ -54,7 +54,7 @@ def _enter_points(points: list[Point], target: Target) -> None:
     for start in range(0, len(missing), _METRICS_A_CALL):
         target.store.client.log_batch(target.run_id, metrics=missing[start : start + _METRICS_A_CALL])
     for one in missing:
-        target.entered[one.key].setdefault(one.step, set()).add(one.value)
+        target.entered[one.key].setdefault(one.step, set()).add((one.timestamp, one.value))
 
 
 def _has(target: Target, point: Point) -> bool:
@@ -63,9 +63,11 @@ def _has(target: Target, point: Point) -> bool:
     if point.name not in target.entered:
         values = target.entered[point.name] = {}
         for old in target.store.client.get_metric_history(target.run_id, point.name):
-            values.setdefault(old.step, set()).add(old.value)
+            values.setdefault(old.step, set()).add((old.timestamp, old.value))
     there = target.entered[point.name].get(point.step, set())
-    return point.value in there if point.name.startswith("test/") else bool(there)
+    if not (there and point.name.startswith("test/")):
+        return bool(there)
+    return (point.at, point.value) in there or max(there)[1] == point.value
 
 
 def _set_tags(tags: dict[str, str], target: Target) -> None:

@@ -9,7 +9,7 @@ STAGES = ("train", "evaluate", "render")  # those that belong to a run, in their
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
 
 class Point(_Frozen):
@@ -89,8 +89,8 @@ class Data(_Frozen):
 
 
 class NewRun(_Frozen):
-    """What a run is created with, unless the latest one with its fingerprint is to be used again: "any" of them, or an
-    "unfinished" one of this machine.
+    """What a run is created with, unless the latest one with its fingerprint is to be used again: an "unfinished" one
+    of this repository, or "any", if need be that of another repository.
     """
 
     reuse: Literal["unfinished", "any"]

@@ -1,7 +1,10 @@
 """What MLflow's page of the experiment says, and which columns its table of runs has under the key of a shared view."""
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING
+
+from mnist_vae.tracking.second_try import second_try
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -53,4 +56,4 @@ def furnish(client: "MlflowClient", experiment: "Experiment") -> None:
     }
     for name, value in wanted.items():
         if name not in experiment.tags:
-            client.set_experiment_tag(experiment.experiment_id, name, value)
+            second_try(partial(client.set_experiment_tag, experiment.experiment_id, name, value))

@@ -32,13 +32,13 @@ class ResultFiles(NamedTuple):
     figures: Path
 
 
-def enter_result(files: ResultFiles, store: Store) -> str:
+def enter_result(files: ResultFiles, store: Store, root: Path) -> str:
     """Enter all that the files hold and the latest run of that model lacks, into a new run if there is none.
 
     Returns the run's id. Raises StageError for a file that cannot be read, and what MLflow raises.
     """
     origin = load_origin(files.model)
-    new = new_run(origin, None, reuse="any")
+    new = new_run(root, origin, None, reuse="any")
     run_id = find_run(store, new) or create_run(store, new)
     target = Target(store, run_id, {})
     for entry in _entries(files, origin, round(time.time() * 1000)):

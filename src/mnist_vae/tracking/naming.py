@@ -8,12 +8,16 @@ from mnist_vae.environment import Environment
 from mnist_vae.model_file import Origin
 from mnist_vae.provenance import find_provenance
 from mnist_vae.tracking.entries import Data, NewRun
+from mnist_vae.tracking.repository import repository_id
 
 
-def new_run(origin: Origin, environment: Environment | None, reuse: Literal["unfinished", "any"]) -> NewRun:
-    """The run of a training of that origin, by the code and the experiment in the working directory."""
+def new_run(root: Path, origin: Origin, environment: Environment | None, reuse: Literal["unfinished", "any"]) -> NewRun:
+    """The run of a training of that origin, by the code and the experiment in the working directory, which for a queued
+    experiment is another one than the repository's root.
+    """
     provenance = find_provenance(Path.cwd())
     tags = {"fingerprint": origin.fingerprint, "data_md5": origin.data_md5, **provenance._asdict()}
+    tags["repository"] = repository_id(root)
     tags |= environment._asdict() if environment else {}
     if provenance.dvc_experiment:
         tags["dvc_apply"] = f"dvc exp apply {provenance.dvc_experiment}"

@@ -41,7 +41,7 @@ class Outbox:
                 case EnterModel():
                     copies = {"path": self._copy(entry.path), "package": self._copy(entry.package)}
                     entry = entry.model_copy(update=copies)
-            with self._lines.open("a") as file:
+            with self._lines.open("a", encoding="utf-8") as file:
                 # So that a line broken off spoils no later one.
                 file.write(f"\n{Waiting(run=run, entry=entry).model_dump_json()}")
 
@@ -61,25 +61,38 @@ class Outbox:
                 done += len(waiting)
                 with self._adding:
                     if len(self._read()) == done:
+                        self._lines.unlink()  # first, lest entries without their files are left
                         shutil.rmtree(self._folder)
         return done
 
     def _copy(self, original: Path) -> Path:
+        """A copy, as its path in this folder: the repository may be moved meanwhile."""
         kept = Path(tempfile.mkdtemp(dir=self._folder)) / original.name
         if original.is_dir():
             shutil.copytree(original, kept, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copyfile(original, kept)
-        return kept
+        return kept.relative_to(self._folder)
 
     def _read(self) -> list[Waiting]:
         entries = []
-        for line in self._lines.read_text().splitlines():
+        for line in filter(None, self._lines.read_text(encoding="utf-8", errors="replace").split("\n")):
             try:
-                entries.append(Waiting.model_validate_json(line))
-            except ValueError:  # nothing, or broken off by a kill
+                waiting = Waiting.model_validate_json(line)
+            except ValueError:
+                print(f"an entry for MLflow that was broken off is left out: {line[:80]}", flush=True)
                 continue
+            entries.append(waiting.model_copy(update={"entry": self._with_places(waiting.entry)}))
         return entries
+
+    def _with_places(self, entry: Entry) -> Entry:
+        match entry:
+            case EnterArtifact():
+                return entry.model_copy(update={"path": self._folder / entry.path})
+            case EnterModel():
+                places = {"path": self._folder / entry.path, "package": self._folder / entry.package}
+                return entry.model_copy(update=places)
+        return entry
 
 
 def _place(root: Path) -> Path:

@@ -1,10 +1,13 @@
 """The run of a search, above the runs of its trials."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from mnist_vae.tracking.liveness import hold, let_go
+from mnist_vae.tracking.repository import repository_id
 from mnist_vae.tracking.store import Store, open_store, reason_of
 
 if TYPE_CHECKING:
@@ -12,6 +15,17 @@ if TYPE_CHECKING:
 
 _PARENT = "mlflow.parentRunId"
 _KEY = "study_key"
+_STAGE = "search"
+
+
+@contextmanager
+def alive(root: Path, key: str) -> Iterator[None]:
+    """Meanwhile the run of the study with that key is worked on; if this process dies, the next command closes it."""
+    lock = hold(root, key, _STAGE)
+    try:
+        yield
+    finally:
+        let_go(lock)
 
 
 class TrialRun(NamedTuple):
@@ -58,8 +72,8 @@ class ParentRun:
 
     def _begin(self, store: Store) -> str:
         run = self._find(store)
-        if "reason" in run.data.tags:  # of an earlier try
-            store.client.delete_tag(run.info.run_id, "reason")
+        for name in {"reason", f"stage.{_STAGE}"} & run.data.tags.keys():  # of an earlier try
+            store.client.delete_tag(run.info.run_id, name)
         if run.info.status != "RUNNING":  # also if another machine's part was stopped
             store.client.update_run(run.info.run_id, status="RUNNING")
         return run.info.run_id
@@ -67,7 +81,9 @@ class ParentRun:
     def _find(self, store: Store) -> "Run":
         """The run, made if need be. Of several, which machines made at the same time, the earliest stays."""
         if not (parents := self._parents(store)):
-            tags = {_KEY: self._key, "study": self._study}
+            # By fingerprint and repository, its process's death is found out like that of a stage.
+            tags = {_KEY: self._key, "study": self._study, "fingerprint": self._key}
+            tags["repository"] = repository_id(self._root)
             store.client.create_run(store.experiment_id, _now(), tags, self._study)
             parents = self._parents(store)
         for other in parents[1:]:

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from mnist_vae.tracking.dead_runs import close_dead_runs
 from mnist_vae.tracking.delivery import Delivery
-from mnist_vae.tracking.entries import BeginStage, FinishStage, StopStage, Waiting
+from mnist_vae.tracking.entries import FinishStage, StopStage, Waiting
 from mnist_vae.tracking.outbox import Outbox
 from mnist_vae.tracking.store import open_store, reason_of
 from mnist_vae.tracking.system_load import SystemLoad
+
+_NICENESS = 19  # takes what the training leaves: each thread of torch waits for all others at every step
 
 
 def record(root: Path, fingerprint: str, stage: str, waited: int, more: Callable[[], bool]) -> None:
@@ -40,7 +42,7 @@ def _record(root: Path, fingerprint: str, stage: str, waited: int, more: Callabl
         if isinstance(waiting.entry, FinishStage | StopStage):
             load.finish()
         delivery.enter(waiting)
-        if isinstance(waiting.entry, BeginStage) and stage == "train":
+        if stage == "train" and not isinstance(waiting.entry, FinishStage | StopStage):
             load.start(delivery.target.run_id)
 
     outbox.deliver(enter)
@@ -53,9 +55,19 @@ def _record(root: Path, fingerprint: str, stage: str, waited: int, more: Callabl
     close_dead_runs(store, root)
 
 
-def _more_on_standard_input() -> bool:
-    return bool(os.read(0, 1 << 16))
+class _More:
+    """Waits for standard input; being asked for the first time, it tells the stage that the store is open."""
+
+    def __init__(self, ready: int):
+        self._ready: int | None = ready
+
+    def __call__(self) -> bool:
+        if self._ready is not None:
+            os.close(self._ready)
+            self._ready = None
+        return bool(os.read(0, 1 << 16))
 
 
 if __name__ == "__main__":
-    record(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), _more_on_standard_input)
+    os.nice(_NICENESS)
+    record(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), _More(int(sys.argv[5])))

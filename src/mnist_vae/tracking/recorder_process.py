@@ -1,6 +1,7 @@
 """The process that enters into MLflow what a stage leaves in its outbox, as the stage sees it."""
 
 import os
+import select
 import subprocess
 import sys
 from contextlib import suppress
@@ -8,24 +9,34 @@ from pathlib import Path
 
 import mnist_vae
 
+_COMMAND = [sys.executable, "-m", "mnist_vae.tracking.recorder"]
+_SECONDS_OF_START = 3
 _SECONDS = 10  # for what is left when the stage is over
 
 
 class RecorderProcess:
     """Runs beside the stage, which neither waits for MLflow nor spends the seconds of importing it.
 
-    It is in a session of its own, so that it outlives whatever ends the stage and says so in the run.
+    It is in a process group of its own, so that it outlives whatever ends the stage and says so in the run; not in a
+    session, between which Linux shares the processor evenly, whatever their niceness.
     """
 
     def __init__(self, root: Path, fingerprint: str, stage: str, waited: int):
         read, self._wake = os.pipe()
+        self._ready, ready = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mnist_vae.tracking.recorder", str(root), fingerprint, stage, str(waited)],
+            [*_COMMAND, str(root), fingerprint, stage, str(waited), str(ready)],
             stdin=read,
-            start_new_session=True,
+            pass_fds=[ready],
+            process_group=0,
             env=os.environ | {"PYTHONPATH": str(Path(str(mnist_vae.__file__)).parent.parent)},
         )
         os.close(read)
+        os.close(ready)
+
+    def settle(self) -> None:
+        """Wait until it has opened the store, or failed, for some seconds."""
+        select.select([self._ready], [], [], _SECONDS_OF_START)
 
     def wake(self) -> None:
         """There is something in the outbox."""
@@ -35,6 +46,7 @@ class RecorderProcess:
     def close(self) -> bool:
         """The stage is over: wait until the outbox is empty or MLflow failed. False if that takes too long."""
         os.close(self._wake)
+        os.close(self._ready)
         try:
             self._process.wait(_SECONDS)
         except subprocess.TimeoutExpired:

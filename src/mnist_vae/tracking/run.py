@@ -47,6 +47,14 @@ class TrackedRun:
         self._lost = False
         self._guard(lambda: self._begin(root))
 
+    def settle(self) -> None:
+        """Wait until the recorder has imported MLflow and opened the store, three seconds at most.
+
+        Threads of torch on all cores, which wait for each other at every step, lose more time beside it than that.
+        """
+        if self._recorder is not None:
+            self._recorder.settle()
+
     def log_epoch(self, history: EpochHistory, images_per_second: float) -> None:
         """Enter an epoch's terms by epoch, and the losses of its steps by step."""
         at = _now()
@@ -125,9 +133,9 @@ class TrackedRun:
 def track_training_run(root: Path, origin: Origin, environment: Environment) -> Iterator[TrackedRun]:
     """A new run, for the train stage, closed as its block ends: SCHEDULED for the next stages, FAILED or KILLED.
 
-    If the latest run of the same training on this machine was not finished, it is that one, which goes on.
+    If the latest run of the same training in this repository was not finished, it is that one, which goes on.
     """
-    with _tracked(TrackedRun("train", root, new_run(origin, environment, reuse="unfinished"))) as run:
+    with _tracked(TrackedRun("train", root, new_run(root, origin, environment, reuse="unfinished"))) as run:
         run.log_diff(uncommitted_diff(Path.cwd()))
         yield run
 
@@ -135,7 +143,7 @@ def track_training_run(root: Path, origin: Origin, environment: Environment) -> 
 @contextmanager
 def track_known_run(stage: str, root: Path, origin: Origin) -> Iterator[TrackedRun]:
     """The latest run with the model's fingerprint, or a new one if the store has none, closed as its block ends."""
-    with _tracked(TrackedRun(stage, root, new_run(origin, None, reuse="any"))) as run:
+    with _tracked(TrackedRun(stage, root, new_run(root, origin, None, reuse="any"))) as run:
         yield run
 
 

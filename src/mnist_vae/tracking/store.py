@@ -30,16 +30,20 @@ class Store(NamedTuple):
 
 
 class Target(NamedTuple):
-    """The run that is entered into, and by metric and step the values that it has, as far as they were looked up."""
+    """The run that is entered into, and by metric and step the points that it has, as times (milliseconds since 1970)
+    and values, as far as they were looked up.
+    """
 
     store: Store
     run_id: str
-    entered: dict[str, dict[int, set[float]]]
+    entered: dict[str, dict[int, set[tuple[int, float]]]]
 
 
 def open_store(root: Path) -> Store:
     """The store for the repository at `root`, made if need be. Raises what MLflow raises."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    # A link to the run, with the server's address as it is in MLFLOW_TRACKING_URI, password included.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # By default a server that does not answer holds the first call for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
