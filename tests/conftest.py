@@ -78,8 +78,6 @@ def tiny_server() -> Iterator[TinyServer]:
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory: pytest.TempPathFactory, tiny_server: TinyServer) -> WorkingCopy:
     """A working copy after one `dvc repro`, committed. Tests leave it as they find it."""
-    from mnist_vae.tracking.store import open_store
-
     own, place = tmp_path_factory.mktemp("reproduced"), tmp_path_factory.getbasetemp()
     # All processes of these tests copy the one that the first of them makes.
     made = (place.parent if "PYTEST_XDIST_WORKER" in os.environ else place) / "made"
@@ -92,7 +90,8 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory, tiny_server: TinyServer
             copy.commit()
             copy.folder.parent.rename(made)
     copy = WorkingCopy(made / "clone", mirror).copied_to(own / "clone")
-    open_store(copy.folder)  # which finds the runs' artifacts in the new place
+    # It finds the runs' artifacts in the new place. Not in this process, which would keep the database open.
+    copy.succeed("python", "tools/runs.py", PYTHONPATH="src")
     return copy
 
 

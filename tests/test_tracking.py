@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -193,3 +194,25 @@ def test_two_processes_at_once_make_one_sound_store(tmp_path: Path) -> None:
     assert experiment is not None
     assert len(client.search_runs([experiment.experiment_id])) == 2
     assert experiment.artifact_location == (tmp_path / "mlartifacts").as_uri()
+
+
+def test_store_whose_making_is_killed_at_any_moment_is_made_by_the_next_process(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from mnist_vae.tracking.store import open_store; "
+    code += (
+        "import mlflow.store.tracking.sqlalchemy_store; print('imported', flush=True); open_store(Path(sys.argv[1]))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    made = 0
+    for seconds in (0.05, 0.2, 0.5, 1, 2):  # the making takes about three
+        command = [sys.executable, "-c", code, str(tmp_path)]
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(seconds)
+        process.kill()
+        process.communicate()
+        made += (tmp_path / "mlflow.db").exists()
+    assert made < 5  # some were killed before they were done
+    store = open_store(tmp_path)
+    run = store.client.create_run(store.experiment_id)
+    assert store.client.get_run(run.info.run_id).info.status == "RUNNING"

@@ -15,8 +15,6 @@ from mnist_vae.tracking.outbox import Outbox
 from mnist_vae.tracking.store import open_store, reason_of
 from mnist_vae.tracking.system_load import SystemLoad
 
-_NICENESS = 19  # takes what the training leaves: each thread of torch waits for all others at every step
-
 
 def record(root: Path, fingerprint: str, stage: str, waited: int, more: Callable[[], bool]) -> None:
     """Enter what is in the outbox and, as long as `more` returns true, what comes; then close a run whose stage died.
@@ -69,5 +67,4 @@ class _More:
 
 
 if __name__ == "__main__":
-    os.nice(_NICENESS)
     record(Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4]), _More(int(sys.argv[5])))
