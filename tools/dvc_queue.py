@@ -39,7 +39,7 @@ def run_missing(presets: Sequence[Preset], jobs: int, command: str, root: Path) 
         queue(missing, end_dead_tasks(root), root)
         subprocess.run(["dvc", "exp", "run", "--run-all", "--jobs", str(jobs)], cwd=root, check=False)
     except KeyboardInterrupt:
-        stop_queue(root)
+        stop_queue([preset.name for preset in missing], root)
         raise StageError(f"stopped; what is finished stays, and `make {command}` goes on from there") from None
     if failed := [preset.name for preset in missing if find_result(preset, root) is None]:
         raise StageError(f"no result of {', '.join(failed)}: see `dvc queue logs {failed[0]}`, then start it again")
@@ -101,12 +101,12 @@ def queue(presets: Sequence[Preset], there: dict[str, str], root: Path) -> None:
     copy.unlink()
 
 
-def stop_queue(root: Path) -> None:
-    """Stop the workers and what they run."""
+def stop_queue(names: Sequence[str], root: Path) -> None:
+    """Stop the workers, and of what they run those experiments."""
     # The queue's workers outlive Ctrl-C. First they are told to take no other task, so that none begins when the
     # running one is interrupted. `dvc queue stop --kill` would leave that one's stage running.
     _dvc(root, "queue", "stop")
-    _kill_running(root)
+    _kill_running(root, names)
 
 
 def remove_queued(names: Sequence[str], root: Path) -> None:
@@ -125,7 +125,7 @@ def end_dead_tasks(root: Path) -> dict[str, str]:
         if status.active or "Running" not in status.tasks.values():
             return status.tasks
         time.sleep(1)
-    _kill_running(root)
+    _kill_running(root, list(queue_status(root).tasks))
     return queue_status(root).tasks
 
 
@@ -137,9 +137,9 @@ def queue_status(root: Path) -> QueueStatus:
     return QueueStatus(tasks, not re.search(r"\b0 active", workers))
 
 
-def _kill_running(root: Path) -> None:
+def _kill_running(root: Path, names: Sequence[str]) -> None:
     for name, state in queue_status(root).tasks.items():
-        if state == "Running":
+        if name in names and state == "Running":
             _dvc(root, "queue", "kill", name)
 
 

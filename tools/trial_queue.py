@@ -76,8 +76,9 @@ class QueueRunner:
         return self._result(preset) or Failed(reason)
 
     def stop(self, presets: list[Preset]) -> None:
-        stop_queue(self._root)
-        remove_queued([preset.name for preset in presets], self._root)
+        names = [preset.name for preset in presets]
+        stop_queue(names, self._root)
+        remove_queued(names, self._root)
 
     def _result(self, preset: Preset) -> Finished | Failed | None:
         commit = experiment_commits(self._root).get(preset.name)
