@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mnist_vae.stage import StageError
 from mnist_vae.tracking.registry import NAME, register
-from mnist_vae.tracking.store import open_store, reason_of
+from mnist_vae.tracking.store import failures_in_a_line, open_store
 from presets import ROOT
 from runs import find_experiments, find_runs
 
@@ -34,12 +34,8 @@ def main(name: str, alias: str, root: Path) -> str:
     if not alias:
         raise StageError("needs an alias: make register RUN=HEAD ALIAS=champion")
     run_id = find_run_id(name, root)
-    try:
+    with failures_in_a_line():
         version = register(open_store(root), run_id, alias)
-    except StageError:
-        raise
-    except Exception as error:  # a tracking store can fail in any way
-        raise StageError(f"MLflow failed: {reason_of(error)}") from error
     return f"run {run_id[:8]} is version {version} of {NAME}: models:/{NAME}@{alias}"
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from experiments import experiment_commits, git, stages_of
 from mnist_vae.stage import StageError
-from mnist_vae.tracking.store import open_store, reason_of
+from mnist_vae.tracking.store import failures_in_a_line, open_store
 from presets import ROOT
 from text_table import aligned
 
@@ -51,11 +51,9 @@ def find_experiments(root: Path) -> Iterator[Experiment]:
 
 def find_runs(root: Path) -> list[TrackedModel]:
     """The runs in the store, the latest first. Raises StageError if MLflow fails."""
-    try:
+    with failures_in_a_line():
         store = open_store(root)
         runs = store.client.search_runs([store.experiment_id], order_by=["start_time DESC"], max_results=_MOST)
-    except Exception as error:
-        raise StageError(f"MLflow failed: {reason_of(error)}") from error
     return [
         TrackedModel(
             run.data.tags.get("model_md5", ""),

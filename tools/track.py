@@ -10,7 +10,7 @@ from mnist_vae.tracking.dead_runs import close_dead_runs
 from mnist_vae.tracking.delivery import Delivery
 from mnist_vae.tracking.mirror import ResultFiles, enter_result
 from mnist_vae.tracking.outbox import Outbox
-from mnist_vae.tracking.store import Store, open_store, reason_of
+from mnist_vae.tracking.store import Store, failures_in_a_line, open_store, reason_of
 from presets import ROOT
 
 FILES = ResultFiles(
@@ -27,15 +27,11 @@ FILES = ResultFiles(
 
 def track(root: Path) -> list[str]:
     """Enter all that is missing, and return what was done, in lines. Raises StageError if DVC or MLflow fails."""
-    try:
+    with failures_in_a_line():
         store = open_store(root)
         lines = [f"{run_id} was of a process that died: KILLED" for run_id in close_dead_runs(store, root)]
         lines += [_delivered(outbox, store) for outbox in Outbox.all_below(root)]
         return [*lines, _enter_workspace(root, store)]
-    except StageError:
-        raise
-    except Exception as error:  # a tracking store can fail in any way
-        raise StageError(f"MLflow failed: {reason_of(error)}") from error
 
 
 def _delivered(outbox: Outbox, store: Store) -> str:

@@ -3,13 +3,14 @@
 import logging
 import os
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock
 
-from mnist_vae.stage import without_password
+from mnist_vae.stage import StageError, without_password
 from mnist_vae.tracking.experiment_page import furnish
 
 if TYPE_CHECKING:
@@ -72,6 +73,17 @@ def open_store(root: Path) -> Store:
 def reason_of(error: Exception) -> str:
     """What MLflow says, in a line, without a password that an address may hold."""
     return without_password(" ".join(str(error).split()))[:300]
+
+
+@contextmanager
+def failures_in_a_line() -> Iterator[None]:
+    """Turn what MLflow raises, which can be anything, into a StageError without a password."""
+    try:
+        yield
+    except StageError:
+        raise
+    except Exception as error:
+        raise StageError(f"MLflow failed: {reason_of(error)}") from error
 
 
 def _create(database: Path, artifacts: str) -> None:
