@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from mnist_vae.stage import StageError
 from presets import ROOT
+from text_table import GAP, aligned
 
 METRICS = ("mse_per_pixel_minus1_to_1", "kl_nats_per_image", "elbo_nats_per_image", "active_latent_dimensions")
 _ALWAYS = "kl_weight"
 _WIDTH = 120  # where the output is no terminal
 _HEADING = 14
-_GAP = "  "
 
 
 class Row(NamedTuple):
@@ -92,7 +92,7 @@ def as_text(columns: Sequence[Column], width: int) -> str:
     first, *others = columns
     blocks = [[first]]
     for column in others:
-        if len(blocks[-1]) > 1 and sum(one.width() + len(_GAP) for one in blocks[-1]) + column.width() > width:
+        if len(blocks[-1]) > 1 and sum(one.width() + len(GAP) for one in blocks[-1]) + column.width() > width:
             blocks.append([first])
         blocks[-1].append(column)
     return "\n\n".join(map(_block, blocks))
@@ -102,9 +102,7 @@ def _block(columns: Sequence[Column]) -> str:
     # Upside down, so that the headings' last lines are next to the rows.
     headings = list(zip_longest(*(column.heading()[::-1] for column in columns), fillvalue=""))[::-1]
     lines = [*headings, *zip(*(column.cells for column in columns), strict=True)]
-    widths = [column.width() for column in columns]
-    padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines]
-    return "\n".join(_GAP.join(line).rstrip() for line in padded)
+    return aligned(lines)
 
 
 if __name__ == "__main__":
