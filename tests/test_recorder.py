@@ -93,6 +93,17 @@ def test_run_of_a_stage_killed_with_its_recorder_is_closed_by_the_next_one_and_t
     assert mine["status"] == "SCHEDULED"
 
 
+def test_stage_that_settles_goes_on_when_the_recorder_is_at_work(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mnist_vae.tracking.recorder_process._SECONDS_OF_START", 60)
+    run = new_run(root, tiny_origin(), ENVIRONMENT, "unfinished")
+    outbox = Outbox(root, run.tags["fingerprint"])
+    outbox.add(BeginStage(stage="train"), run)
+    recorder = RecorderProcess(root, run.tags["fingerprint"], "train", 0)
+    recorder.settle()
+    assert [one["status"] for one in contents(open_store(root).client)] == ["RUNNING"]
+    assert recorder.close()
+
+
 def test_load_of_the_machine_is_entered_while_a_training_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
     process = _start_hanging(root)

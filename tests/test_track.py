@@ -71,6 +71,19 @@ def test_result_is_entered_whole_into_a_fresh_store_and_not_twice(reproduced: Wo
     assert _content(copy) == entered
 
 
+def test_what_a_stage_could_not_enter_is_entered(reproduced: WorkingCopy, tmp_path: Path) -> None:
+    copy = reproduced.copied_to(tmp_path / "clone")
+    copy.set_param("interpolation_steps", 6)
+    printed = copy.succeed("dvc", "repro", MLFLOW_TRACKING_URI="http://me:hunter7@127.0.0.1:9")
+    assert printed.count("MLflow failed, so this stage goes on without it") == 1
+    assert "hunter7" not in printed
+    _, (run,) = _client_and_runs(copy)
+    assert run.data.tags["interpolation_steps"] == "5"
+    assert " entries that had waited are in" in copy.succeed("python", "tools/track.py", PYTHONPATH="src")
+    _, (run,) = _client_and_runs(copy)
+    assert (run.info.status, run.data.tags["interpolation_steps"]) == ("FINISHED", "6")
+
+
 def test_result_pulled_from_a_remote_needs_no_run_and_gets_one(reproduced: WorkingCopy, tmp_path: Path) -> None:
     first = reproduced.copied_to(tmp_path / "first")
     first.succeed("dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))

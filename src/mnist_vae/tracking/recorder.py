@@ -37,10 +37,11 @@ def _record(root: Path, fingerprint: str, stage: str, waited: int, more: Callabl
     delivery, load = Delivery(store, stage), SystemLoad(store)
 
     def enter(waiting: Waiting) -> None:
-        if isinstance(waiting.entry, FinishStage | StopStage):
+        is_last = isinstance(waiting.entry, FinishStage | StopStage)
+        if is_last:
             load.finish()
         delivery.enter(waiting)
-        if stage == "train" and not isinstance(waiting.entry, FinishStage | StopStage):
+        if stage == "train" and not is_last:
             load.start(delivery.target.run_id)
 
     outbox.deliver(enter)

@@ -16,7 +16,7 @@ _SECONDS = 60
 
 
 class RecorderProcess:
-    """Runs beside the stage, which neither waits for MLflow nor spends the seconds of importing it.
+    """Runs beside the stage, so that a server which fails or hangs holds nothing up.
 
     It is in a process group of its own, so that it outlives whatever ends the stage and says so in the run.
     """
