@@ -8,10 +8,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from urllib.error import URLError
 from urllib.request import urlopen
 
 _TRIES = 600  # ten a second
@@ -21,6 +21,16 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+def wait_for_answer(process: subprocess.Popen, address: str, log: Path | None = None) -> None:
+    """Wait until a server that is starting answers; its log says why if it does not."""
+    for _ in range(_TRIES):
+        assert process.poll() is None, log and log.read_text()
+        with suppress(OSError), urlopen(address, timeout=1):  # URLError is one
+            return
+        time.sleep(0.1)
+    raise AssertionError(log and log.read_text())
 
 
 class MlflowServer:
@@ -46,14 +56,7 @@ class MlflowServer:
                 stderr=log,
                 start_new_session=True,
             )
-        for _ in range(_TRIES):
-            assert self._process.poll() is None, (self._folder / "log").read_text()
-            try:
-                with urlopen(f"{self.address}/health", timeout=1):
-                    return
-            except (URLError, OSError):
-                time.sleep(0.1)
-        raise AssertionError((self._folder / "log").read_text())
+        wait_for_answer(self._process, f"{self.address}/health", self._folder / "log")
 
     def kill(self) -> None:
         """End it at once, as a crash does."""

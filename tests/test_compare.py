@@ -75,9 +75,7 @@ def test_comparison_that_was_broken_off_goes_on_to_its_end(reproduced: WorkingCo
     clone = reproduced.copied_to(tmp_path / "clone")
     (clone.folder / "presets.yaml").write_text(yaml.safe_dump(PRESETS, sort_keys=False))
     clone.commit()
-    # What DVC asks for before it applies an experiment to a workspace with changes.
-    for key, value in (("user.name", "Tester"), ("user.email", "tester@example.org")):
-        clone.succeed("git", "config", key, value)
+    clone.introduce()
     params = (clone.folder / "params.yaml").read_bytes()
     broken_off = clone.start("python", "tools/compare.py", "1", PYTHONPATH="src")
     assert broken_off.stdout is not None

@@ -6,9 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 from mlflow import MlflowClient
@@ -17,7 +15,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.support.ui import WebDriverWait
 
 from browser import chromium
-from mlflow_servers import free_port
+from mlflow_servers import free_port, wait_for_answer
 from tiny_mnist import TinyServer
 from working_copy import WorkingCopy
 
@@ -73,9 +71,7 @@ def test_artifacts_of_queued_experiments_open_and_are_those_of_the_experiment(sw
 
 def test_line_in_the_run_brings_the_experiment_back(swept: WorkingCopy, tmp_path: Path) -> None:
     copy = swept.copied_to(tmp_path / "clone")
-    # What DVC asks for before it applies an experiment to a workspace with changes.
-    copy.succeed("git", "config", "user.name", "Tester")
-    copy.succeed("git", "config", "user.email", "tester@example.org")
+    copy.introduce()
     for run in runs_of(swept):
         copy.succeed("git", "restore", "params.yaml")
         copy.succeed(*run.data.tags["dvc_apply"].split())
@@ -118,11 +114,7 @@ def pages(swept: WorkingCopy, tmp_path_factory: pytest.TempPathFactory) -> Itera
     place = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     ui = swept.start("mlflow", "ui", *place, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
     try:
-        for _ in range(600):
-            assert ui.poll() is None
-            with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
-                break
-            time.sleep(0.1)
+        wait_for_answer(ui, f"http://127.0.0.1:{port}/health")
         with chromium(tmp_path_factory.mktemp("browser"), network=True) as window:
             window.set_window_size(1700, 1200)
             yield Pages(window, f"http://127.0.0.1:{port}")

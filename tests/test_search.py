@@ -276,8 +276,7 @@ def test_killed_search_goes_on_to_trials_that_are_experiments_and_runs(reproduce
     clone = reproduced.copied_to(tmp_path / "clone")
     (clone.folder / "search.yaml").write_text(yaml.safe_dump(SEARCHED))
     clone.commit()
-    for key, value in (("user.name", "Tester"), ("user.email", "tester@example.org")):
-        clone.succeed("git", "config", key, value)
+    clone.introduce()
     params = (clone.folder / "params.yaml").read_bytes()
     command = ("python", "tools/search.py", "3", "2")
     killed = clone.start(*command, PYTHONPATH="src")

@@ -7,11 +7,10 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions, version
 from pathlib import Path
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -21,7 +20,7 @@ from mlflow import MlflowClient
 
 import register
 from builders import tiny_images, tiny_model, tiny_origin, tiny_params
-from mlflow_servers import free_port
+from mlflow_servers import free_port, wait_for_answer
 from mnist_vae.model_file import TrainedModel, load_model
 from mnist_vae.served_model import ServedModel
 from mnist_vae.stage import StageError
@@ -187,13 +186,7 @@ def address(logged: Logged, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             start_new_session=True,
         )
     try:
-        for _ in range(600):
-            assert process.poll() is None, (folder / "log").read_text()
-            try:
-                with urlopen(f"http://127.0.0.1:{port}/ping", timeout=1):
-                    break
-            except (URLError, OSError):
-                time.sleep(0.1)
+        wait_for_answer(process, f"http://127.0.0.1:{port}/ping", folder / "log")
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, signal.SIGKILL)

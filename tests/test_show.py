@@ -65,8 +65,7 @@ def test_cells_are_those_that_dvc_shows(with_experiment: WorkingCopy) -> None:
 
 def test_queued_experiment_and_unreadable_workspace_are_told(with_experiment: WorkingCopy, tmp_path: Path) -> None:
     copy = with_experiment.copied_to(tmp_path / "clone")
-    copy.succeed("git", "config", "user.name", "Tester")
-    copy.succeed("git", "config", "user.email", "tester@example.org")
+    copy.introduce()
     copy.succeed("dvc", "exp", "run", "--queue", "--name", "waits", "-S", "threads=2")
     (copy.folder / "params.yaml").write_text("kl_weight: [")
     rows = _shown(copy.succeed("python", "tools/show.py", PYTHONPATH="src"))

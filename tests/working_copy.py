@@ -102,6 +102,11 @@ class WorkingCopy:
         stamp = f"{self.folder}\n{(self.folder / 'requirements.txt').read_text()}"
         (self.folder / ".venv" / "installed").write_text(stamp)
 
+    def introduce(self) -> None:
+        """Tell Git who works here, which DVC asks for before it queues or applies in a workspace with changes."""
+        for key, value in (("user.name", "Tester"), ("user.email", "tester@example.org")):
+            self.succeed("git", "config", key, value)
+
     def commit(self) -> None:
         identity = ["-c", "user.name=Tester", "-c", "user.email=tester@example.org"]
         self.succeed("git", "add", "--all")
