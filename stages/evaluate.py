@@ -2,24 +2,34 @@
 
 from pathlib import Path
 
-import torch
-
-from mnist_vae.codes import EvaluatedCodes, save_codes
-from mnist_vae.device import prepare_device
-from mnist_vae.evaluation import compute_metrics, encode_means, evaluate
-from mnist_vae.model_file import load_model, load_origin
-from mnist_vae.prepared import load_prepared
 from mnist_vae.stage import repository_root, run_stage
-from mnist_vae.tracking.run import track_known_run
-from mnist_vae.whole_file import write_whole
+from mnist_vae.tracking.recorder_process import RecorderProcess
 
 
 def main(prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: Path) -> None:
+    # The recorder first: it imports MLflow while this process imports torch, which takes as long.
+    with RecorderProcess(repository_root(Path.cwd()), "evaluate") as recorder:
+        _evaluate(recorder, prepared_path, model_path, metrics_path, codes_path)
+
+
+def _evaluate(
+    recorder: RecorderProcess, prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: Path
+) -> None:
+    import torch
+
+    from mnist_vae.codes import EvaluatedCodes, save_codes
+    from mnist_vae.device import prepare_device
+    from mnist_vae.evaluation import compute_metrics, encode_means, evaluate
+    from mnist_vae.model_file import load_model, load_origin
+    from mnist_vae.prepared import load_prepared
+    from mnist_vae.tracking.run import track_known_run
+    from mnist_vae.whole_file import write_whole
+
     # The parameters come from the model: params.yaml may have changed since it was trained.
     origin = load_origin(model_path)
     made_by = origin.params
     device = prepare_device(made_by.device, made_by.threads, deterministic=made_by.deterministic)
-    with track_known_run("evaluate", repository_root(Path.cwd()), origin) as run:
+    with track_known_run(recorder, origin) as run:
         model = load_model(model_path, device).autoencoder
         prepared = load_prepared(prepared_path)
         labels = prepared.test.labels

@@ -2,21 +2,8 @@
 
 from pathlib import Path
 
-import torch
-
-from mnist_vae import figures
-from mnist_vae.codes import load_codes
-from mnist_vae.datasets import DATASETS
-from mnist_vae.device import prepare_device
-from mnist_vae.figure_files import save_gif, save_png
-from mnist_vae.gallery import Course, Subject, draw_gallery
-from mnist_vae.history import read_epochs, read_steps
-from mnist_vae.model_file import load_model, load_origin
-from mnist_vae.params import load_params
-from mnist_vae.pictures import draw_pictures, save_pictures
-from mnist_vae.prepared import load_prepared
 from mnist_vae.stage import repository_root, run_stage
-from mnist_vae.tracking.run import track_known_run
+from mnist_vae.tracking.recorder_process import RecorderProcess
 
 
 def main(
@@ -28,12 +15,42 @@ def main(
     pictures_path: Path,
     folder: Path,
 ) -> None:
+    # The recorder first: it imports MLflow while this process imports torch, which takes as long.
+    with RecorderProcess(repository_root(Path.cwd()), "render") as recorder:
+        _render(recorder, prepared_path, model_path, codes_path, epochs_path, steps_path, pictures_path, folder)
+
+
+def _render(
+    recorder: RecorderProcess,
+    prepared_path: Path,
+    model_path: Path,
+    codes_path: Path,
+    epochs_path: Path,
+    steps_path: Path,
+    pictures_path: Path,
+    folder: Path,
+) -> None:
+    import torch
+
+    from mnist_vae import figures
+    from mnist_vae.codes import load_codes
+    from mnist_vae.datasets import DATASETS
+    from mnist_vae.device import prepare_device
+    from mnist_vae.figure_files import save_gif, save_png
+    from mnist_vae.gallery import Course, Subject, draw_gallery
+    from mnist_vae.history import read_epochs, read_steps
+    from mnist_vae.model_file import load_model, load_origin
+    from mnist_vae.params import load_params
+    from mnist_vae.pictures import draw_pictures, save_pictures
+    from mnist_vae.prepared import load_prepared
+    from mnist_vae.tracking.run import track_known_run
+
     # What made the model is read from the model; only what concerns the figures alone, from params.yaml.
     origin = load_origin(model_path)
     params = load_params(Path("params.yaml")).of_figures()
     made_by = origin.params
     device = prepare_device(made_by.device, made_by.threads, deterministic=made_by.deterministic)
-    with track_known_run("render", repository_root(Path.cwd()), origin) as run:
+    with track_known_run(recorder, origin) as run:
         model = load_model(model_path, device).autoencoder
         test_images = torch.from_numpy(load_prepared(prepared_path).test.images).to(device)
         pictures = draw_pictures(model, test_images, load_codes(codes_path), origin.params.seed, params)

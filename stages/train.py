@@ -2,26 +2,41 @@
 
 from pathlib import Path
 
-import torch
-
-from mnist_vae.autoencoder import build_autoencoder
-from mnist_vae.checkpoint import Checkpoint, TrainingRecord
-from mnist_vae.device import prepare_device
-from mnist_vae.environment import find_environment, save_environment
-from mnist_vae.fingerprint import training_fingerprint
-from mnist_vae.history import EpochRow, StepRow, write_history
-from mnist_vae.model_file import Origin, TrainedModel, save_model
-from mnist_vae.params import load_params
-from mnist_vae.prepared import load_prepared
-from mnist_vae.progress import TrainingProgress
 from mnist_vae.stage import repository_root, run_stage
-from mnist_vae.tracking.run import track_training_run
-from mnist_vae.training import Training
-from mnist_vae.whole_file import file_md5
+from mnist_vae.tracking.recorder_process import RecorderProcess
 
 
 def main(prepared_path: Path, model_path: Path, epochs_path: Path, steps_path: Path, environment_path: Path) -> None:
-    params, root = load_params(Path("params.yaml")).of_model(), repository_root(Path.cwd())
+    # The recorder first: it imports MLflow while this process imports torch, which takes as long.
+    with RecorderProcess(repository_root(Path.cwd()), "train") as recorder:
+        _train(recorder, prepared_path, model_path, epochs_path, steps_path, environment_path)
+
+
+def _train(
+    recorder: RecorderProcess,
+    prepared_path: Path,
+    model_path: Path,
+    epochs_path: Path,
+    steps_path: Path,
+    environment_path: Path,
+) -> None:
+    import torch
+
+    from mnist_vae.autoencoder import build_autoencoder
+    from mnist_vae.checkpoint import Checkpoint, TrainingRecord
+    from mnist_vae.device import prepare_device
+    from mnist_vae.environment import find_environment, save_environment
+    from mnist_vae.fingerprint import training_fingerprint
+    from mnist_vae.history import EpochRow, StepRow, write_history
+    from mnist_vae.model_file import Origin, TrainedModel, save_model
+    from mnist_vae.params import load_params
+    from mnist_vae.prepared import load_prepared
+    from mnist_vae.progress import TrainingProgress
+    from mnist_vae.tracking.run import track_training_run
+    from mnist_vae.training import Training
+    from mnist_vae.whole_file import file_md5
+
+    params = load_params(Path("params.yaml")).of_model()
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
     environment = find_environment(device)
     print(f"train: on {environment.device}", flush=True)
@@ -29,8 +44,8 @@ def main(prepared_path: Path, model_path: Path, epochs_path: Path, steps_path: P
     data_md5 = file_md5(prepared_path)
     origin = Origin(params=params, data_md5=data_md5, fingerprint=training_fingerprint(params, data_md5, device))
     with (
-        Checkpoint(root / "checkpoints", origin.fingerprint) as checkpoint,
-        track_training_run(root, origin, environment) as run,
+        Checkpoint(recorder.root / "checkpoints", origin.fingerprint) as checkpoint,
+        track_training_run(recorder, origin, environment) as run,
     ):
         images = torch.from_numpy(prepared.train.images).to(device)
         validation_images = torch.from_numpy(prepared.validation.images).to(device)

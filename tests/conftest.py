@@ -40,13 +40,6 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(autouse=True)
-def _recorder_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    from recorder_thread import RecorderThread  # imports the package
-
-    monkeypatch.setattr("mnist_vae.tracking.run.RecorderProcess", RecorderThread)
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     torch.set_num_threads(1)

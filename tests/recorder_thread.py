@@ -4,18 +4,27 @@ from pathlib import Path
 from queue import Queue
 from threading import Event, Thread
 
-from mnist_vae.tracking.recorder import record
+from mnist_vae.tracking.recorder import Beginning, record
+from mnist_vae.tracking.recorder_process import RecorderProcess
 
 _SECONDS = 60
 
 
-class RecorderThread:
+class RecorderThread(RecorderProcess):
     """Stands for RecorderProcess. What was entered when a method returns is in MLflow."""
 
-    def __init__(self, root: Path, fingerprint: str, stage: str, waited: int):
+    def __init__(self, root: Path, stage: str):
+        self.root, self.stage = root, stage
+        self._thread: Thread | None = None
         self._wakes: Queue[str] = Queue()
         self._idle = Event()
-        self._thread = Thread(target=self._record, args=(root, fingerprint, stage, waited), daemon=True)
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def begin(self, fingerprint: str, waited: int) -> None:
+        beginning = Beginning(fingerprint, waited)
+        self._thread = Thread(target=self._record, args=(beginning,), daemon=True)
         self._thread.start()
         assert self._idle.wait(_SECONDS)
 
@@ -23,17 +32,20 @@ class RecorderThread:
         pass
 
     def wake(self) -> None:
-        self._idle.clear()
-        self._wakes.put("more")
-        assert not self._thread.is_alive() or self._idle.wait(_SECONDS)
+        if self._thread is not None:
+            self._idle.clear()
+            self._wakes.put("more")
+            assert not self._thread.is_alive() or self._idle.wait(_SECONDS)
 
     def close(self) -> bool:
+        if self._thread is None:
+            return True
         self._wakes.put("")
         self._thread.join(_SECONDS)
         return not self._thread.is_alive()
 
-    def _record(self, root: Path, fingerprint: str, stage: str, waited: int) -> None:
-        record(root, fingerprint, stage, waited, self._more)
+    def _record(self, beginning: Beginning) -> None:
+        record(self.root, self.stage, lambda: beginning, self._more)
         self._idle.set()
 
     def _more(self) -> bool:

@@ -80,10 +80,10 @@ def _run(folder: Path, stage: str, paths: list[str], around: Circumstances, prin
 
 
 def _record_in_a_thread() -> None:
-    import mnist_vae.tracking.run
+    import mnist_vae.tracking.recorder_process
     from recorder_thread import RecorderThread
 
-    mnist_vae.tracking.run.RecorderProcess = RecorderThread
+    mnist_vae.tracking.recorder_process.RecorderProcess = RecorderThread
 
 
 def _make_read_only(folder: Path) -> None:

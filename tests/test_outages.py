@@ -18,7 +18,6 @@ from mnist_vae.tracking.delivery import Delivery
 from mnist_vae.tracking.entries import EnterPoints, Point, SetTags, StopStage, Waiting
 from mnist_vae.tracking.naming import new_run
 from mnist_vae.tracking.outbox import Outbox
-from mnist_vae.tracking.run import track_training_run
 from mnist_vae.tracking.store import EXPERIMENT, Store, open_store, reason_of
 from tracked_stages import (
     ENVIRONMENT,
@@ -30,6 +29,7 @@ from tracked_stages import (
     enter_pipeline,
     enter_training,
     history,
+    training_run,
 )
 
 
@@ -126,7 +126,7 @@ def test_server_that_crashes_in_the_middle_gets_the_rest_when_it_is_back(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
     origin = tiny_origin()
-    with track_training_run(root, origin, ENVIRONMENT) as run:
+    with training_run(root, origin) as run:
         run.log_epoch(history(1), images_per_second=101.0)
         server.kill()
         run.log_epoch(history(2), images_per_second=102.0)
@@ -147,7 +147,7 @@ def test_training_broken_off_and_begun_again_while_the_store_is_away_is_one_run_
     root: Path, expected: list[dict], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    with suppress(KeyboardInterrupt), track_training_run(root, tiny_origin(), ENVIRONMENT) as run:
+    with suppress(KeyboardInterrupt), training_run(root, tiny_origin()) as run:
         run.log_epoch(history(1), images_per_second=101.0)
         run.log_epoch(history(2), images_per_second=102.0)
         raise KeyboardInterrupt
@@ -164,7 +164,7 @@ def test_what_is_kept_after_a_delivery_in_the_middle_of_a_training_goes_to_the_s
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     origin = tiny_origin()
-    with track_training_run(root, origin, ENVIRONMENT) as run:
+    with training_run(root, origin) as run:
         run.log_epoch(history(1), images_per_second=101.0)
         monkeypatch.delenv("MLFLOW_TRACKING_URI")
         store = open_store(root)
@@ -263,7 +263,7 @@ def test_dead_stage_of_a_training_that_is_taken_up_closes_nothing(root: Path) ->
     origin = tiny_origin()
     (root / ".dvc" / "tmp" / "runs").mkdir(parents=True)
     (root / ".dvc" / "tmp" / "runs" / f"{origin.fingerprint}.render.1").touch()  # as a power cut leaves it
-    with track_training_run(root, origin, ENVIRONMENT):
+    with training_run(root, origin):
         (run,) = contents(open_store(root).client)
         assert run["status"] == "RUNNING"
     assert close_dead_runs(open_store(root), root) == []

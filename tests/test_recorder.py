@@ -11,6 +11,7 @@ import pytest
 
 from builders import tiny_origin
 from mlflow_servers import BadServer
+from mnist_vae.stage import StageError
 from mnist_vae.tracking.entries import BeginStage
 from mnist_vae.tracking.naming import new_run
 from mnist_vae.tracking.outbox import Outbox
@@ -26,8 +27,10 @@ import sys, time
 from pathlib import Path
 from builders import tiny_origin
 from mnist_vae.environment import Environment
+from mnist_vae.tracking.recorder_process import RecorderProcess
 from mnist_vae.tracking.run import track_training_run
-with track_training_run(Path(sys.argv[1]), tiny_origin(), Environment("cpu", "p", "v", "t")):
+recorder = RecorderProcess(Path(sys.argv[1]), "train")
+with track_training_run(recorder, tiny_origin(), Environment("cpu", "p", "v", "t")):
     print("in it", flush=True)
     time.sleep(600)
 """
@@ -98,10 +101,30 @@ def test_stage_that_settles_goes_on_when_the_recorder_is_at_work(root: Path, mon
     run = new_run(root, tiny_origin(), ENVIRONMENT, "unfinished")
     outbox = Outbox(root, run.tags["fingerprint"])
     outbox.add(BeginStage(stage="train"), run)
-    recorder = RecorderProcess(root, run.tags["fingerprint"], "train", 0)
+    recorder = RecorderProcess(root, "train")
+    recorder.begin(run.tags["fingerprint"], 0)
     recorder.settle()
     assert [one["status"] for one in contents(open_store(root).client)] == ["RUNNING"]
     assert recorder.close()
+
+
+def test_recorder_of_a_stage_that_came_to_no_run_ends_without_a_word(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nobody answers there
+    with pytest.raises(StageError), RecorderProcess(root, "train"):
+        raise StageError("the parameters are wrong")
+    assert psutil.Process().children() == []
+    killed = RecorderProcess(root, "train")  # with its stage, before it has a run
+    assert killed.close()
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("stage", ["train", "evaluate", "render"])
+def test_stage_starts_its_recorder_before_it_imports_torch(stage: str) -> None:
+    script = f"import runpy, sys; runpy.run_path('stages/{stage}.py'); print('torch' in sys.modules)"
+    command = [sys.executable, "-c", script]
+    assert subprocess.check_output(command, cwd=ROOT, env=os.environ | {"PYTHONPATH": "src"}, text=True) == "False\n"
 
 
 def test_load_of_the_machine_is_entered_while_a_training_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +152,8 @@ def test_recorder_that_takes_too_long_is_ended_and_loses_nothing(root: Path, mon
     run = new_run(root, tiny_origin(), ENVIRONMENT, "unfinished")
     outbox = Outbox(root, run.tags["fingerprint"])
     outbox.add(BeginStage(stage="train"), run)
-    recorder = RecorderProcess(root, run.tags["fingerprint"], "train", 0)
+    recorder = RecorderProcess(root, "train")
+    recorder.begin(run.tags["fingerprint"], 0)
     while not server.requests:
         time.sleep(0.05)
     assert not recorder.close()

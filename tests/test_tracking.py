@@ -16,9 +16,8 @@ from mnist_vae.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.model_file import Origin
 from mnist_vae.params import load_params
 from mnist_vae.stage import StageError, Terminated
-from mnist_vae.tracking.run import track_known_run, track_training_run
 from mnist_vae.tracking.store import EXPERIMENT, open_store
-from tracked_stages import ENVIRONMENT
+from tracked_stages import known_run, training_run
 
 ROOT = Path(__file__).parent.parent
 
@@ -49,13 +48,13 @@ def history(epoch: int, steps: int) -> EpochHistory:
 
 
 def test_run_is_finished_only_after_all_its_stages(root: Path, origin: Origin) -> None:
-    with track_training_run(root, origin, ENVIRONMENT):
+    with training_run(root, origin):
         assert only_run(root).info.status == "RUNNING"
     assert only_run(root).info.status == "SCHEDULED"
-    with track_known_run("evaluate", root, origin):
+    with known_run("evaluate", root, origin):
         assert only_run(root).info.status == "RUNNING"
     assert only_run(root).info.status == "SCHEDULED"
-    with track_known_run("render", root, origin):
+    with known_run("render", root, origin):
         pass
     assert only_run(root).info.status == "FINISHED"
 
@@ -72,7 +71,7 @@ def test_run_is_finished_only_after_all_its_stages(root: Path, origin: Origin) -
 def test_run_that_does_not_end_well_says_why(
     root: Path, origin: Origin, error: BaseException, status: str, reason: str
 ) -> None:
-    with pytest.raises(type(error)), track_training_run(root, origin, ENVIRONMENT):
+    with pytest.raises(type(error)), training_run(root, origin):
         raise error
     run = only_run(root)
     assert (run.info.status, run.data.tags["reason"]) == (status, reason)
@@ -80,14 +79,14 @@ def test_run_that_does_not_end_well_says_why(
 
 
 def test_stage_that_succeeds_after_a_failure_mends_the_run(root: Path, origin: Origin) -> None:
-    with track_training_run(root, origin, ENVIRONMENT):
+    with training_run(root, origin):
         pass
-    with track_known_run("render", root, origin):
+    with known_run("render", root, origin):
         pass
-    with pytest.raises(StageError), track_known_run("evaluate", root, origin):
+    with pytest.raises(StageError), known_run("evaluate", root, origin):
         raise StageError("torn file")
     assert only_run(root).info.status == "FAILED"
-    with track_known_run("evaluate", root, origin):
+    with known_run("evaluate", root, origin):
         pass
     run = only_run(root)
     assert run.info.status == "FINISHED"
@@ -95,7 +94,7 @@ def test_stage_that_succeeds_after_a_failure_mends_the_run(root: Path, origin: O
 
 
 def test_epoch_with_more_steps_than_one_call_takes_is_entered_whole(root: Path, origin: Origin) -> None:
-    with track_training_run(root, origin, ENVIRONMENT) as run:
+    with training_run(root, origin) as run:
         run.log_epoch(history(epoch=1, steps=2345), images_per_second=100.0)
     stored = only_run(root)
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
@@ -109,10 +108,10 @@ def test_later_stages_take_the_latest_run_of_their_model(root: Path, origin: Ori
     other = origin.model_copy(update={"fingerprint": "ffffffffffffffff"})
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
     for one in (origin, origin, other):
-        with track_training_run(root, one, ENVIRONMENT):
+        with training_run(root, one):
             pass
         client.set_terminated(client.search_runs(["1"], max_results=1)[0].info.run_id, "FINISHED")
-    with track_known_run("evaluate", root, origin):
+    with known_run("evaluate", root, origin):
         pass
     runs = client.search_runs(["1"], order_by=["start_time ASC"])
     assert ["stage.evaluate" in run.data.tags for run in runs] == [False, True, False]
@@ -124,11 +123,11 @@ def points_of(root: Path, metric: str) -> list[tuple[int, float]]:
 
 
 def test_training_that_was_broken_off_goes_on_in_its_run_without_points_twice(root: Path, origin: Origin) -> None:
-    with suppress(KeyboardInterrupt), track_training_run(root, origin, ENVIRONMENT) as run:
+    with suppress(KeyboardInterrupt), training_run(root, origin) as run:
         run.log_epoch(history(epoch=1, steps=3), images_per_second=100.0)
         raise KeyboardInterrupt
     assert only_run(root).info.status == "KILLED"
-    with track_training_run(root, origin, ENVIRONMENT) as run:
+    with training_run(root, origin) as run:
         assert only_run(root).info.status == "RUNNING"
         run.log_epoch(history(epoch=1, steps=3), images_per_second=90.0)
         run.log_epoch(history(epoch=2, steps=3), images_per_second=80.0)
@@ -142,11 +141,11 @@ def test_training_that_was_broken_off_goes_on_in_its_run_without_points_twice(ro
 def test_training_anew_after_a_finished_run_makes_a_second_one(root: Path, origin: Origin) -> None:
     client = MlflowClient(f"sqlite:///{root}/mlflow.db")
     for count in (1, 2):
-        with track_training_run(root, origin, ENVIRONMENT):
+        with training_run(root, origin):
             pass
         assert len(client.search_runs(["1"])) == count
         for stage in ("evaluate", "render"):
-            with track_known_run(stage, root, origin):
+            with known_run(stage, root, origin):
                 pass
 
 
@@ -154,7 +153,7 @@ def test_number_of_the_test_set_is_entered_again_only_if_it_changed(root: Path, 
     path = root / "metrics.json"
     for value in (0.5, 0.5, 0.4, 0.5):
         path.write_text(json.dumps({"mse": value}))
-        with track_known_run("evaluate", root, origin) as run:
+        with known_run("evaluate", root, origin) as run:
             run.log_metrics(path)
     assert points_of(root, "test/mse") == [(0, 0.5), (0, 0.4), (0, 0.5)]
 
@@ -162,7 +161,7 @@ def test_number_of_the_test_set_is_entered_again_only_if_it_changed(root: Path, 
 def test_model_without_a_run_gets_one_that_says_so(
     root: Path, origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with track_known_run("evaluate", root, origin):
+    with known_run("evaluate", root, origin):
         pass
     assert only_run(root).data.params["kl_weight"] == "0.1"
     assert "MLflow has no run of this model: a new one begins" in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """What the stages enter into MLflow, without the stages, and what a store then holds."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from mnist_vae.model_file import Origin, TrainedModel, save_model
 from mnist_vae.prepared import Split
 from mnist_vae.tracking.run import TrackedRun, track_known_run, track_training_run
 from mnist_vae.tracking.store import EXPERIMENT
+from recorder_thread import RecorderThread
 
 ENVIRONMENT = Environment("cpu (2 threads)", "a processor", "AVX2", "2.13.0")
 EPOCHS = 3
@@ -23,9 +25,19 @@ def history(epoch: int) -> EpochHistory:
     return EpochHistory(EpochRow(epoch, 0.5 / epoch, 10.0, 3.0, 0.4, 9.0, 2.0), steps)
 
 
+def training_run(root: Path, origin: Origin) -> AbstractContextManager[TrackedRun]:
+    """The run of the train stage."""
+    return track_training_run(RecorderThread(root, "train"), origin, ENVIRONMENT)
+
+
+def known_run(stage: str, root: Path, origin: Origin) -> AbstractContextManager[TrackedRun]:
+    """The run of a later stage."""
+    return track_known_run(RecorderThread(root, stage), origin)
+
+
 def enter_training(root: Path, origin: Origin, epochs: range = range(1, EPOCHS + 1)) -> None:
     """What the train stage enters."""
-    with track_training_run(root, origin, ENVIRONMENT) as run:
+    with training_run(root, origin) as run:
         for epoch in epochs:
             run.log_epoch(history(epoch), images_per_second=100.0 + epoch)
         enter_end_of_training(root, origin, run)
@@ -41,13 +53,13 @@ def enter_end_of_training(root: Path, origin: Origin, run: TrackedRun) -> None:
 
 
 def enter_evaluation(root: Path, origin: Origin) -> None:
-    with track_known_run("evaluate", root, origin) as run:
+    with known_run("evaluate", root, origin) as run:
         (root / "metrics.json").write_text('{"mse": 0.25, "kl_by_class": {"0": 1.5, "1": 2.5}}')
         run.log_metrics(root / "metrics.json")
 
 
 def enter_figures(root: Path, origin: Origin) -> None:
-    with track_known_run("render", root, origin) as run:
+    with known_run("render", root, origin) as run:
         (root / "samples.png").write_bytes(b"picture")
         run.log_artifacts("figures", root / "samples.png")
 
@@ -67,6 +79,7 @@ def _holds(client: MlflowClient, run: Run) -> dict:
     points = {
         name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
         for name in sorted(run.data.metrics)
+        if not name.startswith("system/")  # the machine's load, which depends on the time
     }
     files = [
         file.path for place in ("", "history", "figures") for file in client.list_artifacts(run.info.run_id, place)

@@ -28,7 +28,8 @@ def training_fingerprint(params: ModelParams, data_md5: str, device: torch.devic
 
 
 def _source_md5() -> str:
-    # But for the network, all imports of the project stand at the top of its modules: what is loaded is what is used.
+    # But for the network, all imports of the project stand at the top of its modules, or of what a stage runs: what is
+    # loaded is what is used.
     modules = {name: module for name, module in sys.modules.items() if name.split(".")[0] == "mnist_vae"}
     digest = hashlib.md5(usedforsecurity=False)
     for name in sorted(modules):

@@ -40,20 +40,19 @@ class TrackedRun:
     its own enters it into MLflow, while the stage goes on; or later, if MLflow fails. No method raises because of it.
     """
 
-    def __init__(self, stage: str, root: Path, new: NewRun):
-        self._stage, self._new = stage, new
-        self._outbox = Outbox(root, new.tags["fingerprint"])
-        self._recorder = self._lock = None
+    def __init__(self, recorder: RecorderProcess, new: NewRun):
+        self._recorder, self._stage, self._new = recorder, recorder.stage, new
+        self._outbox = Outbox(recorder.root, new.tags["fingerprint"])
+        self._lock = None
         self._lost = False
-        self._guard(lambda: self._begin(root))
+        self._guard(self._begin)
 
     def settle(self) -> None:
         """Wait until the recorder has imported MLflow and opened the store, three seconds at most.
 
         Threads of torch on all cores, which wait for each other at every step, lose more time beside it than that.
         """
-        if self._recorder is not None:
-            self._recorder.settle()
+        self._recorder.settle()
 
     def log_epoch(self, history: EpochHistory, images_per_second: float) -> None:
         """Enter an epoch's terms by epoch, and the losses of its steps by step."""
@@ -99,16 +98,15 @@ class TrackedRun:
         self._enter(StopStage(stage=self._stage, status=status, reason=reason, at=_now()))
         self._end()
 
-    def _begin(self, root: Path) -> None:
+    def _begin(self) -> None:
         fingerprint, waited = self._new.tags["fingerprint"], len(self._outbox)
-        self._lock = hold(root, fingerprint, self._stage)
+        self._lock = hold(self._recorder.root, fingerprint, self._stage)
         self._outbox.add(BeginStage(stage=self._stage), self._new)
-        self._recorder = RecorderProcess(root, fingerprint, self._stage, waited)
+        self._recorder.begin(fingerprint, waited)
 
     def _enter(self, entry: Entry) -> None:
         self._guard(lambda: self._outbox.add(entry, self._new))
-        if self._recorder is not None:
-            self._recorder.wake()
+        self._recorder.wake()
 
     def _guard(self, action: Callable[[], None]) -> None:
         try:
@@ -125,25 +123,25 @@ class TrackedRun:
     def _end(self) -> None:
         if self._lock is not None:
             let_go(self._lock)
-        if self._recorder is not None and not self._recorder.close():
+        if not self._recorder.close():
             print(f"{self._stage}: MLflow is slow; what it lacks is kept for a later stage or `make track`", flush=True)
 
 
 @contextmanager
-def track_training_run(root: Path, origin: Origin, environment: Environment) -> Iterator[TrackedRun]:
+def track_training_run(recorder: RecorderProcess, origin: Origin, environment: Environment) -> Iterator[TrackedRun]:
     """A new run, for the train stage, closed as its block ends: SCHEDULED for the next stages, FAILED or KILLED.
 
     If the latest run of the same training in this repository was not finished, it is that one, which goes on.
     """
-    with _tracked(TrackedRun("train", root, new_run(root, origin, environment, reuse="unfinished"))) as run:
+    with _tracked(TrackedRun(recorder, new_run(recorder.root, origin, environment, reuse="unfinished"))) as run:
         run.log_diff(uncommitted_diff(Path.cwd()))
         yield run
 
 
 @contextmanager
-def track_known_run(stage: str, root: Path, origin: Origin) -> Iterator[TrackedRun]:
+def track_known_run(recorder: RecorderProcess, origin: Origin) -> Iterator[TrackedRun]:
     """The latest run with the model's fingerprint, or a new one if the store has none, closed as its block ends."""
-    with _tracked(TrackedRun(stage, root, new_run(root, origin, None, reuse="any"))) as run:
+    with _tracked(TrackedRun(recorder, new_run(recorder.root, origin, None, reuse="any"))) as run:
         yield run
 
 
