@@ -5,7 +5,13 @@ from torch import nn
 from builders import gaussian_code, tiny_images, tiny_model, tiny_params
 from mnist_vae.autoencoder import build_autoencoder
 from mnist_vae.likelihoods import LIKELIHOODS
-from mnist_vae.networks.conv import Encoder, WholeImageConv2d, WholeImageConvTranspose2d
+from mnist_vae.networks.conv import (
+    Encoder,
+    FirstConv2d,
+    LastConvTranspose2d,
+    WholeImageConv2d,
+    WholeImageConvTranspose2d,
+)
 from tutorial import TutorialVAE
 
 
@@ -57,13 +63,43 @@ def test_transposed_whole_image_convolution_equals_torchs(dimensions: int, outpu
     torch.testing.assert_close(layer(codes), convolution(codes[:, :, None, None]))
 
 
-def test_whole_image_convolutions_have_torchs_gradients() -> None:
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(
+    ("layer", "convolution", "shape"),
+    [
+        (WholeImageConv2d(3, 7, 4), nn.Conv2d(3, 7, 4), (5, 3, 4, 4)),
+        (FirstConv2d(6), nn.Conv2d(1, 6, 4, stride=2, padding=1, bias=False), (5, 1, 8, 8)),
+        (LastConvTranspose2d(6), nn.ConvTranspose2d(6, 1, 4, stride=2, padding=1), (5, 6, 4, 4)),
+    ],
+    ids=["whole", "first", "last"],
+)
+def test_layer_is_torchs_with_its_gradients(
+    layer: WholeImageConv2d | FirstConv2d | LastConvTranspose2d,
+    convolution: nn.Module,
+    shape: tuple[int, ...],
+    memory_format: torch.memory_format,
+) -> None:
     torch.manual_seed(0)
-    images = torch.randn(5, 3, 4, 4)
-    layer = WholeImageConv2d(3, 7, 4)
-    convolution = nn.Conv2d(3, 7, 4)
     convolution.load_state_dict(layer.convolution.state_dict())
-    layer(images).square().sum().backward()
-    convolution(images).square().sum().backward()
-    for weight, expected in zip(layer.parameters(), convolution.parameters(), strict=True):
-        torch.testing.assert_close(weight.grad, expected.grad, rtol=1e-4, atol=1e-4)
+    images = torch.randn(shape).contiguous(memory_format=memory_format).requires_grad_()
+    twins = images.detach().clone().requires_grad_()
+    found, expected = layer(images), convolution(twins)
+    torch.testing.assert_close(found.reshape(expected.shape), expected)
+    noise = torch.randn_like(expected)
+    pairs = zip([images, *layer.parameters()], [twins, *convolution.parameters()], strict=True)
+    (found.reshape(expected.shape) * noise).sum().backward()
+    (expected * noise).sum().backward()
+    for one, other in pairs:
+        torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-4)
+        one.grad = other.grad = None
+
+
+def test_images_between_the_convolutions_have_their_channels_last() -> None:
+    # Else oneDNN's convolutions, and torch's batch norm, take half as long again.
+    model, seen = tiny_model(image_size=32), []
+    for layer in model.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    model.terms(tiny_images(5, size=32), torch.zeros(5, 3))
+    assert len(seen) == 6
+    assert all(images.is_contiguous(memory_format=torch.channels_last) for images in seen)
