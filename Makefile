@@ -17,6 +17,8 @@ endif
 # What `make sweep` combines: values in YAML, lists in brackets.
 SWEEP := kl_weight=0.01,0.1,1 latent_dim=16,128
 PORT := 5000
+# The environment of the peer library that `make bench` measures.
+PEER := .venv-pythae
 RUN := HEAD
 ALIAS :=
 REVS :=
@@ -106,8 +108,12 @@ verify: setup ## run the last commit's configuration again, elsewhere, and compa
 audit: setup ## check what is installed, the code and its habits for security
 	@PYTHONPATH=src python tools/audit.py $(OSV)
 
-bench: setup ## measure training against the tutorial's loop, and what its reliability costs, into benchmarks/
-	@PYTHONPATH=src python benchmarks/throughput.py data/raw/mnist data/prepared.safetensors benchmarks/throughput.json
+bench: setup ## measure training against others, the pipeline's seconds, and what its reliability costs, into benchmarks/
+	@[ -e $(PEER)/bin/python ] || uv venv --quiet $(PEER)
+	@uv pip install --quiet --python $(PEER) --requirement benchmarks/contestants/pythae.txt
+	@PYTHONPATH=src:benchmarks python benchmarks/throughput.py \
+		data/raw/mnist data/prepared.safetensors $(PEER)/bin/python benchmarks/throughput.json
+	@PYTHONPATH=src python benchmarks/pipeline.py benchmarks/pipeline.json
 	@PYTHONPATH=src python benchmarks/reliability.py data/prepared.safetensors benchmarks/reliability.json
 
 rounding: setup ## measure how far rounding and another seed move the results, into benchmarks/rounding.json

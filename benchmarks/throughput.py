@@ -1,152 +1,149 @@
-"""Training throughput against the tutorial's way, interleaved on this machine, into benchmarks/throughput.json.
+"""Training throughput against what people would otherwise run, in turns on one machine, into a JSON file.
 
-The tutorial's way: a DataLoader, each image resized, made a tensor and normalised on its own, default Adam, plain
-convolutions throughout, and .item() at each step. The network, the loss and the batch are the same.
+Each contestant is a process of its own that waits for its turns. The network, the loss's terms and the batch are the
+same, unless a contestant's name says otherwise. The work of a step is counted by torch's FlopCounterMode on the plain
+network, forward and backward, and compared with what the machine reaches at best.
 """
 
 import json
 import os
-import platform
 import statistics
-import time
-from collections.abc import Callable
+import subprocess
+import sys
 from pathlib import Path
+from typing import IO, NamedTuple, cast
 
 import torch
-from PIL import Image
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
+from torch.utils.flop_counter import FlopCounterMode
 
-from mnist_vae.autoencoder import build_autoencoder
-from mnist_vae.datasets import DATASETS
-from mnist_vae.device import describe, prepare_device
-from mnist_vae.idx import read_idx
+from contestants.plain_network import Decoder, Encoder, loss
+from mnist_vae.device import prepare_device
+from mnist_vae.environment import find_environment
 from mnist_vae.params import ModelParams, load_params
-from mnist_vae.prepared import load_prepared
 from mnist_vae.stage import run_stage
-from mnist_vae.training import Training
 
+_FOLDER = Path(__file__).parent / "contestants"
 _IMAGES = 6400
 _REPEATS = 7
+_OURS = "this project"
+_OPTIONS: dict[str, dict] = {
+    _OURS: {},
+    f"{_OURS}, deterministic: false": {"deterministic": False},
+    f"{_OURS}, threads: 1": {"threads": 1},
+    f"{_OURS}, batch_size: 256 (another recipe)": {"batch_size": 256},
+}
+_MACHINE = {"matrix product": "matmul", "convolution": "convolution"}
 
 
-class _RawImages(Dataset):
-    """The original training images as torchvision gives them: a PIL image each, then the tutorial's transforms."""
+class Contestant:
+    """A process that runs when it is asked to."""
 
-    def __init__(self, folder: Path):
-        self.images = torch.from_numpy(read_idx(folder / DATASETS["mnist"].train_images.name, 3)[:_IMAGES].copy())
-        self.transform = transforms.Compose(
-            [transforms.Resize(32), transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))]
-        )
+    def __init__(self, python: str, script: str, *arguments: str):
+        command = [python, str(_FOLDER / script), *arguments]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._asks, self._answers = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
+        self.said = ""
+        while (line := self._read()) != "ready":
+            self.said = line
 
-    def __len__(self) -> int:
-        return len(self.images)
+    def run(self) -> float:
+        """The seconds that one run takes."""
+        self._asks.write("run\n")
+        self._asks.flush()
+        return json.loads(self._read())["seconds"]
 
-    def __getitem__(self, index: int):
-        return self.transform(Image.fromarray(self.images[index].numpy()))
+    def end(self) -> None:
+        """Let the process end."""
+        self._process.communicate()
 
-
-class _TutorialVae(nn.Module):
-    """The same network, of plain convolutions."""
-
-    def __init__(self, channels: int, latent_dim: int):
-        super().__init__()
-        self.body = nn.Sequential(
-            *_layer(nn.Conv2d(1, channels, 4, 2, 1), channels),
-            *_layer(nn.Conv2d(channels, 2 * channels, 4, 2, 1), 2 * channels),
-            *_layer(nn.Conv2d(2 * channels, 4 * channels, 4, 2, 1), 4 * channels),
-        )
-        self.mean = nn.Conv2d(4 * channels, latent_dim, 4)
-        self.log_variance = nn.Conv2d(4 * channels, latent_dim, 4)
-        self.decoder = nn.Sequential(
-            *_layer(nn.ConvTranspose2d(latent_dim, 4 * channels, 4), 4 * channels),
-            *_layer(nn.ConvTranspose2d(4 * channels, 2 * channels, 4, 2, 1), 2 * channels),
-            *_layer(nn.ConvTranspose2d(2 * channels, channels, 4, 2, 1), channels),
-            nn.ConvTranspose2d(channels, 1, 4, 2, 1),
-            nn.Tanh(),
-        )
-
-    def loss(self, images: Tensor, kl_weight: float) -> Tensor:
-        features = self.body(images)
-        mean, log_variance = self.mean(features), self.log_variance(features)
-        code = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
-        kl = -0.5 * torch.mean(1 + log_variance - mean.pow(2) - log_variance.exp())
-        return nn.functional.mse_loss(self.decoder(code), images) + kl_weight * kl
+    def _read(self) -> str:
+        line = self._answers.readline()
+        if not line:
+            raise SystemExit(f"{self._process.args} ended: see above")
+        return line.strip()
 
 
-def main(raw: Path, prepared_path: Path, result_path: Path) -> None:
-    params = load_params(Path("params.yaml")).of_model().model_copy(update={"epochs": 1})
-    device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
-    candidates = {
-        "tutorial, DataLoader in the process": _tutorial(params, raw, device, workers=0),
-        "tutorial, DataLoader with 4 workers": _tutorial(params, raw, device, workers=4),
-        "this project": _ours(params, prepared_path, device),
+class Spread(NamedTuple):
+    """The median of some measurements, the least and the greatest."""
+
+    median: float
+    min: float
+    max: float
+
+
+def main(raw: Path, prepared: Path, peer_python: Path, result: Path) -> None:
+    params = load_params(Path("params.yaml")).of_model()
+    shared = {name: getattr(params, name) for name in _SHARED}
+    tutorial, ours = (sys.executable, "tutorial.py", str(raw)), (sys.executable, "ours.py", str(prepared))
+    contestants = {
+        "tutorial, DataLoader in the process": Contestant(*tutorial, str(_IMAGES), "0"),
+        "tutorial, DataLoader with 4 workers": Contestant(*tutorial, str(_IMAGES), "4"),
+        "pythae 0.1.2, tensors in memory": Contestant(
+            str(peer_python), "peer.py", str(prepared), str(_IMAGES), json.dumps(shared)
+        ),
+        **{name: Contestant(*ours, str(_IMAGES), json.dumps(changes)) for name, changes in _OPTIONS.items()},
+        **{name: Contestant(sys.executable, "machine.py", what) for name, what in _MACHINE.items()},
     }
-    rates: dict[str, list[float]] = {name: [] for name in candidates}
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for repeat in range(_REPEATS + 1):
-        for name, run in candidates.items():
-            start = time.perf_counter()
-            run()
-            rate = _IMAGES / (time.perf_counter() - start)
-            print(f"{name}: {rate:,.0f} images/s{'' if repeat else ' (not counted)'}", flush=True)
+        for name, contestant in contestants.items():
+            taken = contestant.run()
+            print(f"{name}: {taken:.2f} s{'' if repeat else ' (not counted)'}", flush=True)
             if repeat:
-                rates[name].append(rate)
-    result_path.write_text(json.dumps(_summary(rates, describe(device)), indent=2) + "\n")
+                seconds[name].append(taken)
+    operations = {name: float(contestants[name].said) for name in _MACHINE}
+    for contestant in contestants.values():
+        contestant.end()
+    device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
+    content = {
+        "machine": find_environment(device)._asdict() | {"cores": os.cpu_count()},
+        "images_a_run": _IMAGES,
+        "repeats": _REPEATS,
+        "rows": _rows({name: values for name, values in seconds.items() if name not in _MACHINE}),
+        "roofline": _roofline(params, seconds, operations),
+    }
+    result.write_text(json.dumps(content, indent=2) + "\n")
 
 
-def _summary(rates: dict[str, list[float]], device: str) -> dict:
-    ours = rates["this project"]
-    rows = {}
-    for name, values in rates.items():
-        ratios = [mine / theirs for mine, theirs in zip(ours, values, strict=True)]
-        rows[name] = {
-            "images_per_second": {"median": statistics.median(values), "min": min(values), "max": max(values)},
-            "speed_of_this_project_relative_to_it": {
-                "median": statistics.median(ratios),
-                "min": min(ratios),
-                "max": max(ratios),
-            },
+_SHARED = ("threads", "base_channels", "latent_dim", "batch_size", "learning_rate", "adam_betas", "device")
+
+
+def _rows(seconds: dict[str, list[float]]) -> dict:
+    return {
+        name: {
+            "images_per_second": _spread([_IMAGES / one for one in values])._asdict(),
+            "speed_of_this_project_relative_to_it": _spread(
+                [theirs / mine for mine, theirs in zip(seconds[_OURS], values, strict=True)]
+            )._asdict(),
         }
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, training on {device}"
-    return {"machine": machine, "images_a_run": _IMAGES, "repeats": _REPEATS, "rows": rows}
+        for name, values in seconds.items()
+    }
 
 
-def _tutorial(params: ModelParams, raw: Path, device: torch.device, workers: int) -> Callable[[], None]:
-    model = _TutorialVae(params.base_channels, params.latent_dim).to(device)
-    optimizer = torch.optim.Adam(model.parameters(), params.learning_rate, params.adam_betas)
-    loader = DataLoader(_RawImages(raw), params.batch_size, shuffle=True, num_workers=workers)
-
-    def run() -> None:
-        # The tutorial does not ask for repeatable results, so it does not pay for them either.
-        torch.use_deterministic_algorithms(mode=False)
-        losses = []
-        for batch in loader:
-            optimizer.zero_grad()
-            loss = model.loss(batch.to(device), params.kl_weight)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-        torch.use_deterministic_algorithms(mode=True)
-
-    return run
+def _roofline(params: ModelParams, seconds: dict[str, list[float]], operations: dict[str, float]) -> dict:
+    """How near training comes to what the machine reaches, turn by turn."""
+    work = _operations_per_image(params)
+    best = {name: [operations[name] / one / 1e9 for one in seconds[name]] for name in operations}
+    reached = [work * _IMAGES / one / 1e9 for one in seconds[_OURS]]
+    return {
+        "floating point operations per image": work,
+        "GFLOP/s": {name: _spread(values)._asdict() for name, values in [*best.items(), (_OURS, reached)]},
+        "share of the matrix product's rate": _spread(
+            [mine / peak for mine, peak in zip(reached, best["matrix product"], strict=True)]
+        )._asdict(),
+    }
 
 
-def _ours(params: ModelParams, prepared_path: Path, device: torch.device) -> Callable[[], None]:
-    prepared = load_prepared(prepared_path)
-    images = torch.from_numpy(prepared.train.images[:_IMAGES]).to(device)
-    validation_images = torch.from_numpy(prepared.validation.images[:1]).to(device)
-    model = build_autoencoder(params).to(device)
-
-    def run() -> None:
-        for _ in Training(model, images, validation_images, params).run():
-            pass
-
-    return run
+def _operations_per_image(params: ModelParams) -> float:
+    encoder = Encoder(params.base_channels, params.latent_dim)
+    decoder = Decoder(params.base_channels, params.latent_dim)
+    with FlopCounterMode(display=False) as counter:
+        loss(encoder, decoder, torch.zeros(params.batch_size, 1, 32, 32), params.kl_weight).backward()
+    return counter.get_total_flops() / params.batch_size
 
 
-def _layer(convolution: nn.Module, channels: int) -> list[nn.Module]:
-    return [convolution, nn.BatchNorm2d(channels), nn.ReLU()]
+def _spread(values: list[float]) -> Spread:
+    return Spread(statistics.median(values), min(values), max(values))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from presets import ROOT
 from reliability_tables import costs_table, failures_table, rounding_table, torture_table
-from tables import classes_table, comparison_table, parameters_table, presets_table, results_table, speed_table
+from speed_tables import pipeline_table, roofline_table, speed_table
+from tables import classes_table, comparison_table, parameters_table, presets_table, results_table
 
 TABLES = {
     "results": results_table,
@@ -16,6 +17,8 @@ TABLES = {
     "failures": failures_table,
     "costs": costs_table,
     "speed": speed_table,
+    "roofline": roofline_table,
+    "pipeline": pipeline_table,
     "parameters": parameters_table,
 }
 

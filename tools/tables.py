@@ -47,21 +47,6 @@ def classes_table(root: Path) -> str:
     )
 
 
-def speed_table(root: Path) -> str:
-    """The last measurement of benchmarks/throughput.py."""
-    result = json.loads((root / "benchmarks" / "throughput.json").read_text())
-    rows = []
-    for name, row in result["rows"].items():
-        rate, ratio = row["images_per_second"], row["speed_of_this_project_relative_to_it"]
-        rows.append(
-            f"| {name} | {rate['median']:,.0f} ({rate['min']:,.0f}–{rate['max']:,.0f}) |"
-            f" {ratio['median']:.2f} ({ratio['min']:.2f}–{ratio['max']:.2f}) |"
-        )
-    setting = f"{result['repeats']} runs each in turn, median (range); {result['machine']}"
-    header = f"| {setting} | images/s | ours is faster by |"
-    return "\n".join([header, "|---|---:|---:|", *rows])
-
-
 def presets_table(root: Path) -> str:
     """Each preset and the command that runs it, which `make preset NAME=...` types."""
     rows = [f"| `{preset.name}` | `{preset.line()}` |" for preset in load_presets(root)]

@@ -5,6 +5,8 @@ for rounding. Between the first and the last convolution images lie in memory wi
 convolutions and torch's batch norm prefer.
 """
 
+from typing import cast
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -83,7 +85,7 @@ class LastConvTranspose2d(nn.Module):
     def forward(self, features: Float[Tensor, "B C K K"]) -> Float[Tensor, "B 1 2*K 2*K"]:
         weight = functional.pixel_unshuffle(self.convolution.weight, 2)  # (C, 4, 2, 2)
         blocks = functional.conv_transpose2d(features, weight)  # (B, 4, K + 1, K + 1)
-        return functional.pixel_shuffle(blocks, 2)[:, :, 1:-1, 1:-1] + self.convolution.bias
+        return functional.pixel_shuffle(blocks, 2)[:, :, 1:-1, 1:-1] + cast("Tensor", self.convolution.bias)
 
 
 class WholeImageConv2d(nn.Module):

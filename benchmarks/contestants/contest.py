@@ -1,0 +1,15 @@
+"""How a contestant of a benchmark is asked to run, over its standard input and output. It needs Python alone."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+
+
+def answer(run: Callable[[], float]) -> None:
+    """For each line of standard input run once, and print the seconds it took and the number that `run` returned."""
+    print("ready", flush=True)
+    for _ in sys.stdin:
+        start = time.perf_counter()
+        result = run()
+        print(json.dumps({"seconds": time.perf_counter() - start, "result": result}), flush=True)
