@@ -15,10 +15,8 @@ def main(prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: 
 def _evaluate(
     recorder: RecorderProcess, prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: Path
 ) -> None:
-    import torch
-
     from mnist_vae.codes import EvaluatedCodes, save_codes
-    from mnist_vae.device import prepare_device
+    from mnist_vae.device import place, prepare_device
     from mnist_vae.evaluation import compute_metrics, encode_means, evaluate
     from mnist_vae.model_file import load_model, load_origin
     from mnist_vae.prepared import load_prepared
@@ -34,8 +32,8 @@ def _evaluate(
         prepared = load_prepared(prepared_path)
         labels = prepared.test.labels
         run.settle()
-        evaluation = evaluate(model, torch.from_numpy(prepared.test.images).to(device), origin.params.seed)
-        train_mean = encode_means(model, torch.from_numpy(prepared.train.images).to(device))
+        evaluation = evaluate(model, place(prepared.test.images, device), origin.params.seed)
+        train_mean = encode_means(model, place(prepared.train.images, device))
         metrics = compute_metrics(model, evaluation, labels, pixels=prepared.test.images[0].size)
         if metrics.elbo_nats_per_image is None:
             reason = "its loss implies no likelihood" if model.latent.has_prior else "a plain autoencoder has no prior"

@@ -5,14 +5,13 @@ from pathlib import Path
 from mnist_vae.datasets import DATASETS
 from mnist_vae.params import load_params
 from mnist_vae.preparation import prepare
-from mnist_vae.prepared import save_prepared
 from mnist_vae.stage import run_stage
 
 
 def main(raw: Path, prepared_path: Path) -> None:
     params = load_params(Path("params.yaml"))
-    prepared = prepare(DATASETS[params.dataset], raw, params.image_size, params.validation_size, params.seed)
-    save_prepared(prepared, prepared_path)
+    dataset = DATASETS[params.dataset]
+    prepared = prepare(dataset, raw, params.image_size, params.validation_size, params.seed, prepared_path)
     sizes = ", ".join(f"{len(split.labels)} {name}" for name, split in prepared._asdict().items())
     print(f"preprocess: {sizes} images of {params.image_size}x{params.image_size}")
 

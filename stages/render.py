@@ -30,12 +30,10 @@ def _render(
     pictures_path: Path,
     folder: Path,
 ) -> None:
-    import torch
-
     from mnist_vae import figures
     from mnist_vae.codes import load_codes
     from mnist_vae.datasets import DATASETS
-    from mnist_vae.device import prepare_device
+    from mnist_vae.device import place, prepare_device
     from mnist_vae.figure_files import save_gif, save_png
     from mnist_vae.gallery import Course, Subject, draw_gallery
     from mnist_vae.history import read_epochs, read_steps
@@ -52,7 +50,7 @@ def _render(
     device = prepare_device(made_by.device, made_by.threads, deterministic=made_by.deterministic)
     with track_known_run(recorder, origin) as run:
         model = load_model(model_path, device).autoencoder
-        test_images = torch.from_numpy(load_prepared(prepared_path).test.images).to(device)
+        test_images = place(load_prepared(prepared_path).test.images, device)
         pictures = draw_pictures(model, test_images, load_codes(codes_path), origin.params.seed, params)
         save_pictures(pictures, pictures_path)
         subject = Subject(DATASETS[origin.params.dataset].title, model.likelihood.distortion_unit, params)

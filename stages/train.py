@@ -20,11 +20,9 @@ def _train(
     steps_path: Path,
     environment_path: Path,
 ) -> None:
-    import torch
-
     from mnist_vae.autoencoder import build_autoencoder
     from mnist_vae.checkpoint import Checkpoint, TrainingRecord
-    from mnist_vae.device import prepare_device
+    from mnist_vae.device import place, prepare_device
     from mnist_vae.environment import find_environment, save_environment
     from mnist_vae.fingerprint import training_fingerprint
     from mnist_vae.history import EpochRow, StepRow, write_history
@@ -47,8 +45,8 @@ def _train(
         Checkpoint(recorder.root / "checkpoints", origin.fingerprint) as checkpoint,
         track_training_run(recorder, origin, environment) as run,
     ):
-        images = torch.from_numpy(prepared.train.images).to(device)
-        validation_images = torch.from_numpy(prepared.validation.images).to(device)
+        images = place(prepared.train.images, device)
+        validation_images = place(prepared.validation.images, device)
         training = Training(build_autoencoder(params).to(device), images, validation_images, params)
         histories, rates = [], []
         if (record := checkpoint.load(training.restore)) is not None:

@@ -34,6 +34,7 @@ TINY = {
     "free_bits": 0,
     "epochs": 1,
     "batch_size": 8,
+    "shuffle_block": 1000,
     "learning_rate": 0.001,
     "adam_betas": [0.5, 0.999],
     "device": "cpu",

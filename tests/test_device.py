@@ -4,6 +4,8 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from builders import tiny_images
+from mnist_vae import device
 from mnist_vae.device import describe, prepare_device
 from mnist_vae.stage import StageError
 
@@ -82,3 +84,20 @@ def test_device_is_described_with_what_its_results_depend_on(monkeypatch: pytest
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H200")
     assert describe(torch.device("cuda")) == "cuda (NVIDIA H200)"
     assert describe(torch.device("mps")) == "mps"
+
+
+@pytest.mark.parametrize(("missing", "place"), [(0, "meta"), (1, "cpu")])
+def test_images_go_to_a_device_that_has_room_for_twice_as_much(
+    monkeypatch: pytest.MonkeyPatch, missing: int, place: str
+) -> None:
+    images = tiny_images(5).numpy()
+    monkeypatch.setattr(device, "_free_bytes", lambda _: 2 * images.nbytes - missing)
+    assert device.place(images, torch.device("meta")).device.type == place
+
+
+def test_images_on_the_cpu_are_not_copied() -> None:
+    images = tiny_images(5).numpy()
+    images.flags.writeable = False  # as mapped ones are
+    placed = device.place(images, torch.device("cpu"))
+    assert placed.data_ptr() == images.ctypes.data
+    assert torch.equal(placed, tiny_images(5))

@@ -30,6 +30,7 @@ CHANGED = {
     "free_bits": 0.01,
     "epochs": 2,
     "batch_size": 9,
+    "shuffle_block": 999,
     "learning_rate": 0.002,
     "adam_betas": [0.5, 0.99],
     "device": "auto",

@@ -11,6 +11,8 @@ from mnist_vae.preparation import prepare, resize
 from mnist_vae.prepared import Prepared
 from mnist_vae.stage import StageError
 
+NAME = "prepared.safetensors"
+
 
 @pytest.fixture
 def data() -> MadeUpData:
@@ -18,7 +20,7 @@ def data() -> MadeUpData:
 
 
 def _prepare(data: MadeUpData, folder: Path, seed: int = 0, image_size: int = 28, validation_size: int = 8) -> Prepared:
-    return prepare(data.dataset, data.write(folder), image_size, validation_size, seed)
+    return prepare(data.dataset, data.write(folder), image_size, validation_size, seed, folder / NAME)
 
 
 def _numbers(images: np.ndarray) -> list[int]:
@@ -37,11 +39,26 @@ def test_resize_equals_torchvisions_of_pil_images(shape: tuple[int, int], size: 
     assert np.array_equal(resize(images, size), expected)
 
 
-def test_resize_does_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    images = np.random.default_rng(0).integers(0, 256, (7, 1, 28, 28)).astype(np.uint8)
-    whole = resize(images, 16)
-    monkeypatch.setattr(preparation, "_IMAGES_A_BLOCK", 3)
-    assert np.array_equal(resize(images, 16), whole)
+@pytest.mark.parametrize("images", [1, 4, 7])
+def test_bytes_do_not_depend_on_the_size_of_blocks(
+    tmp_path: Path, data: MadeUpData, monkeypatch: pytest.MonkeyPatch, images: int
+) -> None:
+    _prepare(data, tmp_path / "whole", image_size=16)
+    monkeypatch.setattr(preparation, "_BYTES_A_BLOCK", images * 16**2)
+    _prepare(data, tmp_path / "blocks", image_size=16)
+    assert (tmp_path / "blocks" / NAME).read_bytes() == (tmp_path / "whole" / NAME).read_bytes()
+
+
+def test_original_files_cut_in_their_midst_leave_the_former_file(
+    tmp_path: Path, data: MadeUpData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparation, "_BYTES_A_BLOCK", 4 * 28**2)
+    name = data.dataset.test_images.name
+    data.contents[name] = gzip.compress(gzip.decompress(data.contents[name])[:-1])
+    (tmp_path / NAME).write_bytes(b"former")
+    _assert_refused(data, tmp_path, f"{name} announces 9408 bytes .* but 9407 follow")
+    assert (tmp_path / NAME).read_bytes() == b"former"
+    assert not list(tmp_path.glob("*.unfinished"))
 
 
 def test_splits_are_disjoint_and_complete(tmp_path: Path, data: MadeUpData) -> None:
@@ -79,7 +96,8 @@ def test_validation_images_are_a_function_of_the_seed(tmp_path: Path, data: Made
 def test_choice_of_validation_images_does_not_favour_a_place(tmp_path: Path, data: MadeUpData) -> None:
     times, folder = np.zeros(30), data.write(tmp_path)
     for seed in range(100):
-        times[_numbers(prepare(data.dataset, folder, 28, 8, seed).validation.images)] += 1
+        prepared = prepare(data.dataset, folder, 28, 8, seed, tmp_path / NAME)
+        times[_numbers(prepared.validation.images)] += 1
     # Each is chosen 100 · 8/30 = 27 times on average, with a standard deviation of 4.4.
     assert np.abs(times - 100 * 8 / 30).max() < 4 * 4.4
 

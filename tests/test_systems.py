@@ -9,6 +9,7 @@ from builders import PLAIN, tiny_params
 from mnist_vae.autoencoder import build_autoencoder
 from mnist_vae.bundled import digits_files
 from mnist_vae.datasets import DATASETS
+from mnist_vae.device import place
 from mnist_vae.evaluation import Metrics, compute_metrics, evaluate
 from mnist_vae.preparation import prepare
 from mnist_vae.training import Training
@@ -40,8 +41,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
     folder = tmp_path_factory.mktemp("digits")
     for file in digits_files():
         (folder / file.name).write_bytes(file.content)
-    data = prepare(DATASETS["digits"], folder, image_size=16, validation_size=100, seed=0)
-    images, validation, test = (torch.from_numpy(split.images) for split in data)
+    data = prepare(DATASETS["digits"], folder, 16, validation_size=100, seed=0, prepared_path=folder / "prepared")
+    images, validation, test = (place(split.images, torch.device("cpu")) for split in data)
     known: dict[str, Metrics] = {}
 
     def trained(**changes: object) -> Metrics:

@@ -14,6 +14,7 @@ from mnist_vae.networks import NETWORKS
 from mnist_vae.objective import Terms
 from mnist_vae.params import ModelParams
 from mnist_vae.randomness import derived_seed
+from mnist_vae.shuffling import epoch_order
 from mnist_vae.stage import StageError
 from mnist_vae.training import Training, mean_terms
 from tutorial import TutorialVAE, split_heads
@@ -110,6 +111,22 @@ def test_each_image_is_seen_once_an_epoch(monkeypatch: pytest.MonkeyPatch, batch
     assert first != second != list(range(20)) != first
     assert [row.step for history in histories for row in history.steps] == list(range(1, 2 * len(sizes) + 1))
     assert [row.epoch for history in histories for row in history.steps] == [1] * len(sizes) + [2] * len(sizes)
+
+
+def test_images_beyond_a_block_come_in_the_order_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, params = tiny_model(), tiny_params(shuffle_block=16, batch_size=10).of_model()
+    numbered = torch.arange(64, dtype=torch.uint8)[:, None, None, None].expand(64, 1, 16, 16).contiguous()
+    seen: list[int] = []
+    terms = model.terms
+
+    def spy(images: Tensor, noise: Tensor | None, rate_share: float = 1.0) -> Terms:
+        seen.extend(images[:, 0, 0, 0].tolist() if noise is not None else [])
+        return terms(images, noise, rate_share)
+
+    monkeypatch.setattr(model, "terms", spy)
+    list(Training(model, numbered, VALIDATION, params).run())
+    assert seen == epoch_order(64, 16, _generator("order of images", 1)).tolist()
+    assert seen != torch.randperm(64, generator=_generator("order of images", 1)).tolist()
 
 
 def test_one_step_equals_one_written_by_hand() -> None:

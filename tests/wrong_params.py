@@ -21,6 +21,7 @@ WRONG = {
     "free_bits": ["0.5", True, None, [0.5], -0.1, float("nan"), float("inf")],
     "epochs": [1.5, "ten", True, 0, -1],
     "batch_size": [8.0, "8", None, 0, -8],
+    "shuffle_block": [1000.0, "1000", True, None, 0, -1],
     "learning_rate": ["0.001", True, None, 0, -0.001, float("nan"), float("inf")],
     "adam_betas": [0.5, "0.5, 0.999", None, [0.5, 0.9, 0.99], {"first": 0.5}],
     "device": [0, "gpu", "cuda:0", None],

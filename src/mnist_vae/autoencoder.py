@@ -27,6 +27,11 @@ class Autoencoder(nn.Module):
         self.encoder, self.decoder = encoder, decoder
         self.latent, self.likelihood, self.objective = latent, likelihood, objective
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie. Images may lie elsewhere."""
+        return next(self.parameters()).device
+
     def encode(self, images: UInt8[Tensor, "B 1 S S"]) -> GaussianCode | PointCode:
         """The code of each image, given as grey levels 0..255: the posterior over codes, or a point."""
         return self.latent.code(self.encoder(self.likelihood.scale(images)))

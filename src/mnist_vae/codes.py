@@ -6,10 +6,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32, UInt8
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 
+from mnist_vae.array_file import ArrayKind, map_arrays, new_arrays
 from mnist_vae.stage import StageError
-from mnist_vae.whole_file import write_whole
 
 # A latent dimension is in use if its mean code varies more than this over the images (Burda et al. 2016, "Importance
 # Weighted Autoencoders", section 5.2).
@@ -29,13 +28,16 @@ class EvaluatedCodes(NamedTuple):
 
 def save_codes(codes: EvaluatedCodes, path: Path) -> None:
     """Write the codes to a safetensors file."""
-    write_whole(save({name: np.ascontiguousarray(array) for name, array in codes._asdict().items()}), path)
+    arrays = codes._asdict()
+    with new_arrays(path, {name: ArrayKind(array.dtype, array.shape) for name, array in arrays.items()}) as file:
+        for name, array in arrays.items():
+            file.append(name, array)
 
 
 def load_codes(path: Path) -> EvaluatedCodes:
-    """Read what save_codes wrote. Raises StageError for a missing, torn or foreign file."""
+    """Map what save_codes wrote. Raises StageError for a missing, torn or foreign file."""
     try:
-        arrays = load_file(path)
+        arrays = map_arrays(path)
         return EvaluatedCodes(*(arrays[name] for name in EvaluatedCodes._fields))
     except FileNotFoundError:
         raise StageError(f"{path} is missing: run `dvc repro evaluate`") from None

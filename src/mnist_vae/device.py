@@ -2,7 +2,10 @@
 
 import os
 
+import numpy as np
 import torch
+from jaxtyping import UInt8
+from torch import Tensor
 
 from mnist_vae.stage import StageError
 
@@ -37,6 +40,22 @@ def prepare_device(name: str, threads: int, *, deterministic: bool) -> torch.dev
     # A debugging aid of that mode, which fills memory that is overwritten anyway: 7 % of a training step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     return device
+
+
+def place(images: UInt8[np.ndarray, "N 1 S S"], device: torch.device) -> UInt8[Tensor, "N 1 S S"]:
+    """The images whole on a device that has room for twice as much; else where they are, such as in a mapped file.
+
+    There they are not copied, and must not be written to: batches of them go to the device one by one.
+    """
+    there = torch.from_dlpack(images)  # unlike from_numpy it has nothing against a read-only array
+    return there.to(device) if 2 * images.nbytes <= _free_bytes(device) else there
+
+
+def _free_bytes(device: torch.device) -> int:
+    """Of a GPU's own memory: 0 for the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    return torch.mps.recommended_max_memory() if device.type == "mps" else 0
 
 
 def describe(device: torch.device) -> str:

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float32, Float64, UInt8
 from torch import Tensor
 
+from mnist_vae import moments
 from mnist_vae.autoencoder import Autoencoder
 from mnist_vae.codes import ACTIVE_VARIANCE
 from mnist_vae.randomness import derived_seed
@@ -65,27 +66,30 @@ class Evaluation(NamedTuple):
 def evaluate(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], seed: int) -> Evaluation:
     """Encode and reconstruct each image. The noise of the sampled codes is a function of the seed."""
     source = torch.Generator().manual_seed(derived_seed(seed, "evaluation noise"))
-    measures, means, kls = [], [], []
+    measures, means, kls = _Rows(len(images)), _Rows(len(images)), _Rows(len(images))
     model.eval()
     with torch.inference_mode():
-        for batch in images.split(_BATCH):
+        for batch in (there.to(model.device) for there in images.split(_BATCH)):
             code = model.encode(batch)
             # To the CPU before float64, which MPS lacks.
             error = (model.decode(code.mean) - batch / 255).cpu().double().square().sum(dim=(1, 2, 3))
             noise = torch.randn(code.mean.shape, generator=source).to(batch.device)
             distortion = model.distortion(batch, code.sample(noise)).cpu().double()
             kl = code.kl().cpu()
-            measures.append(torch.stack([error, distortion, kl.double().sum(dim=1)]))
-            means.append(code.mean.cpu())
+            measures.append(torch.stack([error, distortion, kl.double().sum(dim=1)], dim=1))
+            means.append(code.mean)
             kls.append(kl)
-    return Evaluation(Measures(*torch.cat(measures, dim=1).numpy()), torch.cat(means).numpy(), torch.cat(kls).numpy())
+    return Evaluation(Measures(*np.ascontiguousarray(measures.array().T)), means.array(), kls.array())
 
 
 def encode_means(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Float32[np.ndarray, "N D"]:
     """The mean code of each image."""
+    means = _Rows(len(images))
     model.eval()
     with torch.inference_mode():
-        return torch.cat([model.encode(batch).mean.cpu() for batch in images.split(_BATCH)]).numpy()
+        for batch in images.split(_BATCH):
+            means.append(model.encode(batch.to(model.device)).mean)
+    return means.array()
 
 
 def compute_metrics(
@@ -121,7 +125,23 @@ def compute_metrics(
 
 def active_dimensions(mean: Float[np.ndarray, "N D"]) -> int:
     """How many latent dimensions are in use: those whose mean code has a variance over the images above 0.01."""
-    return int((mean.astype(np.float64).var(axis=0) > ACTIVE_VARIANCE).sum())
+    return int((moments.variance(mean) > ACTIVE_VARIANCE).sum())
+
+
+class _Rows:
+    """An array on the CPU that grows to its known size batch by batch, so that no more than it is in memory."""
+
+    def __init__(self, count: int):
+        self._count, self._filled, self._rows = count, 0, torch.empty(0)
+
+    def append(self, batch: Float[Tensor, "B *shape"]) -> None:
+        if not self._filled:
+            self._rows = torch.empty(self._count, *batch.shape[1:], dtype=batch.dtype)
+        self._rows[self._filled : self._filled + len(batch)] = batch
+        self._filled += len(batch)
+
+    def array(self) -> Float[np.ndarray, "N *shape"]:
+        return self._rows.numpy()
 
 
 def _class_means(values: Float64[np.ndarray, " N"], labels: UInt8[np.ndarray, " N"]) -> list[float]:

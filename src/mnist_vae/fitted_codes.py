@@ -11,6 +11,7 @@ from jaxtyping import Float
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from mnist_vae import moments
 from mnist_vae.params import FigureParams
 
 
@@ -22,13 +23,12 @@ def sample_fitted(
     Raises ValueError if there are fewer codes than mixture_components.
     """
     random = np.random.default_rng(seed)
-    codes = codes.astype(np.float64)
     if params.fitted_samples == "gaussian":
         # The symmetric root, unlike Cholesky's, takes the singular covariance of dimensions that are not in use.
-        variances, vectors = np.linalg.eigh(np.atleast_2d(np.cov(codes.T)))
+        variances, vectors = np.linalg.eigh(moments.covariance(codes, divisor=len(codes) - 1))
         root = vectors * np.sqrt(variances.clip(0)) @ vectors.T
-        return codes.mean(axis=0) + random.standard_normal((count, codes.shape[1])) @ root
-    return random.permutation(_fit_mixture(codes, params.mixture_components, seed).sample(count)[0])
+        return moments.mean(codes) + random.standard_normal((count, codes.shape[1])) @ root
+    return random.permutation(_fit_mixture(codes.astype(np.float64), params.mixture_components, seed).sample(count)[0])
 
 
 def _fit_mixture(codes: Float[np.ndarray, "N D"], components: int, seed: int) -> GaussianMixture:

@@ -5,8 +5,8 @@ import math
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, cast
 
 import numpy as np
 from jaxtyping import UInt8
@@ -22,19 +22,33 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
 
     Raises StageError, naming the file, if it is not a whole IDX file of unsigned bytes with that many dimensions.
     """
+    (whole,) = idx_blocks(path, dimensions, _LARGEST_BYTES)
+    return whole
+
+
+def idx_shape(path: Path, dimensions: int) -> tuple[int, ...]:
+    """The shape that an IDX file announces. Raises StageError as read_idx does, if its header is to blame."""
     with _opened(path) as file:
-        header = file.read(4 + 4 * dimensions)
-        if header[:4] != bytes([0, 0, _UNSIGNED_BYTE, dimensions]) or len(header) < 4 + 4 * dimensions:
-            raise StageError(f"{path} is not an IDX file of {dimensions}-dimensional unsigned bytes")
-        shape = tuple(int(size) for size in np.frombuffer(header, ">u4", offset=4))
-        announced = math.prod(shape)
-        if announced > _LARGEST_BYTES:
-            raise StageError(f"{path} announces {announced:,} bytes; no known data set has above {_LARGEST_BYTES:,}")
-        content = file.read(announced)
-        if len(content) < announced or file.read(1):
-            found = f"{len(content)}" if len(content) < announced else "more"
-            raise StageError(f"{path} announces {announced} bytes of shape {shape}, but {found} follow")
-    return np.frombuffer(content, np.uint8).reshape(shape)
+        return _read_shape(file, path, dimensions)
+
+
+def idx_blocks(path: Path, dimensions: int, items: int) -> Iterator[UInt8[np.ndarray, "..."]]:
+    """The same array in blocks of at most that many items, one block at least, read as they are asked for.
+
+    Raises StageError as read_idx does, for what is wrong at the file's end after the last block.
+    """
+    with _opened(path) as file:
+        shape = _read_shape(file, path, dimensions)
+        item_bytes, announced = math.prod(shape[1:]), math.prod(shape)
+        for start in range(0, max(shape[0], 1), items):
+            count = min(items, shape[0] - start)
+            content = file.read(count * item_bytes)
+            if len(content) < count * item_bytes:
+                found = start * item_bytes + len(content)
+                raise StageError(f"{path} announces {announced} bytes of shape {shape}, but {found} follow")
+            yield np.frombuffer(content, np.uint8).reshape(count, *shape[1:])
+        if file.read(1):
+            raise StageError(f"{path} announces {announced} bytes of shape {shape}, but more follow")
 
 
 def idx_bytes(array: UInt8[np.ndarray, "..."]) -> bytes:
@@ -43,15 +57,25 @@ def idx_bytes(array: UInt8[np.ndarray, "..."]) -> bytes:
     return bytes([0, 0, _UNSIGNED_BYTE, array.ndim]) + shape + array.tobytes()
 
 
+def _read_shape(file: BufferedIOBase, path: Path, dimensions: int) -> tuple[int, ...]:
+    header = file.read(4 + 4 * dimensions)
+    if header[:4] != bytes([0, 0, _UNSIGNED_BYTE, dimensions]) or len(header) < 4 + 4 * dimensions:
+        raise StageError(f"{path} is not an IDX file of {dimensions}-dimensional unsigned bytes")
+    shape = tuple(int(size) for size in np.frombuffer(header, ">u4", offset=4))
+    if (announced := math.prod(shape)) > _LARGEST_BYTES:
+        raise StageError(f"{path} announces {announced:,} bytes; no known data set has above {_LARGEST_BYTES:,}")
+    return shape
+
+
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[BufferedIOBase]:
     try:
         with path.open("rb") as file:
             if path.suffix != ".gz":
                 yield file
             else:
                 with gzip.GzipFile(fileobj=file) as unpacked:
-                    yield cast("BinaryIO", unpacked)
+                    yield unpacked
     except FileNotFoundError:
         raise StageError(f"{path} is missing: run `dvc repro download`") from None
     except (OSError, EOFError, zlib.error) as error:

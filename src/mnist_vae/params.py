@@ -56,6 +56,7 @@ class ModelParams(DataParams):
     free_bits: _NonNegative
     epochs: _Positive
     batch_size: _Positive
+    shuffle_block: _Positive
     learning_rate: Annotated[float, Field(gt=0)]
     adam_betas: Annotated[tuple[_Decay, _Decay], Field(strict=False)]
     device: Literal["auto", "cpu", "cuda", "mps"]

@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 from torch import Tensor
 
+from mnist_vae import moments
 from mnist_vae.autoencoder import Autoencoder
 from mnist_vae.code_paths import spherical_path, straight_path
 from mnist_vae.codes import EvaluatedCodes
@@ -89,13 +90,13 @@ def draw_pictures(
         class_means=painter.decode(means[None]),
         straight_interpolation=painter.decode(straight_path(ends, steps)[None]),
         labels=codes.labels,
-        mean_variance=codes.mean.astype(np.float64).var(axis=0),
+        mean_variance=moments.variance(codes.mean),
         samples=painter.decode(painter.noise("samples", _SAMPLES_A_SIDE, _SAMPLES_A_SIDE)) if has_prior else None,
         permutations=painter.permutations() if has_prior else None,
-        kl_per_dimension=codes.kl.astype(np.float64).mean(axis=0) if has_prior else None,
+        kl_per_dimension=moments.mean(codes.kl) if has_prior else None,
         plane=painter.decode(torch.from_numpy(plane.grid(_PLANE_SIDE)).float()) if plane else None,
         plane_quantiles=plane.quantiles(_PLANE_SIDE) if plane else None,
-        scatter=plane.coordinates(codes.mean.astype(np.float64)) if plane else None,
+        scatter=plane.coordinates(codes.mean) if plane else None,
         explained_variance=plane.explained if plane else None,
         spherical_interpolation=painter.decode(arc[None]) if arc is not None else None,
     )
@@ -103,8 +104,7 @@ def draw_pictures(
 
 def class_means(codes: EvaluatedCodes) -> Float[Tensor, "10 D"]:
     """The mean of the codes of each class: the sum divided by how many images the class really has."""
-    mean = torch.from_numpy(codes.mean)
-    return torch.stack([mean[torch.from_numpy(codes.labels == label)].mean(dim=0) for label in range(_CLASSES)])
+    return torch.stack([torch.from_numpy(codes.mean[codes.labels == label]).mean(dim=0) for label in range(_CLASSES)])
 
 
 class _Painter:
@@ -117,7 +117,7 @@ class _Painter:
 
     def decode(self, codes: Float[Tensor, "rows columns D"]) -> Float[np.ndarray, "rows columns S S"]:
         with torch.inference_mode():
-            decoded = self.model.decode(codes.flatten(0, 1).to(self.images.device))
+            decoded = self.model.decode(codes.flatten(0, 1).to(self.model.device))
         return decoded.cpu().numpy().reshape(*codes.shape[:2], *decoded.shape[2:])
 
     def originals(self, indices: list[int]) -> Float[np.ndarray, "n S S"]:

@@ -1,32 +1,43 @@
-"""From the original files to the prepared splits: reading, resizing, setting validation images aside."""
+"""From the original files to the prepared splits: reading, resizing, setting validation images aside, in blocks."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 from PIL import Image
 
 from mnist_vae.datasets import Dataset, SourceFile
-from mnist_vae.idx import read_idx
-from mnist_vae.prepared import Prepared, Split
+from mnist_vae.idx import idx_blocks, idx_shape, read_idx
+from mnist_vae.prepared import Prepared, Sizes, Split, load_prepared, new_prepared
 from mnist_vae.randomness import derived_seed
 from mnist_vae.stage import StageError
 
-_IMAGES_A_BLOCK = 10_000  # bounds the memory, not the result
+_BYTES_A_BLOCK = 1 << 24  # of resized images; bounds the memory, not the result
 
 
-def prepare(dataset: Dataset, folder: Path, image_size: int, validation_size: int, seed: int) -> Prepared:
-    """The data set's splits, resized to image_size × image_size. Raises StageError for files that are not its own."""
-    train = _read(folder, dataset.train_images, dataset.train_labels, dataset.train_size)
-    test = _read(folder, dataset.test_images, dataset.test_labels, dataset.test_size)
-    order = np.random.default_rng(derived_seed(seed, "validation split")).permutation(dataset.train_size)
-    held_out, kept = np.sort(order[:validation_size]), np.sort(order[validation_size:])
-    train = Split(resize(train.images, image_size), train.labels)
-    return Prepared(
-        train=Split(train.images[kept], train.labels[kept]),
-        validation=Split(train.images[held_out], train.labels[held_out]),
-        test=Split(resize(test.images, image_size), test.labels),
-    )
+def prepare(
+    dataset: Dataset, folder: Path, image_size: int, validation_size: int, seed: int, prepared_path: Path
+) -> Prepared:
+    """Write the data set's splits, resized to image_size × image_size, into a file, and map it.
+
+    A block of images is in memory at a time. Raises StageError, and leaves the file as it was, for original files that
+    are not the data set's own.
+    """
+    train_labels = _read_labels(folder, dataset.train_images, dataset.train_labels, dataset.train_size)
+    test_labels = _read_labels(folder, dataset.test_images, dataset.test_labels, dataset.test_size)
+    held_out = _held_out(dataset.train_size, validation_size, seed)
+    sizes = Sizes(int((~held_out).sum()), int(held_out.sum()), dataset.test_size)
+    with new_prepared(prepared_path, sizes, image_size) as splits:
+        start = 0
+        for block in _resized(folder / dataset.train_images.name, train_labels, image_size):
+            aside = held_out[start : start + len(block.labels)]
+            splits.append("train", Split(block.images[~aside], block.labels[~aside]))
+            splits.append("validation", Split(block.images[aside], block.labels[aside]))
+            start += len(block.labels)
+        for block in _resized(folder / dataset.test_images.name, test_labels, image_size):
+            splits.append("test", block)
+    return load_prepared(prepared_path)
 
 
 def resize(images: UInt8[np.ndarray, "N 1 H W"], size: int) -> UInt8[np.ndarray, "N 1 {size} {size}"]:
@@ -35,13 +46,9 @@ def resize(images: UInt8[np.ndarray, "N 1 H W"], size: int) -> UInt8[np.ndarray,
     Pillow resizes rows first, then columns, rounding in between, and treats each row alone. So one call resizes the
     rows of thousands of images lying on top of each other, and a second one, on the transposed images, their columns.
     """
-    resized = np.empty((len(images), 1, size, size), np.uint8)
-    for start in range(0, len(images), _IMAGES_A_BLOCK):
-        block = images[start : start + _IMAGES_A_BLOCK, 0]  # (n, H, W)
-        block = _resize_rows(block, size)  # (n, H, size)
-        block = _resize_rows(block.transpose(0, 2, 1), size)  # (n, size, size), transposed
-        resized[start : start + _IMAGES_A_BLOCK, 0] = block.transpose(0, 2, 1)
-    return resized
+    block = _resize_rows(images[:, 0], size)  # (N, H, size)
+    block = _resize_rows(block.transpose(0, 2, 1), size)  # (N, size, size), transposed
+    return block.transpose(0, 2, 1)[:, np.newaxis]
 
 
 def _resize_rows(images: UInt8[np.ndarray, "n rows W"], size: int) -> UInt8[np.ndarray, "n rows {size}"]:
@@ -50,12 +57,29 @@ def _resize_rows(images: UInt8[np.ndarray, "n rows W"], size: int) -> UInt8[np.n
     return np.asarray(tall.resize((size, count * rows), Image.Resampling.BILINEAR)).reshape(count, rows, size)
 
 
-def _read(folder: Path, images_file: SourceFile, labels_file: SourceFile, size: int) -> Split:
-    images = read_idx(folder / images_file.name, dimensions=3)
-    labels = read_idx(folder / labels_file.name, dimensions=1)
-    for file, count in (images_file, len(images)), (labels_file, len(labels)):
+def _resized(images_path: Path, labels: UInt8[np.ndarray, " N"], image_size: int) -> Iterator[Split]:
+    images_a_block, start = max(1, _BYTES_A_BLOCK // image_size**2), 0
+    for images in idx_blocks(images_path, 3, images_a_block):
+        end = start + len(images)
+        yield Split(resize(images[:, np.newaxis], image_size), labels[start:end])
+        start = end
+
+
+def _held_out(count: int, validation_size: int, seed: int) -> Bool[np.ndarray, " {count}"]:
+    """Which of the training images are set aside for validation."""
+    order = np.random.default_rng(derived_seed(seed, "validation split")).permutation(count)
+    held_out = np.zeros(count, bool)
+    held_out[order[:validation_size]] = True
+    return held_out
+
+
+def _read_labels(
+    folder: Path, images_file: SourceFile, labels_file: SourceFile, size: int
+) -> UInt8[np.ndarray, " {size}"]:
+    announced, labels = idx_shape(folder / images_file.name, 3)[0], read_idx(folder / labels_file.name, 1)
+    for file, count in (images_file, announced), (labels_file, len(labels)):
         if count != size:
             raise StageError(f"{folder / file.name} holds {count} items, but this data set has {size}")
     if labels.max() > 9:
         raise StageError(f"{folder / labels_file.name} holds the label {labels.max()}, but the classes are 0 to 9")
-    return Split(images[:, np.newaxis], labels)
+    return labels

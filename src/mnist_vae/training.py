@@ -11,6 +11,7 @@ from mnist_vae.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.objective import Terms, warmup_share
 from mnist_vae.params import ModelParams
 from mnist_vae.randomness import derived_seed
+from mnist_vae.shuffling import epoch_order
 from mnist_vae.stage import StageError
 from mnist_vae.training_state import TrainingState, adam_tensors, require_fit, restore_adam, spoilt_tensors
 
@@ -28,7 +29,7 @@ def _unwatched(_: "Training") -> None:
 
 
 class Training:
-    """Trains a model in place by Adam (Kingma & Ba 2015), on images that lie on the model's device whole.
+    """Trains a model in place by Adam (Kingma & Ba 2015), on images that lie on the model's device or on the CPU.
 
     The order of images and the noise are functions of the seed and the epoch, so a training that goes on from a state
     ends with the bits of one that was never broken off.
@@ -47,7 +48,7 @@ class Training:
         self.epoch = 1
         # Kept on the device: nothing in a step waits for it.
         self._batches = -(-len(images) // params.batch_size)
-        self._history = torch.empty(self._batches, 3, device=images.device)
+        self._history = torch.empty(self._batches, 3, device=model.device)
         self._steps = 0
 
     @property
@@ -94,15 +95,16 @@ class Training:
 
     def _run_epoch(self, watch: StepWatcher) -> None:
         self.model.train()
-        params, device = self.params, self.images.device
+        params, device = self.params, self.model.device
         rate_share = warmup_share(self.epoch, params.kl_warmup_epochs)
-        order = torch.randperm(len(self.images), generator=self._generator("order of images", "cpu")).to(device)
+        order = epoch_order(len(self.images), params.shuffle_block, self._generator("order of images", "cpu"))
+        order = order.to(self.images.device)
         noise_source = self._generator("noise", device)
         for step, batch in enumerate(order.split(params.batch_size)):
             noise = torch.randn(len(batch), params.latent_dim, generator=noise_source, device=device)
             if step < self._steps:  # done before the training was broken off
                 continue
-            terms = self.model.terms(self.images[batch], noise, rate_share)
+            terms = self.model.terms(self.images[batch].to(device), noise, rate_share)
             loss = terms.loss.mean()
             self._adam.zero_grad()
             loss.backward()
@@ -139,8 +141,9 @@ def mean_terms(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Terms:
     """Loss, distortion and rate at the mean codes, in evaluation mode, as means over the images in float64."""
     model.eval()
     with torch.inference_mode():
-        batches = [torch.stack(model.terms(batch, noise=None)) for batch in images.split(_EVALUATION_BATCH)]
-    return Terms(*torch.cat(batches, dim=1).cpu().double().mean(dim=1))
+        batches = (batch.to(model.device) for batch in images.split(_EVALUATION_BATCH))
+        terms = [torch.stack(model.terms(batch, noise=None)) for batch in batches]
+    return Terms(*torch.cat(terms, dim=1).cpu().double().mean(dim=1))
 
 
 def _batch_sizes(images: int, batch_size: int) -> Tensor:
