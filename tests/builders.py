@@ -40,6 +40,7 @@ TINY = {
     "device": "cpu",
     "threads": 1,
     "deterministic": True,
+    "precision": "float32",
     "interpolation_from": 1,
     "interpolation_to": 8,
     "interpolation_steps": 5,

@@ -36,6 +36,7 @@ CHANGED = {
     "device": "auto",
     "threads": 2,
     "deterministic": False,
+    "precision": "bfloat16",
 }
 
 

@@ -27,6 +27,7 @@ WRONG = {
     "device": [0, "gpu", "cuda:0", None],
     "threads": [1.0, "2", True, 0, -1, 100_000],
     "deterministic": [1, 0, "true", "yes", None],
+    "precision": [32, True, None, "float16", "bf16"],
     "interpolation_from": [1.0, "one", True, -1, 10],
     "interpolation_to": [8.0, "8", None, -1, 10],
     "interpolation_steps": [5.0, "5", True, 1, 0, 1_000_000],

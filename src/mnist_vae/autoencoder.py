@@ -34,15 +34,16 @@ class Autoencoder(nn.Module):
 
     def encode(self, images: UInt8[Tensor, "B 1 S S"]) -> GaussianCode | PointCode:
         """The code of each image, given as grey levels 0..255: the posterior over codes, or a point."""
-        return self.latent.code(self.encoder(self.likelihood.scale(images)))
+        # In float32, also where the layers compute in bfloat16.
+        return self.latent.code(self.encoder(self.likelihood.scale(images)).float())
 
     def decode(self, codes: Float[Tensor, "B D"]) -> Float[Tensor, "B 1 S S"]:
         """The images that codes stand for, as brightness from 0 to 1."""
-        return self.likelihood.brightness(self.decoder(codes))
+        return self.likelihood.brightness(self.decoder(codes).float())
 
     def distortion(self, images: UInt8[Tensor, "B 1 S S"], codes: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
         """The distortion of each image when reconstructed from its code, in the likelihood's unit."""
-        return self.likelihood.distortion(self.likelihood.scale(images), self.decoder(codes))
+        return self.likelihood.distortion(self.likelihood.scale(images), self.decoder(codes).float())
 
     def terms(
         self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B D"] | None, rate_share: float = 1.0

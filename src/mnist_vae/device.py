@@ -7,6 +7,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from mnist_vae.precision import use_precision
 from mnist_vae.stage import StageError
 
 
@@ -29,6 +30,7 @@ def prepare_device(name: str, threads: int, *, deterministic: bool) -> torch.dev
     """
     device = find_device(name)
     torch.set_num_threads(threads)
+    use_precision("float32", device)  # a training may then choose another
     # The same as use_deterministic_algorithms, which spends two seconds on importing a compiler that is not used here.
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
     torch.backends.cudnn.benchmark = not deterministic  # tries several for each convolution, and may choose another

@@ -13,7 +13,7 @@ from mnist_vae.autoencoder import Autoencoder
 from mnist_vae.codes import ACTIVE_VARIANCE
 from mnist_vae.randomness import derived_seed
 
-_BATCH = 1000  # bounds the memory; the sampled noise, and so the ELBO, depends on it too
+_BATCH = 500  # bounds the memory, and more would not fit into a processor's caches; the sampled noise, and so the ELBO, depends on it too
 _CLASSES = 10
 
 

@@ -8,8 +8,6 @@ import warnings
 
 import numpy as np
 from jaxtyping import Float
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from mnist_vae import moments
 from mnist_vae.params import FigureParams
@@ -28,14 +26,21 @@ def sample_fitted(
         variances, vectors = np.linalg.eigh(moments.covariance(codes, divisor=len(codes) - 1))
         root = vectors * np.sqrt(variances.clip(0)) @ vectors.T
         return moments.mean(codes) + random.standard_normal((count, codes.shape[1])) @ root
-    return random.permutation(_fit_mixture(codes.astype(np.float64), params.mixture_components, seed).sample(count)[0])
+    drawn = _sample_mixture(codes.astype(np.float64), count, params.mixture_components, seed)
+    return random.permutation(drawn)
 
 
-def _fit_mixture(codes: Float[np.ndarray, "N D"], components: int, seed: int) -> GaussianMixture:
+def _sample_mixture(
+    codes: Float[np.ndarray, "N D"], count: int, components: int, seed: int
+) -> Float[np.ndarray, "{count} D"]:
+    # Takes more than a second to import, which the Gaussian, being the default, can do without.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
     mixture = GaussianMixture(components, random_state=seed % 2**32)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         mixture.fit(codes)
     if caught:
         print(f"the mixture of {components} Gaussians had not converged after {mixture.n_iter_} iterations")
-    return mixture
+    return mixture.sample(count)[0]

@@ -62,6 +62,7 @@ class ModelParams(DataParams):
     device: Literal["auto", "cpu", "cuda", "mps"]
     threads: Annotated[int, Field(ge=1, le=1024)]
     deterministic: bool
+    precision: Literal["float32", "tf32", "bfloat16"]
 
     @property
     def train_size(self) -> int:

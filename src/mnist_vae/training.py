@@ -15,7 +15,7 @@ from mnist_vae.shuffling import epoch_order
 from mnist_vae.stage import StageError
 from mnist_vae.training_state import TrainingState, adam_tensors, require_fit, restore_adam, spoilt_tensors
 
-_EVALUATION_BATCH = 1000  # bounds the memory; only free bits, which take a batch's mean, depend on it
+_EVALUATION_BATCH = 500  # bounds the memory, and more would not fit into a processor's caches; only free bits, which take a batch's mean, depend on it
 _STEPS_BETWEEN_CHECKS = 100  # on a device, where each check waits for it
 
 
