@@ -2,24 +2,34 @@
 
 from pathlib import Path
 
+from mnist_vae.launcher import in_ranks, is_follower, require_ranks
 from mnist_vae.stage import repository_root, run_stage
 from mnist_vae.tracking.recorder_process import RecorderProcess
 
 
+@in_ranks
 def main(prepared_path: Path, model_path: Path, epochs_path: Path, steps_path: Path, environment_path: Path) -> None:
+    if is_follower():
+        _train(None, prepared_path, model_path, epochs_path, steps_path, environment_path)
+        return
     # The recorder first: it imports MLflow while this process imports torch, which takes as long.
     with RecorderProcess(repository_root(Path.cwd()), "train") as recorder:
         _train(recorder, prepared_path, model_path, epochs_path, steps_path, environment_path)
 
 
 def _train(
-    recorder: RecorderProcess,
+    recorder: RecorderProcess | None,
     prepared_path: Path,
     model_path: Path,
     epochs_path: Path,
     steps_path: Path,
     environment_path: Path,
 ) -> None:
+    from mnist_vae.params import load_params
+
+    params = load_params(Path("params.yaml")).of_model()
+    require_ranks(params.processes)
+
     import torch
 
     from mnist_vae.autoencoder import build_autoencoder
@@ -29,35 +39,51 @@ def _train(
     from mnist_vae.fingerprint import training_fingerprint
     from mnist_vae.history import EpochRow, StepRow, write_history
     from mnist_vae.model_file import Origin, TrainedModel, save_model
-    from mnist_vae.params import load_params
     from mnist_vae.prepared import load_prepared
     from mnist_vae.progress import TrainingProgress
+    from mnist_vae.ranks import join_ranks
     from mnist_vae.tracking.run import track_training_run
     from mnist_vae.training import Training
     from mnist_vae.whole_file import file_md5
 
-    params = load_params(Path("params.yaml")).of_model()
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
-    environment = find_environment(device)
-    print(f"train: on {environment.device}", flush=True)
+    ranks = join_ranks(params.processes, device)
     prepared = load_prepared(prepared_path)
     data_md5 = file_md5(prepared_path)
     origin = Origin(params=params, data_md5=data_md5, fingerprint=training_fingerprint(params, data_md5, device))
+    ranks.require_same("prepared data", data_md5)
+    ranks.require_same("code, parameters or torch", origin.fingerprint)
+
+    def begin() -> Training:
+        images = torch.from_numpy(prepared.train.images).to(device)
+        validation_images = torch.from_numpy(prepared.validation.images).to(device)
+        return Training(build_autoencoder(params).to(device), images, validation_images, params, ranks)
+
+    if recorder is None:  # the first rank does all but the computing
+        with ranks.together():
+            training = begin()
+            training.begin_together()
+            for _ in training.run():
+                pass
+        return
+    environment = find_environment(device)
+    beside = f", {params.processes} processes" if params.processes > 1 else ""
+    print(f"train: on {environment.device}{beside}", flush=True)
     with (
         Checkpoint(recorder.root / "checkpoints", origin.fingerprint) as checkpoint,
         track_training_run(recorder, origin, environment) as run,
+        ranks.together(),
     ):
-        images = torch.from_numpy(prepared.train.images).to(device)
-        validation_images = torch.from_numpy(prepared.validation.images).to(device)
-        training = Training(build_autoencoder(params).to(device), images, validation_images, params)
+        training = begin()
         histories, rates = [], []
         if (record := checkpoint.load(training.restore)) is not None:
             histories, rates = record.histories, record.images_per_second
             print(f"train: goes on in epoch {training.epoch} after {len(training.terms)} of its steps", flush=True)
+        training.begin_together()
         for history, rate in zip(histories, rates, strict=True):
             run.log_epoch(history, rate)  # what the run has already is not entered again
         run.settle()
-        progress = TrainingProgress(params.epochs, len(images), params.batch_size, len(training.terms))
+        progress = TrainingProgress(params.epochs, len(training.images), params.batch_size, len(training.terms))
 
         def watch(training: Training) -> None:
             progress.watch(training.epoch, training.terms)

@@ -38,6 +38,7 @@ TINY = {
     "adam_betas": [0.5, 0.999],
     "device": "cpu",
     "threads": 1,
+    "processes": 1,
     "deterministic": True,
     "interpolation_from": 1,
     "interpolation_to": 8,

@@ -34,6 +34,7 @@ CHANGED = {
     "adam_betas": [0.5, 0.99],
     "device": "auto",
     "threads": 2,
+    "processes": 2,
     "deterministic": False,
 }
 

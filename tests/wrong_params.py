@@ -25,6 +25,7 @@ WRONG = {
     "adam_betas": [0.5, "0.5, 0.999", None, [0.5, 0.9, 0.99], {"first": 0.5}],
     "device": [0, "gpu", "cuda:0", None],
     "threads": [1.0, "2", True, 0, -1, 100_000],
+    "processes": [1.0, "2", True, None, 0, -1, 1025],
     "deterministic": [1, 0, "true", "yes", None],
     "interpolation_from": [1.0, "one", True, -1, 10],
     "interpolation_to": [8.0, "8", None, -1, 10],
@@ -73,5 +74,7 @@ CONTRADICTIONS: list[tuple[dict, list[str]]] = [
         {"fitted_samples": "mixture", "mixture_components": 1000, "validation_size": 1000},
         ["mixture_components is 1000"],
     ),
+    ({"processes": 9}, ["batch_size is 8", "at least processes, which is 9"]),
+    ({"processes": 2, "device": "mps"}, ["processes is 2", "must be 1", "device is mps"]),
     ({"interpolation_to": 1}, ["interpolation_to is 1", "another class"]),
 ]

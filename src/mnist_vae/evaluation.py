@@ -11,6 +11,7 @@ from torch import Tensor
 from mnist_vae.autoencoder import Autoencoder
 from mnist_vae.codes import ACTIVE_VARIANCE
 from mnist_vae.randomness import derived_seed
+from mnist_vae.ranks import OneProcess, Ranks
 
 _BATCH = 1000  # bounds the memory; the sampled noise, and so the ELBO, depends on it too
 _CLASSES = 10
@@ -54,6 +55,11 @@ class Metrics(NamedTuple):
         return json.dumps(named, indent=2) + "\n"
 
 
+class _Batch(NamedTuple):
+    images: UInt8[Tensor, "B 1 S S"]
+    noise: Float[Tensor, "B D"]
+
+
 class Evaluation(NamedTuple):
     """Of each image: the measures, the mean code, and the code's KL in each dimension in nats."""
 
@@ -62,30 +68,39 @@ class Evaluation(NamedTuple):
     kl: Float32[np.ndarray, "N D"]
 
 
-def evaluate(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], seed: int) -> Evaluation:
+def evaluate(
+    model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], seed: int, ranks: OneProcess | Ranks = OneProcess()
+) -> Evaluation:
     """Encode and reconstruct each image. The noise of the sampled codes is a function of the seed."""
     source = torch.Generator().manual_seed(derived_seed(seed, "evaluation noise"))
-    measures, means, kls = [], [], []
+
+    def measure(batch: _Batch) -> tuple[Tensor, ...]:
+        code = model.encode(batch.images)
+        # To the CPU before float64, which MPS lacks.
+        error = (model.decode(code.mean) - batch.images / 255).cpu().double().square().sum(dim=(1, 2, 3))
+        distortion = model.distortion(batch.images, code.sample(batch.noise.to(images.device))).cpu().double()
+        kl = code.kl().cpu()
+        return torch.stack([error, distortion, kl.double().sum(dim=1)]), code.mean.cpu(), kl
+
     model.eval()
     with torch.inference_mode():
-        for batch in images.split(_BATCH):
-            code = model.encode(batch)
-            # To the CPU before float64, which MPS lacks.
-            error = (model.decode(code.mean) - batch / 255).cpu().double().square().sum(dim=(1, 2, 3))
-            noise = torch.randn(code.mean.shape, generator=source).to(batch.device)
-            distortion = model.distortion(batch, code.sample(noise)).cpu().double()
-            kl = code.kl().cpu()
-            measures.append(torch.stack([error, distortion, kl.double().sum(dim=1)]))
-            means.append(code.mean.cpu())
-            kls.append(kl)
+        latent_dim = model.encode(images[:1]).mean.shape[1]
+        # Whole batches for each rank: what comes of one is the same wherever it is computed.
+        batches = [
+            _Batch(batch, torch.randn(len(batch), latent_dim, generator=source)) for batch in images.split(_BATCH)
+        ]
+        measures, means, kls = zip(*ranks.each(batches, measure), strict=True)
     return Evaluation(Measures(*torch.cat(measures, dim=1).numpy()), torch.cat(means).numpy(), torch.cat(kls).numpy())
 
 
-def encode_means(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Float32[np.ndarray, "N D"]:
+def encode_means(
+    model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], ranks: OneProcess | Ranks = OneProcess()
+) -> Float32[np.ndarray, "N D"]:
     """The mean code of each image."""
     model.eval()
     with torch.inference_mode():
-        return torch.cat([model.encode(batch).mean.cpu() for batch in images.split(_BATCH)]).numpy()
+        encoded = ranks.each(images.split(_BATCH), lambda batch: (model.encode(batch).mean.cpu(),))
+    return torch.cat([mean for (mean,) in encoded]).numpy()
 
 
 def compute_metrics(

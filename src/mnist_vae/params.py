@@ -60,6 +60,7 @@ class ModelParams(DataParams):
     adam_betas: Annotated[tuple[_Decay, _Decay], Field(strict=False)]
     device: Literal["auto", "cpu", "cuda", "mps"]
     threads: Annotated[int, Field(ge=1, le=1024)]
+    processes: Annotated[int, Field(ge=1, le=1024)]
     deterministic: bool
 
     @property
@@ -117,6 +118,13 @@ class Params(FigureParams, ModelParams):
                 f"validation_size is {self.validation_size}, which leaves {self.train_size} of the training images of"
                 f" {self.dataset}; batch_size is {self.batch_size}, and at least one whole batch must remain"
             )
+        if self.batch_size < self.processes:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, but must be at least processes, which is {self.processes}: each of"
+                " them takes its part of a batch"
+            )
+        if self.device == "mps" and self.processes > 1:
+            raise ValueError(f"processes is {self.processes}, but must be 1 where device is mps")
         if (self.train_size - 1) % self.batch_size == 0 and self.image_size == multiple:
             raise ValueError(
                 f"batch_size is {self.batch_size}, which leaves a last batch of one image; network {self.network} makes"
