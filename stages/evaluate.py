@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from mnist_vae.launcher import in_ranks, is_follower, require_ranks
+from mnist_vae.launcher import in_ranks, require_ranks
+from mnist_vae.rank_process import is_follower
 from mnist_vae.stage import repository_root, run_stage
 from mnist_vae.tracking.recorder_process import RecorderProcess
 
@@ -27,7 +28,7 @@ def _evaluate(
     from mnist_vae.evaluation import compute_metrics, encode_means, evaluate
     from mnist_vae.model_file import load_model, load_origin
     from mnist_vae.prepared import load_prepared
-    from mnist_vae.ranks import join_ranks
+    from mnist_vae.process_group import join_ranks
     from mnist_vae.tracking.run import track_known_run
     from mnist_vae.whole_file import write_whole
 

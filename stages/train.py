@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from mnist_vae.launcher import in_ranks, is_follower, require_ranks
+from mnist_vae.launcher import in_ranks, require_ranks
+from mnist_vae.rank_process import is_follower
 from mnist_vae.stage import repository_root, run_stage
 from mnist_vae.tracking.recorder_process import RecorderProcess
 
@@ -33,17 +34,17 @@ def _train(
     import torch
 
     from mnist_vae.autoencoder import build_autoencoder
-    from mnist_vae.checkpoint import Checkpoint, TrainingRecord
+    from mnist_vae.checkpoint import Checkpoint
     from mnist_vae.device import prepare_device
     from mnist_vae.environment import find_environment, save_environment
     from mnist_vae.fingerprint import training_fingerprint
     from mnist_vae.history import EpochRow, StepRow, write_history
     from mnist_vae.model_file import Origin, TrainedModel, save_model
     from mnist_vae.prepared import load_prepared
-    from mnist_vae.progress import TrainingProgress
-    from mnist_vae.ranks import join_ranks
+    from mnist_vae.process_group import join_ranks
     from mnist_vae.tracking.run import track_training_run
     from mnist_vae.training import Training
+    from mnist_vae.training_session import run_session
     from mnist_vae.whole_file import file_md5
 
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
@@ -61,10 +62,7 @@ def _train(
 
     if recorder is None:  # the first rank does all but the computing
         with ranks.together():
-            training = begin()
-            training.begin_together()
-            for _ in training.run():
-                pass
+            begin().follow()
         return
     environment = find_environment(device)
     beside = f", {params.processes} processes" if params.processes > 1 else ""
@@ -75,27 +73,7 @@ def _train(
         ranks.together(),
     ):
         training = begin()
-        histories, rates = [], []
-        if (record := checkpoint.load(training.restore)) is not None:
-            histories, rates = record.histories, record.images_per_second
-            print(f"train: goes on in epoch {training.epoch} after {len(training.terms)} of its steps", flush=True)
-        training.begin_together()
-        for history, rate in zip(histories, rates, strict=True):
-            run.log_epoch(history, rate)  # what the run has already is not entered again
-        run.settle()
-        progress = TrainingProgress(params.epochs, len(training.images), params.batch_size, len(training.terms))
-
-        def watch(training: Training) -> None:
-            progress.watch(training.epoch, training.terms)
-            if checkpoint.is_due:
-                checkpoint.save(TrainingRecord(training.state(), histories, rates))
-
-        for history in training.run(watch):
-            progress.epoch_done(history.epoch)
-            histories.append(history)
-            rates.append(progress.images_per_second)
-            run.log_epoch(history, progress.images_per_second)
-            checkpoint.save(TrainingRecord(training.state(), histories, rates))
+        histories = run_session(training, checkpoint, run)
         save_model(TrainedModel(training.model, origin), model_path)
         save_environment(environment, environment_path)
         run.log_model(model_path, prepared.validation)

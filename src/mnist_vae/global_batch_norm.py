@@ -1,10 +1,10 @@
 """Batch norm over the images of all ranks, on every device: torch's own SyncBatchNorm is for GPUs alone."""
 
-from typing import Any
-
 import torch
 from jaxtyping import Float
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
+
+from mnist_vae.collectives import sum_over_ranks
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
@@ -45,21 +45,3 @@ def use_global_batch_norm(model: nn.Module) -> None:
                 norm.running_mean, norm.running_var = child.running_mean, child.running_var
                 norm.num_batches_tracked = child.num_batches_tracked
                 setattr(parent, name, norm)
-
-
-def sum_over_ranks(part: Tensor) -> Tensor:
-    """The sum of all ranks' tensors, on each of them, through which gradients flow back to every rank."""
-    return _SumOverRanks.apply(part)  # pyright: ignore[reportReturnType] (torch gives it no type)
-
-
-class _SumOverRanks(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, part: Tensor) -> Tensor:  # noqa: ANN401, ARG004 (torch's own class)
-        total = part.contiguous().clone()
-        distributed.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401, ARG004
-        # Each rank's loss depends on the sum, and so on this rank's part of it.
-        return _SumOverRanks.apply(gradient)  # pyright: ignore[reportReturnType]

@@ -8,22 +8,13 @@ import os
 import signal
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from functools import cache, wraps
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
 
-from mnist_vae.stage import StageError, Terminated, machine_complaint
-
-if TYPE_CHECKING:
-    from torch.distributed import Store
-
-_STORE = "MNIST_VAE_RANKS"  # the file through which the ranks on one machine find each other
-_COMPLAINT = "complaint"
-_SECONDS_BETWEEN_LOOKS = 0.2
+import mnist_vae
+from mnist_vae.rank_process import STORE, complaint_of_another, end_with_launcher, is_first_to_complain, is_rank
+from mnist_vae.stage import StageError, Terminated
 
 
 class RanksWantedError(Exception):
@@ -39,16 +30,11 @@ def require_ranks(processes: int) -> None:
 
     Raises StageError in one of another number of processes.
     """
-    started = int(os.environ["WORLD_SIZE"]) if _is_rank() else 1
-    if started == 1 < processes and not _is_rank():
+    started = int(os.environ["WORLD_SIZE"]) if is_rank() else 1
+    if started == 1 < processes and not is_rank():
         raise RanksWantedError(processes)
     if started != processes:
         raise StageError(f"torchrun started {started} processes, but processes is {processes}: make them equal")
-
-
-def is_follower() -> bool:
-    """Whether this process is a rank but the first one, which alone prints, tracks and writes."""
-    return _is_rank() and os.environ["RANK"] != "0"
 
 
 def in_ranks(main: Callable[..., None]) -> Callable[..., None]:
@@ -59,14 +45,14 @@ def in_ranks(main: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(main)
     def run(*paths: Path) -> None:
-        if _is_rank():
-            threading.Thread(target=_end_with_launcher, args=[os.getppid()], daemon=True).start()
+        if is_rank():
+            end_with_launcher()
         try:
             main(*paths)
         except RanksWantedError as wanted:
             processes = wanted.processes
         except BaseException as error:
-            if _is_rank() and not _is_first_to_complain(error):
+            if is_rank() and not is_first_to_complain(error):
                 sys.exit(1)
             raise
         else:
@@ -74,46 +60,6 @@ def in_ranks(main: Callable[..., None]) -> Callable[..., None]:
         _launch(processes)
 
     return run
-
-
-@cache
-def open_store() -> "Store":
-    """What all ranks can read and write: a file on one machine, torchrun's server on several."""
-    from torch import distributed
-
-    if path := os.environ.get(_STORE):
-        return distributed.FileStore(path)
-    return next(iter(distributed.rendezvous("env://")))[0]
-
-
-def complaint_of_another() -> str | None:
-    """Why another rank has failed, if one has said so."""
-    with suppress(RuntimeError):  # torchrun's server may have ended
-        if open_store().check([_COMPLAINT]):
-            return open_store().get(_COMPLAINT).decode().partition(" ")[2]
-    return None
-
-
-def _is_rank() -> bool:
-    return "TORCHELASTIC_RUN_ID" in os.environ
-
-
-def _is_first_to_complain(error: BaseException) -> bool:
-    if isinstance(error, KeyboardInterrupt):
-        return False  # the launcher says it
-    text = str(error) if isinstance(error, StageError) else machine_complaint(error) or f"{type(error).__name__}"
-    mine = f"{os.environ['RANK']} {text}"
-    with suppress(RuntimeError):
-        return open_store().compare_set(_COMPLAINT, "", mine).decode() == mine
-    return True
-
-
-def _end_with_launcher(launcher: int) -> NoReturn:
-    # Ranks have sessions of their own, so what kills the launcher does not reach them.
-    while os.getppid() == launcher:
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
-    os.kill(os.getpid(), signal.SIGKILL)
-    raise SystemExit
 
 
 def _launch(processes: int) -> None:
@@ -154,8 +100,9 @@ def _launch(processes: int) -> None:
 def _environment(store: str) -> dict[str, str]:
     loopback = "lo0" if sys.platform == "darwin" else "lo"
     return {
-        _STORE: store,
+        STORE: store,
         "GLOO_SOCKET_IFNAME": loopback,
         "NCCL_SOCKET_IFNAME": loopback,
+        "PYTHONPATH": str(Path(str(mnist_vae.__file__)).parent.parent),
         "TORCH_CPP_LOG_LEVEL": "FATAL",
     }

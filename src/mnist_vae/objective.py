@@ -24,8 +24,8 @@ class Objective(NamedTuple):
     """loss = distortion_weight · distortion + rate_weight · rate, both terms per image, summed over its dimensions.
 
     A latent dimension whose KL, as a mean over the batch, is below free_nats is charged free_nats instead, so that
-    nothing draws it nearer to the prior (the free bits of Kingma et al. 2016, equation 15). `batch_mean` takes that mean,
-    also where the images (B, D) are a part of the batch.
+    nothing draws it nearer to the prior (the free bits of Kingma et al. 2016, equation 15). `batch_mean` takes
+    that mean, also where the images (B, D) are a part of the batch.
     """
 
     distortion_weight: float

@@ -96,6 +96,17 @@ class Params(FigureParams, ModelParams):
         return FigureParams.model_validate({name: getattr(self, name) for name in FigureParams.model_fields})
 
     @model_validator(mode="after")
+    def _check_processes(self) -> "Params":
+        if self.batch_size < self.processes:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, but must be at least processes, which is {self.processes}: each of"
+                " them takes its part of a batch"
+            )
+        if self.device == "mps" and self.processes > 1:
+            raise ValueError(f"processes is {self.processes}, but must be 1 where device is mps")
+        return self
+
+    @model_validator(mode="after")
     def _check_combinations(self) -> "Params":
         multiple = NETWORKS[self.network](self)
         if self.image_size % multiple:
@@ -118,13 +129,6 @@ class Params(FigureParams, ModelParams):
                 f"validation_size is {self.validation_size}, which leaves {self.train_size} of the training images of"
                 f" {self.dataset}; batch_size is {self.batch_size}, and at least one whole batch must remain"
             )
-        if self.batch_size < self.processes:
-            raise ValueError(
-                f"batch_size is {self.batch_size}, but must be at least processes, which is {self.processes}: each of"
-                " them takes its part of a batch"
-            )
-        if self.device == "mps" and self.processes > 1:
-            raise ValueError(f"processes is {self.processes}, but must be 1 where device is mps")
         if (self.train_size - 1) % self.batch_size == 0 and self.image_size == multiple:
             raise ValueError(
                 f"batch_size is {self.batch_size}, which leaves a last batch of one image; network {self.network} makes"

@@ -3,23 +3,21 @@
 Training and evaluation ask one of the two classes here, and do not know which.
 """
 
-import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import TypeVar
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import load, save
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from mnist_vae.autoencoder import Autoencoder
-from mnist_vae.global_batch_norm import sum_over_ranks, use_global_batch_norm
-from mnist_vae.launcher import complaint_of_another, open_store
+from mnist_vae.collectives import average_in_order_of_ranks, is_lost_connection, share_tensors, sum_over_ranks
+from mnist_vae.global_batch_norm import use_global_batch_norm
 from mnist_vae.objective import Terms
+from mnist_vae.rank_process import complaint_of_another, open_store
 from mnist_vae.stage import StageError, Terminated
 
 _Item = TypeVar("_Item")
@@ -36,7 +34,7 @@ class OneProcess:
         return model.terms
 
     def shard(self, batch: Tensor) -> Tensor:
-        """This rank's part of a batch, along its first dimension."""
+        """The part of a batch that this rank computes with, along its first dimension."""
         return batch
 
     def loss(self, losses: Float[Tensor, " B"], images: int) -> Float[Tensor, ""]:  # noqa: ARG002
@@ -80,7 +78,7 @@ class Ranks:
         use_global_batch_norm(model)
         model.objective = model.objective._replace(batch_mean=self._batch_mean)
         replica = DistributedDataParallel(_TermsOf(model), forward_sync_buffers=False)
-        replica.register_comm_hook(self._count, _average_in_order_of_ranks)
+        replica.register_comm_hook(self._count, average_in_order_of_ranks)
         return replica
 
     def shard(self, batch: Tensor) -> Tensor:
@@ -101,12 +99,12 @@ class Ranks:
         found = []
         for place in range(len(items)):
             named = {f"{number:03d}": tensor for number, tensor in enumerate(mine.get(place, ()))}
-            shared = self._share(named, place % self._count)
+            shared = share_tensors(named, place % self._count, self._device)
             found.append(tuple(shared[name] for name in sorted(shared)))
         return found
 
     def share(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        return self._share(tensors, 0)
+        return share_tensors(tensors, 0, self._device)
 
     def require_same(self, what: str, value: str) -> None:
         store = open_store()
@@ -123,55 +121,16 @@ class Ranks:
             # As soon as one rank has ended the launcher ends the others. This one is about to end by itself.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-            if isinstance(error, Terminated) or _is_lost_connection(error):
+            if isinstance(error, Terminated) or is_lost_connection(error):
                 if (complaint := complaint_of_another()) is not None:
                     raise StageError(complaint) from None
                 raise Terminated from None
             raise
 
-    def _share(self, tensors: dict[str, Tensor], owner: int) -> dict[str, Tensor]:
-        # As safetensors, because torch's own way of sending what is no single tensor unpickles it.
-        content = save({name: tensor.contiguous().cpu() for name, tensor in tensors.items()})
-        size = torch.tensor([len(content)], device=self._device)
-        distributed.broadcast(size, owner)
-        sent = torch.empty(int(size), dtype=torch.uint8, device=self._device)
-        if self.rank == owner:
-            sent.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
-        distributed.broadcast(sent, owner)
-        return load(sent.cpu().numpy().tobytes())
-
     def _batch_mean(self, values: Float[Tensor, "B D"]) -> Float[Tensor, " D"]:
         images = torch.full((1,), len(values), dtype=values.dtype, device=values.device)
         sums = sum_over_ranks(torch.cat([values.sum(dim=0), images]))
         return sums[:-1] / sums[-1]
-
-
-def join_ranks(processes: int, device: torch.device) -> OneProcess | Ranks:
-    """The process group of so many ranks, or none for one. Its ranks have been started by torchrun or the launcher.
-
-    Raises StageError where the device cannot be that of several ranks.
-    """
-    if processes == 1:
-        return OneProcess()
-    if device.type == "mps":
-        raise StageError(f"processes is {processes}, but must be 1 on mps: set it to 1, or device to cpu")
-    local_rank = int(os.environ["LOCAL_RANK"])
-    if device.type == "cuda":
-        if local_rank >= torch.cuda.device_count():
-            raise StageError(
-                f"this machine has {torch.cuda.device_count()} CUDA devices, one a process: lower processes, or set"
-                " device to cpu"
-            )
-        torch.cuda.set_device(local_rank)
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    rank = int(os.environ["RANK"])
-    # While it waits for the others in C++, Python could not act on a signal.
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGINT)}
-    distributed.init_process_group(backend, store=open_store(), rank=rank, world_size=processes)
-    for number, handler in before.items():
-        # The other ranks go on until the first has ended, which a signal ends between two steps.
-        signal.signal(number, handler if rank == 0 else signal.SIG_IGN)
-    return Ranks(device)
 
 
 class _TermsOf(nn.Module):
@@ -182,24 +141,3 @@ class _TermsOf(nn.Module):
 
     def forward(self, images: Tensor, noise: Tensor, rate_share: float) -> Terms:
         return self.model.terms(images, noise, rate_share)
-
-
-def _average_in_order_of_ranks(count: int, bucket: distributed.GradBucket) -> torch.futures.Future[Tensor]:
-    # An all-reduce adds in an order that depends on a gradient's place in its bucket, and DistributedDataParallel fills
-    # its buckets anew after its first step: with three ranks or more, a training that goes on would get other bits.
-    mine = bucket.buffer()
-    parts = [torch.empty_like(mine) for _ in range(count)]
-    gathered = distributed.all_gather(parts, mine, async_op=True).get_future()
-    return gathered.then(partial(_mean_of, parts))
-
-
-def _mean_of(parts: list[Tensor], _: object) -> Tensor:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total / len(parts)
-
-
-def _is_lost_connection(error: BaseException) -> bool:
-    # gloo's errors have no type of their own.
-    return isinstance(error, distributed.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error))

@@ -97,6 +97,12 @@ class Training:
         if self._ranks.rank > 0:
             self.restore(state_from(state))
 
+    def follow(self) -> None:
+        """What the ranks but the first do: go along with that to the end."""
+        self.begin_together()
+        for _ in self.run():
+            pass
+
     def run(self, watch: StepWatcher = _unwatched) -> Iterator[EpochHistory]:
         """Train to the last epoch, yielding the history of each that ends.
 
@@ -154,9 +160,7 @@ class Training:
         return torch.Generator(device).manual_seed(derived_seed(self.params.seed, purpose, self.epoch))
 
 
-def mean_terms(
-    model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], ranks: OneProcess | Ranks = OneProcess()
-) -> Terms:
+def mean_terms(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], ranks: OneProcess | Ranks = OneProcess()) -> Terms:
     """Loss, distortion and rate at the mean codes, in evaluation mode, as means over the images in float64."""
     model.eval()
     with torch.inference_mode():

@@ -34,7 +34,8 @@ def named_tensors(state: TrainingState) -> dict[str, Tensor]:
 
 def state_from(tensors: dict[str, Tensor]) -> TrainingState:
     """The state that named_tensors made them of, whatever others are among them."""
-    return TrainingState(int(tensors["epoch"].tolist()), tensors["terms"], _part(tensors, _MODEL), _part(tensors, _ADAM))
+    (epoch,) = tensors["epoch"].flatten().tolist()
+    return TrainingState(int(epoch), tensors["terms"], _part(tensors, _MODEL), _part(tensors, _ADAM))
 
 
 def adam_tensors(adam: torch.optim.Adam) -> dict[str, Tensor]:
