@@ -15,29 +15,38 @@ from stage_process import FORKSERVER
 _SECONDS = 60
 
 
-def in_ranks(count: int, module: str, function: str, *arguments: object) -> list[Any]:
-    """What a function of a module, called with its rank's Ranks and the arguments, returns in each of them."""
-    with tempfile.TemporaryDirectory() as folder:
-        pairs = [FORKSERVER.Pipe(duplex=False) for _ in range(count)]
-        processes = [
-            FORKSERVER.Process(target=_run, args=(rank, count, folder, send, module, function, arguments))
-            for rank, (_, send) in enumerate(pairs)
+class RankProcesses:
+    """That many ranks, which call one function after another."""
+
+    def __init__(self, count: int):
+        self._folder = tempfile.TemporaryDirectory()
+        pairs = [FORKSERVER.Pipe() for _ in range(count)]
+        self._pipes = [here for here, _ in pairs]
+        self._processes = [
+            FORKSERVER.Process(target=_serve, args=(rank, count, self._folder.name, there))
+            for rank, (_, there) in enumerate(pairs)
         ]
-        for process in processes:
+        for process, (_, there) in zip(self._processes, pairs, strict=True):
             process.start()
-        found = []
-        for (receive, send), process in zip(pairs, processes, strict=True):
-            send.close()
-            assert receive.poll(_SECONDS), "a rank does not answer"
-            found.append(receive.recv())
+            there.close()
+
+    def call(self, module: str, function: str, *arguments: object) -> list[Any]:
+        """What the function of a module, given the rank's Ranks and the arguments, returns in each of them."""
+        for pipe in self._pipes:
+            pipe.send((module, function, arguments))
+        assert all(pipe.poll(_SECONDS) for pipe in self._pipes), "a rank does not answer"
+        return [pipe.recv() for pipe in self._pipes]
+
+    def close(self) -> None:
+        for pipe in self._pipes:
+            pipe.close()
+        for process in self._processes:
             process.join(_SECONDS)
             assert process.exitcode == 0
-    return found
+        self._folder.cleanup()
 
 
-def _run(
-    rank: int, count: int, folder: str, send: Connection, module: str, function: str, arguments: tuple[object, ...]
-) -> None:
+def _serve(rank: int, count: int, folder: str, pipe: Connection) -> None:
     # As in the tests' own process; before the first import of the project.
     install_import_hook("mnist_vae", "beartype.beartype")
     own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MNIST_VAE_RANKS": Path(folder) / "store"}
@@ -47,5 +56,9 @@ def _run(
     from mnist_vae.process_group import join_ranks
 
     ranks = join_ranks(count, torch.device("cpu"))
-    send.send(getattr(importlib.import_module(module), function)(ranks, *arguments))
-    torch.distributed.destroy_process_group()
+    try:
+        while True:
+            module, function, arguments = pipe.recv()
+            pipe.send(getattr(importlib.import_module(module), function)(ranks, *arguments))
+    except EOFError:
+        torch.distributed.destroy_process_group()

@@ -18,7 +18,17 @@ from typing import NamedTuple
 FORKSERVER = multiprocessing.get_context("forkserver")
 FORKSERVER.set_forkserver_preload(
     [
-        *("torch", "safetensors.torch", "safetensors.numpy", "jaxtyping", "pydantic", "yaml", "requests", "tqdm"),
+        *(
+            "torch",
+            "torch._dynamo",
+            "safetensors.torch",
+            "safetensors.numpy",
+            "jaxtyping",
+            "pydantic",
+            "yaml",
+            "requests",
+            "tqdm",
+        ),
         *("mlflow", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.artifact.local_artifact_repo", "filelock"),
         *("seaborn", "matplotlib.backends.backend_agg", "PIL.Image", "sklearn.mixture", "sklearn.decomposition"),
     ]
