@@ -2,38 +2,53 @@
 
 from pathlib import Path
 
+from mnist_vae.launcher import in_ranks, require_ranks
+from mnist_vae.rank_process import is_follower
 from mnist_vae.stage import repository_root, run_stage
 from mnist_vae.tracking.recorder_process import RecorderProcess
 
 
+@in_ranks
 def main(prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: Path) -> None:
+    if is_follower():
+        _evaluate(None, prepared_path, model_path, metrics_path, codes_path)
+        return
     # The recorder first: it imports MLflow while this process imports torch, which takes as long.
     with RecorderProcess(repository_root(Path.cwd()), "evaluate") as recorder:
         _evaluate(recorder, prepared_path, model_path, metrics_path, codes_path)
 
 
 def _evaluate(
-    recorder: RecorderProcess, prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: Path
+    recorder: RecorderProcess | None, prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: Path
 ) -> None:
     from mnist_vae.codes import EvaluatedCodes, save_codes
     from mnist_vae.device import place, prepare_device
     from mnist_vae.evaluation import compute_metrics, encode_means, evaluate
     from mnist_vae.model_file import load_model, load_origin
     from mnist_vae.prepared import load_prepared
+    from mnist_vae.process_group import join_ranks
     from mnist_vae.tracking.run import track_known_run
     from mnist_vae.whole_file import write_whole
 
     # The parameters come from the model: params.yaml may have changed since it was trained.
     origin = load_origin(model_path)
     made_by = origin.params
+    require_ranks(made_by.processes)
     device = prepare_device(made_by.device, made_by.threads, deterministic=made_by.deterministic)
-    with track_known_run(recorder, origin) as run:
+    ranks = join_ranks(made_by.processes, device)
+    if recorder is None:  # the first rank does all but the computing
+        with ranks.together():
+            model, prepared = load_model(model_path, device).autoencoder, load_prepared(prepared_path)
+            evaluate(model, place(prepared.test.images, device), made_by.seed, ranks)
+            encode_means(model, place(prepared.train.images, device), ranks)
+        return
+    with track_known_run(recorder, origin) as run, ranks.together():
         model = load_model(model_path, device).autoencoder
         prepared = load_prepared(prepared_path)
         labels = prepared.test.labels
         run.settle()
-        evaluation = evaluate(model, place(prepared.test.images, device), origin.params.seed)
-        train_mean = encode_means(model, place(prepared.train.images, device))
+        evaluation = evaluate(model, place(prepared.test.images, device), made_by.seed, ranks)
+        train_mean = encode_means(model, place(prepared.train.images, device), ranks)
         metrics = compute_metrics(model, evaluation, labels, pixels=prepared.test.images[0].size)
         if metrics.elbo_nats_per_image is None:
             reason = "its loss implies no likelihood" if model.latent.has_prior else "a plain autoencoder has no prior"

@@ -2,72 +2,78 @@
 
 from pathlib import Path
 
+from mnist_vae.launcher import in_ranks, require_ranks
+from mnist_vae.rank_process import is_follower
 from mnist_vae.stage import repository_root, run_stage
 from mnist_vae.tracking.recorder_process import RecorderProcess
 
 
+@in_ranks
 def main(prepared_path: Path, model_path: Path, epochs_path: Path, steps_path: Path, environment_path: Path) -> None:
+    if is_follower():
+        _train(None, prepared_path, model_path, epochs_path, steps_path, environment_path)
+        return
     # The recorder first: it imports MLflow while this process imports torch, which takes as long.
     with RecorderProcess(repository_root(Path.cwd()), "train") as recorder:
         _train(recorder, prepared_path, model_path, epochs_path, steps_path, environment_path)
 
 
 def _train(
-    recorder: RecorderProcess,
+    recorder: RecorderProcess | None,
     prepared_path: Path,
     model_path: Path,
     epochs_path: Path,
     steps_path: Path,
     environment_path: Path,
 ) -> None:
+    from mnist_vae.params import load_params
+
+    params = load_params(Path("params.yaml")).of_model()
+    require_ranks(params.processes)
+
     from mnist_vae.autoencoder import build_autoencoder
-    from mnist_vae.checkpoint import Checkpoint, TrainingRecord
+    from mnist_vae.checkpoint import Checkpoint
     from mnist_vae.device import place, prepare_device
     from mnist_vae.environment import find_environment, save_environment
     from mnist_vae.fingerprint import training_fingerprint
     from mnist_vae.history import EpochRow, StepRow, write_history
     from mnist_vae.model_file import Origin, TrainedModel, save_model
-    from mnist_vae.params import load_params
+    from mnist_vae.precision import is_emulated
     from mnist_vae.prepared import load_prepared
-    from mnist_vae.progress import TrainingProgress
+    from mnist_vae.process_group import join_ranks
     from mnist_vae.tracking.run import track_training_run
     from mnist_vae.training import Training
+    from mnist_vae.training_session import run_session
     from mnist_vae.whole_file import file_md5
 
-    params = load_params(Path("params.yaml")).of_model()
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
-    environment = find_environment(device)
-    print(f"train: on {environment.device}", flush=True)
+    ranks = join_ranks(params.processes, device)
     prepared = load_prepared(prepared_path)
     data_md5 = file_md5(prepared_path)
     origin = Origin(params=params, data_md5=data_md5, fingerprint=training_fingerprint(params, data_md5, device))
+    ranks.require_same("prepared data", data_md5)
+    ranks.require_same("code, parameters or torch", origin.fingerprint)
+
+    def begin() -> Training:
+        images, validation_images = place(prepared.train.images, device), place(prepared.validation.images, device)
+        return Training(build_autoencoder(params).to(device), images, validation_images, params, ranks)
+
+    if recorder is None:  # the first rank does all but the computing
+        with ranks.together():
+            begin().follow()
+        return
+    environment = find_environment(device)
+    beside = f", {params.processes} processes" if params.processes > 1 else ""
+    print(f"train: on {environment.device}{beside}", flush=True)
+    if is_emulated(params.precision, device):
+        print("train: this processor has no bfloat16, so that is slower here than float32", flush=True)
     with (
         Checkpoint(recorder.root / "checkpoints", origin.fingerprint) as checkpoint,
         track_training_run(recorder, origin, environment) as run,
+        ranks.together(),
     ):
-        images = place(prepared.train.images, device)
-        validation_images = place(prepared.validation.images, device)
-        training = Training(build_autoencoder(params).to(device), images, validation_images, params)
-        histories, rates = [], []
-        if (record := checkpoint.load(training.restore)) is not None:
-            histories, rates = record.histories, record.images_per_second
-            print(f"train: goes on in epoch {training.epoch} after {len(training.terms)} of its steps", flush=True)
-        for history, rate in zip(histories, rates, strict=True):
-            run.log_epoch(history, rate)  # what the run has already is not entered again
-        run.settle()
-        progress = TrainingProgress(params.epochs, len(images), params.batch_size, len(training.terms))
-
-        def watch(training: Training) -> None:
-            progress.watch(training.epoch, training.terms)
-            if checkpoint.is_due:
-                checkpoint.save(TrainingRecord(training.state(), histories, rates))
-
-        for history in training.run(watch):
-            progress.epoch_done(history.epoch)
-            histories.append(history)
-            rates.append(progress.images_per_second)
-            run.log_epoch(history, progress.images_per_second)
-            checkpoint.save(TrainingRecord(training.state(), histories, rates))
+        training = begin()
+        histories = run_session(training, checkpoint, run)
         save_model(TrainedModel(training.model, origin), model_path)
         save_environment(environment, environment_path)
         run.log_model(model_path, prepared.validation)

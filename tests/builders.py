@@ -39,6 +39,7 @@ TINY = {
     "adam_betas": [0.5, 0.999],
     "device": "cpu",
     "threads": 1,
+    "processes": 1,
     "deterministic": True,
     "precision": "float32",
     "interpolation_from": 1,

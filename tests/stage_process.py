@@ -15,10 +15,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
+FORKSERVER = multiprocessing.get_context("forkserver")
+FORKSERVER.set_forkserver_preload(
     [
-        *("torch", "safetensors.torch", "safetensors.numpy", "jaxtyping", "pydantic", "yaml", "requests", "tqdm"),
+        *(
+            "torch",
+            "torch._dynamo",
+            "safetensors.torch",
+            "safetensors.numpy",
+            "jaxtyping",
+            "pydantic",
+            "yaml",
+            "requests",
+            "tqdm",
+        ),
         *("mlflow", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.artifact.local_artifact_repo", "filelock"),
         *("seaborn", "matplotlib.backends.backend_agg", "PIL.Image", "sklearn.mixture", "sklearn.decomposition"),
     ]
@@ -49,7 +59,7 @@ def run_stage_in(folder: Path, stage: str, paths: Sequence[Path], around: Circum
     """Run a stage as DVC does, in a folder that has src and stages."""
     printed, complaint = folder.parent / f"{folder.name}.out", folder.parent / f"{folder.name}.err"
     arguments = (folder, stage, [str(path) for path in paths], around, printed, complaint)
-    process = _CONTEXT.Process(target=_run, args=arguments)
+    process = FORKSERVER.Process(target=_run, args=arguments)
     process.start()
     process.join(_SECONDS)
     assert not process.is_alive(), f"{stage} did not end"

@@ -35,6 +35,7 @@ CHANGED = {
     "adam_betas": [0.5, 0.99],
     "device": "auto",
     "threads": 2,
+    "processes": 2,
     "deterministic": False,
     "precision": "bfloat16",
 }

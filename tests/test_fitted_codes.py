@@ -2,9 +2,9 @@ from functools import partial
 
 import numpy as np
 import pytest
+from sklearn import mixture
 
 from builders import tiny_params
-from mnist_vae import fitted_codes
 from mnist_vae.fitted_codes import sample_fitted
 from mnist_vae.params import FigureParams
 
@@ -113,8 +113,8 @@ def test_more_components_than_codes_are_refused() -> None:
 def test_mixture_that_does_not_converge_says_so_in_a_line_and_is_drawn_from(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hasty = partial(fitted_codes.GaussianMixture, max_iter=1, tol=1e-12)
-    monkeypatch.setattr(fitted_codes, "GaussianMixture", hasty)
+    hasty = partial(mixture.GaussianMixture, max_iter=1, tol=1e-12)
+    monkeypatch.setattr(mixture, "GaussianMixture", hasty)
     assert sample_fitted(_codes(), 10, _params("mixture"), seed=0).shape == (10, 3)
     (line,) = capsys.readouterr().out.splitlines()
     assert "3 Gaussians had not converged after 1 iterations" in line

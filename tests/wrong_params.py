@@ -26,6 +26,7 @@ WRONG = {
     "adam_betas": [0.5, "0.5, 0.999", None, [0.5, 0.9, 0.99], {"first": 0.5}],
     "device": [0, "gpu", "cuda:0", None],
     "threads": [1.0, "2", True, 0, -1, 100_000],
+    "processes": [1.0, "2", True, None, 0, -1, 1025],
     "deterministic": [1, 0, "true", "yes", None],
     "precision": [32, True, None, "float16", "bf16"],
     "interpolation_from": [1.0, "one", True, -1, 10],
@@ -75,5 +76,7 @@ CONTRADICTIONS: list[tuple[dict, list[str]]] = [
         {"fitted_samples": "mixture", "mixture_components": 1000, "validation_size": 1000},
         ["mixture_components is 1000"],
     ),
+    ({"processes": 9}, ["batch_size is 8", "at least processes, which is 9"]),
+    ({"processes": 2, "device": "mps"}, ["processes is 2", "must be 1", "device is mps"]),
     ({"interpolation_to": 1}, ["interpolation_to is 1", "another class"]),
 ]

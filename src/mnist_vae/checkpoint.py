@@ -15,11 +15,10 @@ from torch import Tensor
 
 from mnist_vae.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.stage import StageError
-from mnist_vae.training_state import TrainingState
+from mnist_vae.training_state import TrainingState, named_tensors, state_from
 from mnist_vae.whole_file import write_whole
 
 _ENTRY = "mnist_vae"
-_MODEL, _ADAM = "model/", "adam/"
 _SECONDS = "MNIST_VAE_CHECKPOINT_SECONDS"  # between two checkpoints within an epoch
 
 
@@ -65,7 +64,7 @@ class Checkpoint:
 
     def save(self, record: TrainingRecord) -> None:
         """Put the record into the file. Raises StageError if it cannot be written; the former one is still there."""
-        write_whole(save(_tensors(record), {_ENTRY: self._description(record.state.epoch)}), self._path)
+        write_whole(save(_tensors(record), {_ENTRY: self._description()}), self._path)
         self._last_saved = time.monotonic()
 
     def load(self, restore: Callable[[TrainingState], None]) -> TrainingRecord | None:
@@ -79,7 +78,7 @@ class Checkpoint:
                 if description["fingerprint"] != self._fingerprint:
                     raise ValueError("it is of another training")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
-            record = _record(description["epoch"], tensors)
+            record = _record(tensors)
             restore(record.state)
         except FileNotFoundError:
             return None
@@ -94,8 +93,8 @@ class Checkpoint:
         """Forget the training, once its results are written."""
         self._path.unlink(missing_ok=True)
 
-    def _description(self, epoch: int) -> str:
-        return json.dumps({"fingerprint": self._fingerprint, "epoch": epoch})
+    def _description(self) -> str:
+        return json.dumps({"fingerprint": self._fingerprint})
 
 
 def _seconds_between() -> float:
@@ -109,25 +108,18 @@ def _seconds_between() -> float:
 def _tensors(record: TrainingRecord) -> dict[str, Tensor]:
     state, histories, rates = record
     tensors = {
-        "terms": state.terms,
+        **named_tensors(state),
         "epochs": torch.tensor([history.epoch[1:] for history in histories], dtype=torch.float64),
         "losses": torch.tensor([[step.loss for step in history.steps] for history in histories], dtype=torch.float64),
         "images_per_second": torch.tensor(rates, dtype=torch.float64),
     }
-    tensors |= {_MODEL + name: value for name, value in state.model.items()}
-    tensors |= {_ADAM + name: value for name, value in state.adam.items()}
     return {name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()}
 
 
-def _record(epoch: int, tensors: dict[str, Tensor]) -> TrainingRecord:
+def _record(tensors: dict[str, Tensor]) -> TrainingRecord:
     histories = []
     for number, (row, losses) in enumerate(zip(tensors["epochs"], tensors["losses"], strict=True), start=1):
         first = (number - 1) * len(losses) + 1
         steps = [StepRow(number, step, loss) for step, loss in enumerate(losses.tolist(), start=first)]
         histories.append(EpochHistory(EpochRow(number, *row.tolist()), steps))
-    state = TrainingState(epoch, tensors["terms"], _part(tensors, _MODEL), _part(tensors, _ADAM))
-    return TrainingRecord(state, histories, tensors["images_per_second"].tolist())
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    return TrainingRecord(state_from(tensors), histories, tensors["images_per_second"].tolist())

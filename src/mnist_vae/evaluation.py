@@ -1,6 +1,7 @@
 """The numbers: how well a model reconstructs the test set, and what its codes cost."""
 
 import json
+from itertools import count
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,9 @@ from mnist_vae import moments
 from mnist_vae.autoencoder import Autoencoder
 from mnist_vae.codes import ACTIVE_VARIANCE
 from mnist_vae.randomness import derived_seed
+from mnist_vae.ranks import OneProcess, Ranks
 
-_BATCH = 500  # bounds the memory, and more would not fit into a processor's caches; the sampled noise, and so the ELBO, depends on it too
+_BATCH = 500  # bounds the memory, and more leave a processor's caches; the noise, and so the ELBO, depends on it too
 _CLASSES = 10
 
 
@@ -55,6 +57,11 @@ class Metrics(NamedTuple):
         return json.dumps(named, indent=2) + "\n"
 
 
+class _Batch(NamedTuple):
+    number: int
+    images: UInt8[Tensor, "B 1 S S"]
+
+
 class Evaluation(NamedTuple):
     """Of each image: the measures, the mean code, and the code's KL in each dimension in nats."""
 
@@ -63,32 +70,42 @@ class Evaluation(NamedTuple):
     kl: Float32[np.ndarray, "N D"]
 
 
-def evaluate(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], seed: int) -> Evaluation:
+def evaluate(
+    model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], seed: int, ranks: OneProcess | Ranks = OneProcess()
+) -> Evaluation:
     """Encode and reconstruct each image. The noise of the sampled codes is a function of the seed."""
-    source = torch.Generator().manual_seed(derived_seed(seed, "evaluation noise"))
-    measures, means, kls = _Rows(len(images)), _Rows(len(images)), _Rows(len(images))
+    rows = _Rows(len(images)), _Rows(len(images)), _Rows(len(images))
+
+    def measure(batch: _Batch) -> tuple[Tensor, ...]:
+        there = batch.images.to(model.device)
+        code = model.encode(there)
+        # To the CPU before float64, which MPS lacks.
+        error = (model.decode(code.mean) - there / 255).cpu().double().square().sum(dim=(1, 2, 3))
+        # For each batch a noise of its own, so that it is the same wherever the batch is computed.
+        source = torch.Generator().manual_seed(derived_seed(seed, "evaluation noise", batch.number))
+        noise = torch.randn(code.mean.shape, generator=source).to(there.device)
+        distortion = model.distortion(there, code.sample(noise)).cpu().double()
+        kl = code.kl().cpu()
+        return torch.stack([error, distortion, kl.double().sum(dim=1)], dim=1), code.mean.cpu(), kl
+
     model.eval()
     with torch.inference_mode():
-        for batch in (there.to(model.device) for there in images.split(_BATCH)):
-            code = model.encode(batch)
-            # To the CPU before float64, which MPS lacks.
-            error = (model.decode(code.mean) - batch / 255).cpu().double().square().sum(dim=(1, 2, 3))
-            noise = torch.randn(code.mean.shape, generator=source).to(batch.device)
-            distortion = model.distortion(batch, code.sample(noise)).cpu().double()
-            kl = code.kl().cpu()
-            measures.append(torch.stack([error, distortion, kl.double().sum(dim=1)], dim=1))
-            means.append(code.mean)
-            kls.append(kl)
-    return Evaluation(Measures(*np.ascontiguousarray(measures.array().T)), means.array(), kls.array())
+        for measured in ranks.each(list(map(_Batch, count(), images.split(_BATCH))), measure):
+            for row, values in zip(rows, measured, strict=True):
+                row.append(values)
+    measures, mean, kl = (row.array() for row in rows)
+    return Evaluation(Measures(*np.ascontiguousarray(measures.T)), mean, kl)
 
 
-def encode_means(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Float32[np.ndarray, "N D"]:
+def encode_means(
+    model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], ranks: OneProcess | Ranks = OneProcess()
+) -> Float32[np.ndarray, "N D"]:
     """The mean code of each image."""
     means = _Rows(len(images))
     model.eval()
     with torch.inference_mode():
-        for batch in images.split(_BATCH):
-            means.append(model.encode(batch.to(model.device)).mean)
+        for (mean,) in ranks.each(images.split(_BATCH), lambda one: (model.encode(one.to(model.device)).mean.cpu(),)):
+            means.append(mean)
     return means.array()
 
 

@@ -1,5 +1,6 @@
 """The loss: a weighted sum of distortion and rate (Alemi et al. 2018, "Fixing a Broken ELBO")."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -15,16 +16,22 @@ class Terms(NamedTuple):
     rate: Float[Tensor, "*B"]
 
 
+def _mean(values: Float[Tensor, "B D"]) -> Float[Tensor, " D"]:
+    return values.mean(dim=0)
+
+
 class Objective(NamedTuple):
     """loss = distortion_weight · distortion + rate_weight · rate, both terms per image, summed over its dimensions.
 
     A latent dimension whose KL, as a mean over the batch, is below free_nats is charged free_nats instead, so that
-    nothing draws it nearer to the prior (the free bits of Kingma et al. 2016, equation 15).
+    nothing draws it nearer to the prior (the free bits of Kingma et al. 2016, equation 15). `batch_mean` takes
+    that mean, also where the images (B, D) are a part of the batch.
     """
 
     distortion_weight: float
     rate_weight: float
     free_nats: float = 0.0
+    batch_mean: Callable[[Tensor], Tensor] = _mean
 
     @property
     def beta(self) -> float:
@@ -39,7 +46,7 @@ class Objective(NamedTuple):
 
     def _charged(self, kl: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
         # As a mean over the batch this is max(free_nats, KL) of each dimension, with its gradient.
-        return torch.where(kl.mean(dim=0) > self.free_nats, kl, self.free_nats)
+        return torch.where(self.batch_mean(kl) > self.free_nats, kl, self.free_nats)
 
 
 def make_objective(reduction: str, kl_weight: float, free_bits: float, pixels: int, latent_dim: int) -> Objective:

@@ -61,6 +61,7 @@ class ModelParams(DataParams):
     adam_betas: Annotated[tuple[_Decay, _Decay], Field(strict=False)]
     device: Literal["auto", "cpu", "cuda", "mps"]
     threads: Annotated[int, Field(ge=1, le=1024)]
+    processes: Annotated[int, Field(ge=1, le=1024)]
     deterministic: bool
     precision: Literal["float32", "tf32", "bfloat16"]
 
@@ -95,6 +96,17 @@ class Params(FigureParams, ModelParams):
     def of_figures(self) -> FigureParams:
         """The parameters that decide the figures."""
         return FigureParams.model_validate({name: getattr(self, name) for name in FigureParams.model_fields})
+
+    @model_validator(mode="after")
+    def _check_processes(self) -> "Params":
+        if self.batch_size < self.processes:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, but must be at least processes, which is {self.processes}: each of"
+                " them takes its part of a batch"
+            )
+        if self.device == "mps" and self.processes > 1:
+            raise ValueError(f"processes is {self.processes}, but must be 1 where device is mps")
+        return self
 
     @model_validator(mode="after")
     def _check_combinations(self) -> "Params":

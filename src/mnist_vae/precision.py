@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 
@@ -20,7 +21,8 @@ def use_precision(name: str, device: torch.device) -> Context:
         raise StageError(f"precision is tf32, which {device.type} lacks: set precision to float32 or bfloat16")
     # torch's own default is tf32 for convolutions, and not for matrix products.
     short = "tf32" if name == "tf32" else "ieee"
-    for operations in (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn):
+    cudnn: Any = torch.backends.cudnn  # whose parts pyright does not see
+    for operations in (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn):
         operations.fp32_precision = short
     if name != "bfloat16":
         return nullcontext

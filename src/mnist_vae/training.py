@@ -10,12 +10,24 @@ from mnist_vae.autoencoder import Autoencoder
 from mnist_vae.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.objective import Terms, warmup_share
 from mnist_vae.params import ModelParams
+from mnist_vae.precision import use_precision
 from mnist_vae.randomness import derived_seed
+from mnist_vae.ranks import OneProcess, Ranks
 from mnist_vae.shuffling import epoch_order
 from mnist_vae.stage import StageError
-from mnist_vae.training_state import TrainingState, adam_tensors, require_fit, restore_adam, spoilt_tensors
+from mnist_vae.training_state import (
+    TrainingState,
+    adam_tensors,
+    named_tensors,
+    require_fit,
+    restore_adam,
+    spoilt_tensors,
+    state_from,
+)
+from mnist_vae.training_step import make_step
 
-_EVALUATION_BATCH = 500  # bounds the memory, and more would not fit into a processor's caches; only free bits, which take a batch's mean, depend on it
+# Bounds the memory, and more leave a processor's caches; only free bits, which take a batch's mean, depend on it.
+_EVALUATION_BATCH = 500
 _STEPS_BETWEEN_CHECKS = 100  # on a device, where each check waits for it
 
 
@@ -32,7 +44,8 @@ class Training:
     """Trains a model in place by Adam (Kingma & Ba 2015), on images that lie on the model's device or on the CPU.
 
     The order of images and the noise are functions of the seed and the epoch, so a training that goes on from a state
-    ends with the bits of one that was never broken off.
+    ends with the bits of one that was never broken off. Each of several ranks trains its own copy of the model on its
+    part of every batch, to the same weights; what the training says, it says on all of them.
     """
 
     def __init__(
@@ -41,10 +54,16 @@ class Training:
         images: UInt8[Tensor, "N 1 S S"],
         validation_images: UInt8[Tensor, "M 1 S S"],
         params: ModelParams,
+        ranks: OneProcess | Ranks = OneProcess(),
     ):
         self.model, self.images, self.validation_images, self.params = model, images, validation_images, params
-        first, second = params.adam_betas
-        self._adam = torch.optim.Adam(model.parameters(), params.learning_rate, (first, second), fused=True)
+        self._ranks = ranks
+        is_on_cuda, (first, second) = model.device.type == "cuda", params.adam_betas
+        self._adam = torch.optim.Adam(
+            model.parameters(), params.learning_rate, (first, second), fused=True, capturable=is_on_cuda
+        )
+        context = use_precision(params.precision, model.device)
+        self._step = make_step(ranks.replicate(model), self._adam, ranks, context, params.batch_size)
         self.epoch = 1
         # Kept on the device: nothing in a step waits for it.
         self._batches = -(-len(images) // params.batch_size)
@@ -80,6 +99,18 @@ class Training:
         self.epoch, self._steps = state.epoch, len(state.terms)
         self._history[: self._steps] = state.terms
 
+    def begin_together(self) -> None:
+        """Go on, on all ranks, from where the first one stands."""
+        state = self._ranks.share(named_tensors(self.state()))
+        if self._ranks.rank > 0:
+            self.restore(state_from(state))
+
+    def follow(self) -> None:
+        """What the ranks but the first do: go along with that to the end."""
+        self.begin_together()
+        for _ in self.run():
+            pass
+
     def run(self, watch: StepWatcher = _unwatched) -> Iterator[EpochHistory]:
         """Train to the last epoch, yielding the history of each that ends.
 
@@ -104,13 +135,8 @@ class Training:
             noise = torch.randn(len(batch), params.latent_dim, generator=noise_source, device=device)
             if step < self._steps:  # done before the training was broken off
                 continue
-            terms = self.model.terms(self.images[batch].to(device), noise, rate_share)
-            loss = terms.loss.mean()
-            self._adam.zero_grad()
-            loss.backward()
-            self._adam.step()
-            for column, term in enumerate(terms):
-                self._history[step, column] = term.detach().mean()
+            images = self.images[self._ranks.shard(batch)].to(device)
+            self._history[step] = self._step(images, self._ranks.shard(noise), rate_share, len(batch))
             self._steps = step + 1
             if device.type == "cpu" or self._steps % _STEPS_BETWEEN_CHECKS == 0:
                 self._check_loss(since=max(0, self._steps - (1 if device.type == "cpu" else _STEPS_BETWEEN_CHECKS)))
@@ -128,7 +154,7 @@ class Training:
         steps = [StepRow(self.epoch, done + step, loss) for step, loss in enumerate(terms[:, 0].tolist(), start=1)]
         sizes = _batch_sizes(len(self.images), self.params.batch_size)
         means = (terms * sizes[:, None]).sum(dim=0) / sizes.sum()
-        validation = torch.stack(mean_terms(self.model, self.validation_images))
+        validation = torch.stack(mean_terms(self.model, self.validation_images, self._ranks))
         if not validation.isfinite().all():
             raise StageError(f"the validation loss was no finite number after epoch {self.epoch}: lower learning_rate")
         return EpochHistory(EpochRow(self.epoch, *means.tolist(), *validation.tolist()), steps)
@@ -137,13 +163,13 @@ class Training:
         return torch.Generator(device).manual_seed(derived_seed(self.params.seed, purpose, self.epoch))
 
 
-def mean_terms(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Terms:
+def mean_terms(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], ranks: OneProcess | Ranks = OneProcess()) -> Terms:
     """Loss, distortion and rate at the mean codes, in evaluation mode, as means over the images in float64."""
     model.eval()
     with torch.inference_mode():
-        batches = (batch.to(model.device) for batch in images.split(_EVALUATION_BATCH))
-        terms = [torch.stack(model.terms(batch, noise=None)) for batch in batches]
-    return Terms(*torch.cat(terms, dim=1).cpu().double().mean(dim=1))
+        shards = (ranks.shard(batch).to(model.device) for batch in images.split(_EVALUATION_BATCH))
+        terms = [torch.stack(model.terms(shard, noise=None)) for shard in shards]
+    return ranks.means(Terms(*torch.cat(terms, dim=1).cpu().double()))
 
 
 def _batch_sizes(images: int, batch_size: int) -> Tensor:

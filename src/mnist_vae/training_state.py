@@ -19,6 +19,25 @@ class TrainingState(NamedTuple):
     adam: dict[str, Tensor]
 
 
+_MODEL, _ADAM = "model/", "adam/"
+
+
+def named_tensors(state: TrainingState) -> dict[str, Tensor]:
+    """All of the state in tensors, to be kept or sent."""
+    return {
+        "epoch": torch.tensor(state.epoch),
+        "terms": state.terms,
+        **{_MODEL + name: value for name, value in state.model.items()},
+        **{_ADAM + name: value for name, value in state.adam.items()},
+    }
+
+
+def state_from(tensors: dict[str, Tensor]) -> TrainingState:
+    """The state that named_tensors made them of, whatever others are among them."""
+    (epoch,) = tensors["epoch"].flatten().tolist()
+    return TrainingState(int(epoch), tensors["terms"], _part(tensors, _MODEL), _part(tensors, _ADAM))
+
+
 def adam_tensors(adam: torch.optim.Adam) -> dict[str, Tensor]:
     """The optimiser's own tensors, by the index of their parameter and their name: none before its first step."""
     state = adam.state_dict()["state"]
@@ -53,6 +72,10 @@ def spoilt_tensors(state: TrainingState) -> list[str]:
     """The names of the tensors in which not every number is finite."""
     tensors = {**state.model, **{f"adam {name}": value for name, value in state.adam.items()}, "loss": state.terms}
     return [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+
+
+def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
 class _Form(NamedTuple):

@@ -1,0 +1,64 @@
+"""Ranks to test with: processes of one group, without the seconds that Python takes to import torch."""
+
+import importlib
+import os
+import tempfile
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import install_import_hook
+
+from stage_process import FORKSERVER
+
+_SECONDS = 60
+
+
+class RankProcesses:
+    """That many ranks, which call one function after another."""
+
+    def __init__(self, count: int):
+        self._folder = tempfile.TemporaryDirectory()
+        pairs = [FORKSERVER.Pipe() for _ in range(count)]
+        self._pipes = [here for here, _ in pairs]
+        self._processes = [
+            FORKSERVER.Process(target=_serve, args=(rank, count, self._folder.name, there))
+            for rank, (_, there) in enumerate(pairs)
+        ]
+        for process, (_, there) in zip(self._processes, pairs, strict=True):
+            process.start()
+            there.close()
+
+    def call(self, module: str, function: str, *arguments: object) -> list[Any]:
+        """What the function of a module, given the rank's Ranks and the arguments, returns in each of them."""
+        for pipe in self._pipes:
+            pipe.send((module, function, arguments))
+        assert all(pipe.poll(_SECONDS) for pipe in self._pipes), "a rank does not answer"
+        return [pipe.recv() for pipe in self._pipes]
+
+    def close(self) -> None:
+        for pipe in self._pipes:
+            pipe.close()
+        for process in self._processes:
+            process.join(_SECONDS)
+            assert process.exitcode == 0
+        self._folder.cleanup()
+
+
+def _serve(rank: int, count: int, folder: str, pipe: Connection) -> None:
+    # As in the tests' own process; before the first import of the project.
+    install_import_hook("mnist_vae", "beartype.beartype")
+    own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MNIST_VAE_RANKS": Path(folder) / "store"}
+    os.environ |= {name: str(value) for name, value in own.items()} | {"GLOO_SOCKET_IFNAME": "lo"}
+    torch.set_num_threads(1)
+    torch.set_deterministic_debug_mode("error")
+    from mnist_vae.process_group import join_ranks
+
+    ranks = join_ranks(count, torch.device("cpu"))
+    try:
+        while True:
+            module, function, arguments = pipe.recv()
+            pipe.send(getattr(importlib.import_module(module), function)(ranks, *arguments))
+    except EOFError:
+        torch.distributed.destroy_process_group()
