@@ -49,7 +49,7 @@ class SearchPlan(BaseModel):
 
     def definition(self, base: dict) -> dict[str, object]:
         """What makes the values of two trials comparable: all but what a machine may choose for itself."""
-        free = {*self.space, "device", "threads"}
+        free = {*self.space, "device", "threads", "processes"}
         others = {key: value for key, value in (base | self.fixed).items() if key not in free}
         of_model = {key: value for key, value in others.items() if key in ModelParams.model_fields}
         content = {"objective": self.objective, "space": self.model_dump()["space"], "other parameters": of_model}
