@@ -66,9 +66,8 @@ class FirstConv2d(nn.Module):
         self.convolution = nn.Conv2d(1, outputs, 4, stride=2, padding=1, bias=False)
 
     def forward(self, images: Float[Tensor, "B 1 S S"]) -> Float[Tensor, "B outputs S/2 S/2"]:
-        blocks = functional.pixel_unshuffle(functional.pad(images, (1, 1, 1, 1)), 2)  # (B, 4, S/2 + 1, S/2 + 1)
-        blocks = blocks.contiguous(memory_format=torch.channels_last)
-        return functional.conv2d(blocks, functional.pixel_unshuffle(self.convolution.weight, 2))
+        blocks = _blocks(functional.pad(images, (1, 1, 1, 1)))  # (B, 4, S/2 + 1, S/2 + 1)
+        return functional.conv2d(blocks.contiguous(memory_format=torch.channels_last), _blocks(self.convolution.weight))
 
 
 class LastConvTranspose2d(nn.Module):
@@ -83,9 +82,10 @@ class LastConvTranspose2d(nn.Module):
         self.convolution = nn.ConvTranspose2d(inputs, 1, 4, stride=2, padding=1)
 
     def forward(self, features: Float[Tensor, "B C K K"]) -> Float[Tensor, "B 1 2*K 2*K"]:
-        weight = functional.pixel_unshuffle(self.convolution.weight, 2)  # (C, 4, 2, 2)
-        blocks = functional.conv_transpose2d(features, weight)  # (B, 4, K + 1, K + 1)
-        return functional.pixel_shuffle(blocks, 2)[:, :, 1:-1, 1:-1] + cast("Tensor", self.convolution.bias)
+        weight, bias = _blocks(self.convolution.weight), cast("Tensor", self.convolution.bias)
+        blocks = functional.conv_transpose2d(features, weight, bias.expand(4))  # (B, 4, K + 1, K + 1)
+        rows = blocks.unflatten(1, (2, 2)).permute(0, 3, 1, 4, 2)  # (B, K + 1, 2, K + 1, 2)
+        return rows.flatten(3, 4).flatten(1, 2)[:, None, 1:-1, 1:-1]
 
 
 class WholeImageConv2d(nn.Module):
@@ -114,6 +114,13 @@ class WholeImageConvTranspose2d(nn.Module):
     def forward(self, codes: Float[Tensor, "B D"]) -> Float[Tensor, "B outputs K K"]:
         weight = self.convolution.weight.permute(0, 2, 3, 1)  # (D, K, K, outputs)
         return (codes @ weight.flatten(1)).unflatten(1, weight.shape[1:]).permute(0, 3, 1, 2)  # channels last
+
+
+# As functional.pixel_unshuffle, which returns an empty batch as it is.
+def _blocks(images: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 4 H/2 W/2"]:
+    """2×2 blocks of pixels as four channels."""
+    rows = images.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))[:, 0]  # (B, H/2, 2, W/2, 2)
+    return rows.permute(0, 2, 4, 1, 3).flatten(1, 2)
 
 
 # No bias before a batch norm, which would subtract it again.
