@@ -1,7 +1,8 @@
-"""Put the tables of results, of reliability, of speed and of parameters into README.md."""
+"""Put the tables of results, of reliability, of speed, of growth and of parameters into README.md."""
 
 from pathlib import Path
 
+from growth_table import growth_table
 from presets import ROOT
 from reliability_tables import costs_table, failures_table, rounding_table, torture_table
 from tables import classes_table, comparison_table, parameters_table, presets_table, results_table, speed_table
@@ -16,6 +17,7 @@ TABLES = {
     "failures": failures_table,
     "costs": costs_table,
     "speed": speed_table,
+    "growth": growth_table,
     "parameters": parameters_table,
 }
 
