@@ -31,7 +31,7 @@ REPORT := torture.json
 CHANGES := dataset=digits validation_size=200 learning_rate=0.001 epochs=20
 BACK := git restore params.yaml dvc.lock reports
 
-.PHONY: help setup repro demo test lint format lock readme bench ui preset compare sweep search verify torture audit
+.PHONY: help setup repro demo test lint format lock readme bench growth ui preset compare sweep search verify torture audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,9 @@ bench: setup ## measure training against others, the pipeline's seconds, and wha
 		data/raw/mnist data/prepared.safetensors $(PEER)/bin/python benchmarks/throughput.json
 	@PYTHONPATH=src python benchmarks/pipeline.py benchmarks/pipeline.json
 	@PYTHONPATH=src python benchmarks/reliability.py data/prepared.safetensors benchmarks/reliability.json
+
+growth: setup ## measure time and memory of each stage against all sizes, into benchmarks/growth.json and growth.png
+	@PYTHONPATH=src python benchmarks/growth.py data/raw/mnist benchmarks/growth.json benchmarks/growth.png
 
 rounding: setup ## measure how far rounding and another seed move the results, into benchmarks/rounding.json
 	@PYTHONPATH=src:tools python benchmarks/rounding.py benchmarks/rounding.json

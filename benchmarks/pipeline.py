@@ -1,6 +1,6 @@
 """Seconds and memory of `dvc repro` in a fresh clone, by stage and by what they go to, into a JSON file.
 
-The stages are the clone's own, started by DVC; its `python` is measured_stage.py. MNIST_MIRROR must name a folder: the
+The stages are the clone's own, started by DVC; its `python` is timed_stage.py. MNIST_MIRROR must name a folder: the
 network's speed is not the project's.
 """
 
@@ -31,7 +31,7 @@ def main(result: Path) -> None:
         subprocess.run(["git", "clone", "--quiet", ".", str(clone)], check=True)
         stand_in = Path(temporary) / "bin" / "python"
         stand_in.parent.mkdir()
-        stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).parent / "measured_stage.py"} "$@"\n')
+        stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).parent / "timed_stage.py"} "$@"\n')
         stand_in.chmod(0o755)
         path = os.pathsep.join([str(stand_in.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
         variables = {"PATH": path, "MNIST_MIRROR": str(mirror), "STAGE_SECONDS": str(seconds)}

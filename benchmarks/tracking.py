@@ -20,44 +20,6 @@ from mnist_vae.stage import run_stage
 
 _STAGES = ("train", "evaluate", "render")  # those that track
 _ROUNDS = 3
-# Runs a stage as the command line says, with tracking that does nothing.
-_WITHOUT = """
-import runpy, sys
-import mnist_vae.tracking.recorder_process as beside
-
-class Nothing:
-    def __init__(self, root=None, stage=None):
-        self.root, self.stage = root, stage
-    def __enter__(self):
-        return self
-    def __exit__(self, *_):
-        pass
-    def __getattr__(self, name):
-        return lambda *arguments, **named: None
-
-class NoTracking:
-    def find_spec(self, name, path, target=None):
-        if name == "mnist_vae.tracking.run":
-            module = type(sys)(name)
-            module.track_training_run = module.track_known_run = lambda *arguments: Nothing()
-            module.__file__ = beside.__file__
-            sys.modules[name] = module
-            from importlib.machinery import ModuleSpec
-            return ModuleSpec(name, Loader(module))
-
-class Loader:
-    def __init__(self, module):
-        self.module = module
-    def create_module(self, spec):
-        return self.module
-    def exec_module(self, module):
-        pass
-
-beside.RecorderProcess = Nothing
-sys.meta_path.insert(0, NoTracking())
-sys.argv = sys.argv[1:]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
 
 
 class _Silent(BaseHTTPRequestHandler):
@@ -73,7 +35,7 @@ def main(prepared_path: Path, result_path: Path) -> None:
     server.daemon_threads = True
     Thread(target=server.serve_forever, daemon=True).start()
     manners = {
-        "without": ([sys.executable, "-c", _WITHOUT], {}),
+        "without": ([sys.executable, str(Path(__file__).parent / "untracked_stage.py")], {}),
         "with": ([sys.executable], {}),
         "with a server that does not answer": (
             [sys.executable],

@@ -70,7 +70,7 @@ from mnist_vae.idx import idx_bytes
 from mnist_vae.preparation import prepare
 
 folder, images = Path(sys.argv[1]), np.random.default_rng(0).integers(0, 256, (1000, 28, 28), dtype=np.uint8)
-limit = limit_memory(128 << 20)
+limit = limit_memory(32 << 20)
 (folder / "images").write_bytes(idx_bytes(images))
 (folder / "labels").write_bytes(idx_bytes(images[:, 14, 14] % 10))
 files = [SourceFile("images", ""), SourceFile("labels", "")] * 2

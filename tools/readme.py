@@ -1,7 +1,8 @@
-"""Put the tables of results, of reliability, of speed and of parameters into README.md."""
+"""Put the tables of results, of reliability, of speed, of growth and of parameters into README.md."""
 
 from pathlib import Path
 
+from growth_table import growth_table
 from presets import ROOT
 from reliability_tables import costs_table, failures_table, rounding_table, torture_table
 from speed_tables import pipeline_table, roofline_table, speed_table
@@ -19,6 +20,7 @@ TABLES = {
     "speed": speed_table,
     "roofline": roofline_table,
     "pipeline": pipeline_table,
+    "growth": growth_table,
     "parameters": parameters_table,
 }
 

@@ -13,7 +13,7 @@ from mnist_vae.prepared import Prepared, Sizes, Split, load_prepared, new_prepar
 from mnist_vae.randomness import derived_seed
 from mnist_vae.stage import StageError
 
-_BYTES_A_BLOCK = 1 << 24  # of resized images; bounds the memory, not the result
+_BYTES_A_BLOCK = 1 << 20  # of resized images; bounds the memory, not the result
 
 
 def prepare(
