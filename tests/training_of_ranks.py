@@ -1,5 +1,6 @@
 """What tests let each rank do, and the same in one process."""
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -91,10 +92,9 @@ def _gone_on(training: Training, steps: int, changes: dict, images: Tensor, rank
         if (training.epoch - 1) * 3 + len(training.terms) == steps:
             raise _BrokenOffError
 
-    try:
+    with suppress(_BrokenOffError):
         list(training.run(stop))
-    except _BrokenOffError:
-        state = training.state()
+    state = training.state()
     # Only the first rank has the state; the others' is that of the beginning.
     again = Training(tiny_model(**changes), images, VALIDATION, training.params, ranks)
     if ranks.rank == 0:

@@ -14,7 +14,7 @@ def sum_over_ranks(part: Tensor) -> Tensor:
     return _SumOverRanks.apply(part)  # pyright: ignore[reportReturnType] (torch gives it no type)
 
 
-def average_in_order_of_ranks(count: int, bucket: GradBucket):  # a future, of a type that cannot be checked
+def average_in_order_of_ranks(count: int, bucket: GradBucket):  # (torch's type for its result fits no other)
     """The mean of so many ranks' gradients, for DistributedDataParallel.
 
     An all-reduce adds in an order that depends on a gradient's place in its bucket, and the buckets are filled anew
