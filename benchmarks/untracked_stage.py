@@ -1,6 +1,6 @@
 """Run a stage as its command line says, with tracking that does nothing.
 
-    python untracked_stage.py stages/STAGE.py PATH...
+python untracked_stage.py stages/STAGE.py PATH...
 """
 
 import runpy

@@ -107,7 +107,7 @@ def _original_files() -> Iterator[Failure]:
         yield row("a byte more", path, lambda content: content + b"\0", "announces", "but more follow")
         yield row("wrong magic", path, lambda content: b"\1" + content[1:], "is not an IDX file")
         yield row("numbers of another type", path, lambda content: content[:2] + b"\x0d" + content[3:], "is not an IDX")
-        yield row("other count announced", path, lambda content: content[:6] + b"\1\1" + content[8:], "announces")
+        yield row("other count announced", path, lambda content: content[:6] + b"\1\1" + content[8:], "holds 257 items")
     yield row("fewer images", TRAIN_IMAGES, lambda _: plain_idx(np.zeros((9, 28, 28), np.uint8)), "holds 9 items")
     yield row("more labels than images", TRAIN_LABELS, lambda _: plain_idx(np.zeros(161, np.uint8)), "holds 161 items")
     yield row("a label 10", TEST_LABELS, lambda content: content[:-1] + b"\x0a", "holds the label 10")
