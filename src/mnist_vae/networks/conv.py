@@ -99,9 +99,7 @@ class WholeImageConv2d(nn.Module):
         self.convolution = nn.Conv2d(inputs, outputs, size)
 
     def forward(self, images: Float[Tensor, "B C K K"]) -> Float[Tensor, "B outputs"]:
-        # In the order in which images with channels last lie in memory.
-        images, weight = images.permute(0, 2, 3, 1), self.convolution.weight.permute(0, 2, 3, 1)
-        return functional.linear(images.flatten(1), weight.flatten(1), self.convolution.bias)
+        return functional.linear(images.flatten(1), self.convolution.weight.flatten(1), self.convolution.bias)
 
 
 class WholeImageConvTranspose2d(nn.Module):
@@ -112,8 +110,10 @@ class WholeImageConvTranspose2d(nn.Module):
         self.convolution = nn.ConvTranspose2d(inputs, outputs, size, bias=False)
 
     def forward(self, codes: Float[Tensor, "B D"]) -> Float[Tensor, "B outputs K K"]:
-        weight = self.convolution.weight.permute(0, 2, 3, 1)  # (D, K, K, outputs)
-        return (codes @ weight.flatten(1)).unflatten(1, weight.shape[1:]).permute(0, 3, 1, 2)  # channels last
+        weight = self.convolution.weight  # (D, outputs, K, K)
+        images = (codes @ weight.flatten(1)).unflatten(1, weight.shape[1:])
+        # A copy, but of a quarter of the weights' size.
+        return images.contiguous(memory_format=torch.channels_last)
 
 
 # As functional.pixel_unshuffle, which returns an empty batch as it is.
