@@ -1,6 +1,6 @@
 """What tracking costs: the stages as they are, without MLflow, and with a tracking server that never answers.
 
-Over one epoch, in turns, because a whole training's seconds differ by more than that. Each further epoch adds a write to
+Over one epoch, in turns: the seconds of a whole training differ by more than that. Each further epoch adds a write to
 a file, and what the recorder computes beside the training.
 """
 
@@ -24,7 +24,7 @@ from mnist_vae.params import load_params
 from mnist_vae.stage import run_stage
 
 _STAGES = ("train", "evaluate", "render")  # those that track
-_ROUNDS = 5
+_ROUNDS = 3
 
 
 class _Silent(BaseHTTPRequestHandler):
