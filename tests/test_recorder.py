@@ -56,6 +56,16 @@ def _start_hanging(root: Path) -> subprocess.Popen[str]:
     return process
 
 
+def _begun(root: Path) -> tuple[RecorderProcess, Outbox]:
+    """The recorder of a training that has just begun, and its outbox."""
+    run = new_run(root, tiny_origin(), ENVIRONMENT, "unfinished")
+    outbox = Outbox(root, run.tags["fingerprint"])
+    outbox.add(BeginStage(stage="train"), run)
+    recorder = RecorderProcess(root, "train")
+    recorder.begin(run.tags["fingerprint"], 0)
+    return recorder, outbox
+
+
 def _wait_for(root: Path, statuses: list[str]) -> None:
     for _ in range(600):
         if [one["status"] for one in contents(open_store(root).client)] == statuses:
@@ -98,11 +108,7 @@ def test_run_of_a_stage_killed_with_its_recorder_is_closed_by_the_next_one_and_t
 
 def test_stage_that_settles_goes_on_when_the_recorder_is_at_work(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mnist_vae.tracking.recorder_process._SECONDS_OF_START", 60)
-    run = new_run(root, tiny_origin(), ENVIRONMENT, "unfinished")
-    outbox = Outbox(root, run.tags["fingerprint"])
-    outbox.add(BeginStage(stage="train"), run)
-    recorder = RecorderProcess(root, "train")
-    recorder.begin(run.tags["fingerprint"], 0)
+    recorder, _ = _begun(root)
     recorder.settle()
     assert [one["status"] for one in contents(open_store(root).client)] == ["RUNNING"]
     assert recorder.close()
@@ -149,11 +155,7 @@ def test_recorder_that_takes_too_long_is_ended_and_loses_nothing(root: Path, mon
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
     monkeypatch.setattr("mnist_vae.tracking.recorder_process._SECONDS", 0.1)
-    run = new_run(root, tiny_origin(), ENVIRONMENT, "unfinished")
-    outbox = Outbox(root, run.tags["fingerprint"])
-    outbox.add(BeginStage(stage="train"), run)
-    recorder = RecorderProcess(root, "train")
-    recorder.begin(run.tags["fingerprint"], 0)
+    recorder, outbox = _begun(root)
     while not server.requests:
         time.sleep(0.05)
     assert not recorder.close()
