@@ -1,5 +1,7 @@
 """float32, tf32 and bfloat16."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -29,14 +31,24 @@ def test_bfloat16_learns_as_float32_does_to_one_percent_with_weights_and_losses_
     torch.testing.assert_close(mine.distortion, theirs.distortion, rtol=0.01, atol=0)
 
 
-def test_layers_alone_compute_in_bfloat16() -> None:
-    model, seen = tiny_model(), {}
+@pytest.mark.parametrize("reconstruction", ["squared_error", "bernoulli"])
+def test_layers_alone_compute_in_bfloat16_and_in_training_alone(reconstruction: str) -> None:
+    model, seen = tiny_model(reconstruction=reconstruction).train(), {}
+    model.training_context = use_precision("bfloat16", CPU)
+    distortion = model.likelihood.distortion
+
+    def watched(images: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        seen.update(loss=torch.is_autocast_enabled("cpu"), output=output.dtype)
+        return distortion(images, output)
+
+    model.likelihood = SimpleNamespace(scale=model.likelihood.scale, distortion=watched)  # pyright: ignore[reportAttributeAccessIssue]
     model.encoder.register_forward_hook(lambda *hooked: seen.update(encoded=hooked[2].dtype))
     model.decoder.register_forward_hook(lambda *hooked: seen.update(decoded=hooked[2].dtype))
-    with use_precision("bfloat16", CPU)():
-        terms = model.terms(tiny_images(4), torch.zeros(4, 3))
-    assert seen == {"encoded": torch.bfloat16, "decoded": torch.bfloat16}
+    terms = model.terms(tiny_images(4), torch.zeros(4, 3))
+    assert seen == {"encoded": torch.bfloat16, "decoded": torch.bfloat16, "loss": False, "output": torch.float32}
     assert {term.dtype for term in terms} == {torch.float32}
+    model.eval().terms(tiny_images(4), torch.zeros(4, 3))
+    assert seen["encoded"] == seen["decoded"] == torch.float32
 
 
 @pytest.mark.parametrize(("name", "expected"), [("float32", "ieee"), ("tf32", "tf32"), ("bfloat16", "ieee")])

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from builders import tiny_images, tiny_model
 from mnist_vae.autoencoder import Autoencoder
-from mnist_vae.precision import use_precision
 from mnist_vae.ranks import OneProcess
 from mnist_vae.training_step import RecordedStep, Recording, Step, record_cuda_graph
 
@@ -30,7 +29,7 @@ def _pretend_to_record(action: Callable[[], Tensor]) -> Recording:
 
 def _step(model: Autoencoder, device: str) -> Step:
     adam = torch.optim.Adam(model.parameters(), 0.01, fused=True, capturable=device == "cuda")
-    return Step(model.terms, adam, OneProcess(), use_precision("float32", torch.device(device)))
+    return Step(model.terms, adam, OneProcess())
 
 
 def _run(step: Step | RecordedStep, device: str) -> Tensor:

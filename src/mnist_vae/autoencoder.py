@@ -1,5 +1,7 @@
 """The model: encoder, latent, decoder and likelihood, put together as params.yaml says."""
 
+from contextlib import nullcontext
+
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
@@ -9,6 +11,7 @@ from mnist_vae.likelihoods import LIKELIHOODS, Bernoulli, SquaredError
 from mnist_vae.networks import load_network
 from mnist_vae.objective import Objective, Terms, make_objective
 from mnist_vae.params import ModelParams
+from mnist_vae.precision import Context
 from mnist_vae.randomness import derived_seed
 
 
@@ -26,6 +29,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
         self.latent, self.likelihood, self.objective = latent, likelihood, objective
+        self.training_context: Context = nullcontext  # for the layers alone: torch refuses a Bernoulli's loss in it
 
     @property
     def device(self) -> torch.device:
@@ -34,16 +38,15 @@ class Autoencoder(nn.Module):
 
     def encode(self, images: UInt8[Tensor, "B 1 S S"]) -> GaussianCode | PointCode:
         """The code of each image, given as grey levels 0..255: the posterior over codes, or a point."""
-        # In float32, also where the layers compute in bfloat16.
-        return self.latent.code(self.encoder(self.likelihood.scale(images)).float())
+        return self.latent.code(self._in_float32(self.encoder, self.likelihood.scale(images)))
 
     def decode(self, codes: Float[Tensor, "B D"]) -> Float[Tensor, "B 1 S S"]:
         """The images that codes stand for, as brightness from 0 to 1."""
-        return self.likelihood.brightness(self.decoder(codes).float())
+        return self.likelihood.brightness(self._in_float32(self.decoder, codes))
 
     def distortion(self, images: UInt8[Tensor, "B 1 S S"], codes: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
         """The distortion of each image when reconstructed from its code, in the likelihood's unit."""
-        return self.likelihood.distortion(self.likelihood.scale(images), self.decoder(codes).float())
+        return self.likelihood.distortion(self.likelihood.scale(images), self._in_float32(self.decoder, codes))
 
     def terms(
         self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B D"] | None, rate_share: float = 1.0
@@ -55,6 +58,10 @@ class Autoencoder(nn.Module):
         code = self.encode(images)
         distortion = self.distortion(images, code.mean if noise is None else code.sample(noise))
         return self.objective.terms(distortion, code.kl(), rate_share)
+
+    def _in_float32(self, layers: nn.Module, inputs: Tensor) -> Tensor:
+        with self.training_context() if self.training else nullcontext():
+            return layers(inputs).float()
 
 
 def build_autoencoder(params: ModelParams) -> Autoencoder:

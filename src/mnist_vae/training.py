@@ -62,8 +62,8 @@ class Training:
         self._adam = torch.optim.Adam(
             model.parameters(), params.learning_rate, (first, second), fused=True, capturable=is_on_cuda
         )
-        context = use_precision(params.precision, model.device)
-        self._step = make_step(ranks.replicate(model), self._adam, ranks, context, params.batch_size)
+        model.training_context = use_precision(params.precision, model.device)
+        self._step = make_step(ranks.replicate(model), self._adam, ranks, params.batch_size)
         self.epoch = 1
         # Kept on the device: nothing in a step waits for it.
         self._batches = -(-len(images) // params.batch_size)

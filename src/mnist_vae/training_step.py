@@ -8,7 +8,6 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from mnist_vae.objective import Terms
-from mnist_vae.precision import Context
 from mnist_vae.ranks import OneProcess, Ranks
 
 _STEPS_BEFORE_RECORDING = 3  # in which cuDNN and autograd set up what a recording must not
@@ -17,20 +16,13 @@ _STEPS_BEFORE_RECORDING = 3  # in which cuDNN and autograd set up what a recordi
 class Step:
     """Trains a replica of a model on the images of a batch that this rank has, and returns the batch's mean terms."""
 
-    def __init__(
-        self,
-        terms_of: Callable[..., Terms],
-        adam: torch.optim.Adam,
-        ranks: OneProcess | Ranks,
-        context: Context,
-    ):
-        self._terms_of, self._adam, self._ranks, self._context = terms_of, adam, ranks, context
+    def __init__(self, terms_of: Callable[..., Terms], adam: torch.optim.Adam, ranks: OneProcess | Ranks):
+        self._terms_of, self._adam, self._ranks = terms_of, adam, ranks
 
     def __call__(
         self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B D"], rate_share: float, batch_size: int
     ) -> Float[Tensor, "3"]:
-        with self._context():
-            terms = self._terms_of(images, noise, rate_share)
+        terms = self._terms_of(images, noise, rate_share)
         self._adam.zero_grad()
         self._ranks.loss(terms.loss, batch_size).backward()
         self._adam.step()
@@ -92,9 +84,9 @@ class _Recorded(NamedTuple):
 
 
 def make_step(
-    terms_of: Callable[..., Terms], adam: torch.optim.Adam, ranks: OneProcess | Ranks, context: Context, batch_size: int
+    terms_of: Callable[..., Terms], adam: torch.optim.Adam, ranks: OneProcess | Ranks, batch_size: int
 ) -> Step | RecordedStep:
     """The step that suits the device that the weights are on."""
-    step = Step(terms_of, adam, ranks, context)
+    step = Step(terms_of, adam, ranks)
     is_recorded = adam.param_groups[0]["capturable"] and isinstance(ranks, OneProcess)
     return RecordedStep(step, batch_size) if is_recorded else step
