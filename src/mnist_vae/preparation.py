@@ -76,10 +76,11 @@ def _held_out(count: int, validation_size: int, seed: int) -> Bool[np.ndarray, "
 def _read_labels(
     folder: Path, images_file: SourceFile, labels_file: SourceFile, size: int
 ) -> UInt8[np.ndarray, " {size}"]:
-    announced, labels = idx_shape(folder / images_file.name, 3)[0], read_idx(folder / labels_file.name, 1)
-    for file, count in (images_file, announced), (labels_file, len(labels)):
+    for file, dimensions in (images_file, 3), (labels_file, 1):
+        count = idx_shape(folder / file.name, dimensions)[0]
         if count != size:
             raise StageError(f"{folder / file.name} holds {count} items, but this data set has {size}")
+    labels = read_idx(folder / labels_file.name, 1)
     if labels.max() > 9:
         raise StageError(f"{folder / labels_file.name} holds the label {labels.max()}, but the classes are 0 to 9")
     return labels
