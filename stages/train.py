@@ -31,36 +31,18 @@ def _train(
     params = load_params(Path("params.yaml")).of_model()
     require_ranks(params.processes)
 
-    from mnist_vae.autoencoder import build_autoencoder
     from mnist_vae.checkpoint import Checkpoint
-    from mnist_vae.device import place, prepare_device
     from mnist_vae.environment import find_environment, save_environment
-    from mnist_vae.fingerprint import training_fingerprint
     from mnist_vae.history import EpochRow, StepRow, write_history
-    from mnist_vae.model_file import Origin, TrainedModel, save_model
+    from mnist_vae.model_file import TrainedModel, save_model
     from mnist_vae.precision import is_emulated
-    from mnist_vae.prepared import load_prepared
-    from mnist_vae.process_group import join_ranks
     from mnist_vae.tracking.run import track_training_run
-    from mnist_vae.training import Training
-    from mnist_vae.training_session import run_session
-    from mnist_vae.whole_file import file_md5
+    from mnist_vae.training_session import gather_ingredients, run_session
 
-    device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
-    ranks = join_ranks(params.processes, device)
-    prepared = load_prepared(prepared_path)
-    data_md5 = file_md5(prepared_path)
-    origin = Origin(params=params, data_md5=data_md5, fingerprint=training_fingerprint(params, data_md5, device))
-    ranks.require_same("prepared data", data_md5)
-    ranks.require_same("code, parameters or torch", origin.fingerprint)
-
-    def begin() -> Training:
-        images, validation_images = place(prepared.train.images, device), place(prepared.validation.images, device)
-        return Training(build_autoencoder(params).to(device), images, validation_images, params, ranks)
-
+    device, ranks, prepared, origin = ingredients = gather_ingredients(params, prepared_path)
     if recorder is None:  # the first rank does all but the computing
         with ranks.together():
-            begin().follow()
+            ingredients.begin().follow()
         return
     environment = find_environment(device)
     beside = f", {params.processes} processes" if params.processes > 1 else ""
@@ -72,7 +54,7 @@ def _train(
         track_training_run(recorder, origin, environment) as run,
         ranks.together(),
     ):
-        training = begin()
+        training = ingredients.begin()
         histories = run_session(training, checkpoint, run)
         save_model(TrainedModel(training.model, origin), model_path)
         save_environment(environment, environment_path)

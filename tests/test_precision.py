@@ -9,7 +9,8 @@ from builders import tiny_images, tiny_model, tiny_params
 from mnist_vae.autoencoder import build_autoencoder
 from mnist_vae.precision import is_emulated, use_precision
 from mnist_vae.stage import StageError
-from mnist_vae.training import Training, mean_terms
+from mnist_vae.training import Training
+from mnist_vae.validation import mean_terms
 
 CPU = torch.device("cpu")
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from builders import PLAIN, tiny_images, tiny_model, tiny_params
-from mnist_vae import training
+from mnist_vae import training, validation
 from mnist_vae.autoencoder import Autoencoder
 from mnist_vae.history import EpochHistory
 from mnist_vae.networks import NETWORKS
@@ -16,7 +16,8 @@ from mnist_vae.params import ModelParams
 from mnist_vae.randomness import derived_seed
 from mnist_vae.shuffling import epoch_order
 from mnist_vae.stage import StageError
-from mnist_vae.training import Training, mean_terms
+from mnist_vae.training import Training
+from mnist_vae.validation import mean_terms
 from tutorial import TutorialVAE, split_heads
 
 IMAGES, VALIDATION = tiny_images(20), tiny_images(7, seed=1)
@@ -219,7 +220,7 @@ def test_free_bits_leave_a_collapsing_code_with_more_rate() -> None:
 def test_mean_terms_do_not_depend_on_the_size_of_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
     whole = mean_terms(model, IMAGES)
-    monkeypatch.setattr(training, "_EVALUATION_BATCH", 3)
+    monkeypatch.setattr(validation, "_BATCH", 3)
     assert torch.stack(mean_terms(model, IMAGES)).tolist() == pytest.approx(torch.stack(whole).tolist(), rel=1e-6)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mnist_vae.autoencoder import Autoencoder
 from mnist_vae.history import EpochHistory, EpochRow, StepRow
-from mnist_vae.objective import Terms, warmup_share
+from mnist_vae.objective import warmup_share
 from mnist_vae.params import ModelParams
 from mnist_vae.precision import use_precision
 from mnist_vae.randomness import derived_seed
@@ -25,9 +25,8 @@ from mnist_vae.training_state import (
     state_from,
 )
 from mnist_vae.training_step import make_step
+from mnist_vae.validation import mean_terms
 
-# Bounds the memory, and more leave a processor's caches; only free bits, which take a batch's mean, depend on it.
-_EVALUATION_BATCH = 500
 _STEPS_BETWEEN_CHECKS = 100  # on a device, where each check waits for it
 
 
@@ -161,15 +160,6 @@ class Training:
 
     def _generator(self, purpose: str, device: torch.device | str) -> torch.Generator:
         return torch.Generator(device).manual_seed(derived_seed(self.params.seed, purpose, self.epoch))
-
-
-def mean_terms(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], ranks: OneProcess | Ranks = OneProcess()) -> Terms:
-    """Loss, distortion and rate at the mean codes, in evaluation mode, as means over the images in float64."""
-    model.eval()
-    with torch.inference_mode():
-        shards = (ranks.shard(batch).to(model.device) for batch in images.split(_EVALUATION_BATCH))
-        terms = [torch.stack(model.terms(shard, noise=None)) for shard in shards]
-    return ranks.means(Terms(*torch.cat(terms, dim=1).cpu().double()))
 
 
 def _batch_sizes(images: int, batch_size: int) -> Tensor:

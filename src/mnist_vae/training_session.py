@@ -1,10 +1,57 @@
 """A training as it runs in a stage: begun where it was broken off, shown, kept on disk, and entered into MLflow."""
 
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from mnist_vae.autoencoder import build_autoencoder
 from mnist_vae.checkpoint import Checkpoint, TrainingRecord
+from mnist_vae.device import place, prepare_device
+from mnist_vae.fingerprint import training_fingerprint
 from mnist_vae.history import EpochHistory
+from mnist_vae.model_file import Origin
+from mnist_vae.params import ModelParams
+from mnist_vae.prepared import Prepared, load_prepared
+from mnist_vae.process_group import join_ranks
 from mnist_vae.progress import TrainingProgress
+from mnist_vae.ranks import OneProcess, Ranks
 from mnist_vae.tracking.run import TrackedRun
 from mnist_vae.training import Training
+from mnist_vae.whole_file import file_md5
+
+
+class Ingredients(NamedTuple):
+    """What a training is made from, the same on all ranks."""
+
+    device: torch.device
+    ranks: OneProcess | Ranks
+    prepared: Prepared
+    origin: Origin
+
+    def begin(self) -> Training:
+        """The training before its first step."""
+        images, validation_images = (
+            place(split.images, self.device) for split in (self.prepared.train, self.prepared.validation)
+        )
+        model = build_autoencoder(self.origin.params).to(self.device)
+        return Training(model, images, validation_images, self.origin.params, self.ranks)
+
+
+def gather_ingredients(params: ModelParams, prepared_path: Path) -> Ingredients:
+    """Prepare the device, join the other ranks, and open the prepared data.
+
+    All that the stage imports must be imported before: the fingerprint takes in the code that is loaded. Raises
+    StageError if the ranks differ in the data, the code, the parameters or torch.
+    """
+    device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
+    ranks = join_ranks(params.processes, device)
+    prepared = load_prepared(prepared_path)
+    data_md5 = file_md5(prepared_path)
+    origin = Origin(params=params, data_md5=data_md5, fingerprint=training_fingerprint(params, data_md5, device))
+    ranks.require_same("prepared data", data_md5)
+    ranks.require_same("code, parameters or torch", origin.fingerprint)
+    return Ingredients(device, ranks, prepared, origin)
 
 
 def run_session(training: Training, checkpoint: Checkpoint, run: TrackedRun) -> list[EpochHistory]:
