@@ -36,6 +36,7 @@ TINY = {
     "batch_size": 8,
     "shuffle_block": 1000,
     "learning_rate": 0.001,
+    "learning_rate_schedule": "constant",
     "adam_betas": [0.5, 0.999],
     "device": "cpu",
     "threads": 1,

@@ -32,6 +32,7 @@ CHANGED = {
     "batch_size": 9,
     "shuffle_block": 999,
     "learning_rate": 0.002,
+    "learning_rate_schedule": "linear",
     "adam_betas": [0.5, 0.99],
     "device": "auto",
     "threads": 2,

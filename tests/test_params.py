@@ -25,6 +25,7 @@ TUTORIAL = {
     "epochs": 10,
     "batch_size": 64,
     "learning_rate": 0.0001,
+    "learning_rate_schedule": "constant",
     "adam_betas": (0.5, 0.999),
 }
 

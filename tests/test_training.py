@@ -150,11 +150,14 @@ def test_one_step_equals_one_written_by_hand() -> None:
         torch.testing.assert_close(trained, expected, rtol=0, atol=1e-5)
 
 
-def test_epochs_equal_those_of_a_loop_written_by_hand() -> None:
-    params = tiny_params(epochs=2).of_model()
+@pytest.mark.parametrize("schedule", ["constant", "linear"])
+def test_epochs_equal_those_of_a_loop_written_by_hand(schedule: str) -> None:
+    params = tiny_params(epochs=2, learning_rate_schedule=schedule).of_model()
     model = tiny_model()
     twin = TutorialVAE.like(model, params)
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.001, betas=(0.5, 0.999))
+    last_factor = {"constant": 1.0, "linear": 0.0}[schedule]  # after 2 epochs of 3 steps
+    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, last_factor, total_iters=6)
     for history in Training(model, IMAGES, VALIDATION, params).run():
         epoch = history.epoch.epoch
         order = torch.randperm(20, generator=_generator("order of images", epoch))
@@ -171,6 +174,7 @@ def test_epochs_equal_those_of_a_loop_written_by_hand() -> None:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
+            scheduler.step()
             losses.append(loss.item())
             distortion += (output - scaled).square().sum().item()
             kl += images_kl.sum().item()

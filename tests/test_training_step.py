@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from builders import tiny_images, tiny_model
+from builders import tiny_images, tiny_model, tiny_params
 from mnist_vae.autoencoder import Autoencoder
+from mnist_vae.learning_rate import set_rate
 from mnist_vae.ranks import OneProcess
 from mnist_vae.training_step import RecordedStep, Recording, Step, record_cuda_graph
 
@@ -27,16 +28,18 @@ def _pretend_to_record(action: Callable[[], Tensor]) -> Recording:
     return Recording(replay, result)
 
 
-def _step(model: Autoencoder, device: str) -> Step:
-    adam = torch.optim.Adam(model.parameters(), 0.01, fused=True, capturable=device == "cuda")
-    return Step(model.terms, adam, OneProcess())
+def _adam(model: Autoencoder, device: str) -> torch.optim.Adam:
+    rate = torch.tensor(0.0, device=device)
+    return torch.optim.Adam(model.parameters(), rate, fused=True, capturable=device == "cuda")
 
 
-def _run(step: Step | RecordedStep, device: str) -> Tensor:
+def _run(step: Step | RecordedStep, adam: torch.optim.Adam, device: str) -> Tensor:
+    params = tiny_params(learning_rate=0.01, learning_rate_schedule="linear").of_model()
     terms = []
     for number, (size, share) in enumerate(zip(SIZES, SHARES, strict=True)):
         images = tiny_images(size, seed=number).to(device)
         noise = torch.randn(size, 3, generator=torch.Generator().manual_seed(number)).to(device)
+        set_rate(adam, params, number / len(SIZES))
         terms.append(step(images, noise, share, size).clone())
     return torch.stack(terms).cpu()
 
@@ -55,14 +58,16 @@ def test_recorded_step_does_what_the_step_does(
     device: str, record: Callable[[Callable[[], Tensor]], Recording]
 ) -> None:
     plain, recorded = (tiny_model().to(device).train() for _ in range(2))
+    plain_adam, recorded_adam = _adam(plain, device), _adam(recorded, device)
     recordings = []
 
     def counted(action: Callable[[], Tensor]) -> Recording:
         recordings.append(action)
         return record(action)
 
-    expected = _run(_step(plain, device), device)
-    found = _run(RecordedStep(_step(recorded, device), BATCH, counted), device)
+    expected = _run(Step(plain.terms, plain_adam, OneProcess()), plain_adam, device)
+    step = RecordedStep(Step(recorded.terms, recorded_adam, OneProcess()), BATCH, counted)
+    found = _run(step, recorded_adam, device)
     assert torch.equal(found, expected)
     for one, other in zip(recorded.state_dict().values(), plain.state_dict().values(), strict=True):
         assert torch.equal(one, other)

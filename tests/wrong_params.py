@@ -23,6 +23,7 @@ WRONG = {
     "batch_size": [8.0, "8", None, 0, -8],
     "shuffle_block": [1000.0, "1000", True, None, 0, -1],
     "learning_rate": ["0.001", True, None, 0, -0.001, float("nan"), float("inf")],
+    "learning_rate_schedule": [True, 0, None, "cosine", "Linear"],
     "adam_betas": [0.5, "0.5, 0.999", None, [0.5, 0.9, 0.99], {"first": 0.5}],
     "device": [0, "gpu", "cuda:0", None],
     "threads": [1.0, "2", True, 0, -1, 100_000],

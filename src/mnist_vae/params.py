@@ -58,6 +58,7 @@ class ModelParams(DataParams):
     batch_size: _Positive
     shuffle_block: _Positive
     learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate_schedule: Literal["constant", "linear"]
     adam_betas: Annotated[tuple[_Decay, _Decay], Field(strict=False)]
     device: Literal["auto", "cpu", "cuda", "mps"]
     threads: Annotated[int, Field(ge=1, le=1024)]

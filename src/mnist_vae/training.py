@@ -8,6 +8,7 @@ from torch import Tensor
 
 from mnist_vae.autoencoder import Autoencoder
 from mnist_vae.history import EpochHistory, EpochRow, StepRow
+from mnist_vae.learning_rate import initial_rate, set_rate
 from mnist_vae.objective import warmup_share
 from mnist_vae.params import ModelParams
 from mnist_vae.precision import use_precision
@@ -59,7 +60,7 @@ class Training:
         self._ranks = ranks
         is_on_cuda, (first, second) = model.device.type == "cuda", params.adam_betas
         self._adam = torch.optim.Adam(
-            model.parameters(), params.learning_rate, (first, second), fused=True, capturable=is_on_cuda
+            model.parameters(), initial_rate(params, model.device), (first, second), fused=True, capturable=is_on_cuda
         )
         model.training_context = use_precision(params.precision, model.device)
         self._step = make_step(ranks.replicate(model), self._adam, ranks, params.batch_size)
@@ -134,6 +135,8 @@ class Training:
             noise = torch.randn(len(batch), params.latent_dim, generator=noise_source, device=device)
             if step < self._steps:  # done before the training was broken off
                 continue
+            done = (self.epoch - 1) * self._batches + step
+            set_rate(self._adam, params, done / (params.epochs * self._batches))
             images = self.images[self._ranks.shard(batch)].to(device)
             self._history[step] = self._step(images, self._ranks.shard(noise), rate_share, len(batch))
             self._steps = step + 1
