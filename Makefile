@@ -114,6 +114,7 @@ bench: setup ## measure training against others, the pipeline's seconds, and wha
 	@PYTHONPATH=src:benchmarks python benchmarks/throughput.py \
 		data/raw/mnist data/prepared.safetensors $(PEER)/bin/python benchmarks/throughput.json
 	@PYTHONPATH=src python benchmarks/pipeline.py benchmarks/pipeline.json
+	@PYTHONPATH=src python benchmarks/tracking.py data/prepared.safetensors benchmarks/tracking.json
 	@PYTHONPATH=src python benchmarks/reliability.py data/prepared.safetensors benchmarks/reliability.json
 
 growth: setup ## measure time and memory of each stage against all sizes, into benchmarks/growth.json and growth.png

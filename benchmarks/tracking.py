@@ -24,7 +24,7 @@ from mnist_vae.params import load_params
 from mnist_vae.stage import run_stage
 
 _STAGES = ("train", "evaluate", "render")  # those that track
-_ROUNDS = 3
+_ROUNDS = 5
 
 
 class _Silent(BaseHTTPRequestHandler):
@@ -57,11 +57,15 @@ def main(prepared_path: Path, result_path: Path) -> None:
         for name, measured in seconds.items()
         if name != "without"
     }
+    device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
     content = {
-        "machine": find_environment(prepare_device(params.device, params.threads, deterministic=True))._asdict(),
+        "machine": find_environment(device)._asdict() | {"cores": os.cpu_count()},
         "epochs": 1,
         "seconds of the stages that track": seconds,
-        "median seconds added": {name: statistics.median(values) for name, values in added.items()},
+        "seconds added": {
+            name: {"median": statistics.median(values), "min": min(values), "max": max(values)}
+            for name, values in added.items()
+        },
         "seconds of these stages in a default run, by benchmarks/pipeline.json": _default_seconds(),
         "median share of that": {
             name: statistics.median(values) / _default_seconds() for name, values in added.items()

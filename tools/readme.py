@@ -5,7 +5,7 @@ from pathlib import Path
 from growth_table import growth_table
 from presets import ROOT
 from reliability_tables import costs_table, failures_table, rounding_table, torture_table
-from speed_tables import pipeline_table, roofline_table, speed_table
+from speed_tables import pipeline_table, roofline_table, speed_table, tracking_table
 from tables import classes_table, comparison_table, parameters_table, presets_table, results_table
 
 TABLES = {
@@ -20,6 +20,7 @@ TABLES = {
     "speed": speed_table,
     "roofline": roofline_table,
     "pipeline": pipeline_table,
+    "tracking": tracking_table,
     "growth": growth_table,
     "parameters": parameters_table,
 }

@@ -10,11 +10,12 @@ def speed_table(root: Path) -> str:
     rows = [
         f"| {name} | {_range(row['images_per_second'], ',.0f')} |"
         f" {_range(row['speed_of_this_project_relative_to_it'], '.2f')} |"
+        f" {_range(row['seconds_of_a_whole_training_at_that_rate'], ',.0f')} |"
         for name, row in result["rows"].items()
     ]
     setting = f"{result['repeats']} runs each in turn, median (range); {_machine(result)}"
-    header = f"| {setting} | images/s | ours is faster by |"
-    return "\n".join([header, "|---|---:|---:|", *rows])
+    header = f"| {setting} | images/s | ours is faster by | a whole training, s |"
+    return "\n".join([header, "|---|---:|---:|---:|", *rows])
 
 
 def roofline_table(root: Path) -> str:
@@ -49,6 +50,23 @@ def pipeline_table(root: Path) -> str:
             f"| DVC, and starting Python | {others:.1f} |{' |' * (len(parts) - 1)}",
             f"| **`dvc repro` in a fresh clone** | **{total:.1f}** |{' |' * (len(parts) - 1)}",
             f"| `dvc repro` when nothing changed | {min(idle):.1f} |{' |' * (len(parts) - 1)}",
+        ]
+    )
+
+
+def tracking_table(root: Path) -> str:
+    """The last measurement of benchmarks/tracking.py."""
+    result = json.loads((root / "benchmarks" / "tracking.json").read_text())
+    rows = [
+        f"| {name} | {_range(added, '.1f')} | {result['median share of that'][name]:.1%} |"
+        for name, added in result["seconds added"].items()
+    ]
+    rounds = len(next(iter(result["seconds of the stages that track"].values())))
+    return "\n".join(
+        [
+            f"| {rounds} turns, median (range); {_machine(result)} | seconds more | of a default run |",
+            "|---|---:|---:|",
+            *rows,
         ]
     )
 
