@@ -49,6 +49,20 @@ def test_each_system_is_a_named_point_at_its_rate_and_distortion() -> None:
     assert axis.get_title() == "Title"
 
 
+def test_no_name_covers_another_or_a_point_or_leaves_the_plot() -> None:
+    near = [_system("near", 30.5, 0.0202, kl_weight=0.2), _system("nearer yet", 29.6, 0.0199, kl_weight=0.3)]
+    near += [_system("at the end of the plot", 90.5, 0.0101, kl_weight=0.02)]
+    (axis,) = rate_distortion(SYSTEMS + near, "Title").axes
+    names = [text.get_window_extent() for text in axis.texts]
+    points = axis.transData.transform(
+        [(one.kl_nats_per_image, one.mse_per_pixel_minus1_to_1) for one in SYSTEMS + near]
+    )
+    for number, name in enumerate(names):
+        assert not any(name.overlaps(other) for other in names[number + 1 :])
+        assert not any(name.contains(*point) for point in points)
+        assert axis.bbox.x0 <= name.x0 < name.x1 <= axis.bbox.x1
+
+
 @pytest.mark.parametrize("latent_dim", [1, 2, 3])
 def test_members_stand_side_by_side_with_what_they_have(latent_dim: int) -> None:
     members = [Member("left", _pictures(latent_dim)), Member("right", _pictures(3))]

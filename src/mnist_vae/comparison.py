@@ -1,11 +1,12 @@
 """Figures that compare systems: distortion against rate, and autoencoders beside VAEs."""
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 from mnist_vae.charts import draw_scatter
 from mnist_vae.figure_style import figure_style
@@ -15,6 +16,9 @@ from mnist_vae.params import Params
 from mnist_vae.pictures import Pictures
 
 _STRIP = 8  # images of an interpolation
+_POINT = 5  # pixels from the middle of a point to its edge
+# Of a point's name: beside the point in points of type, and the side from which it is measured.
+_PLACES = ((7, 5, "left"), (7, -13, "left"), (-7, 5, "right"), (-7, -13, "right"))
 
 
 class System(NamedTuple):
@@ -73,11 +77,6 @@ def rate_distortion(systems: Sequence[System], title: str) -> Figure:
             members = [system for system in systems if system.params.variational == variational]
             if members:
                 axis.scatter(*_points(members).T, marker=marker, s=60, zorder=2, label=label)
-        for system in systems:
-            point = (system.kl_nats_per_image, system.mse_per_pixel_minus1_to_1)
-            # Those on the left edge below their points, where no other point's name is.
-            place = (7, 5) if system.params.variational else (7, -13)
-            axis.annotate(system.name, point, xytext=place, textcoords="offset points", fontsize="small")
         axis.set(
             title=title,
             xlabel="rate: KL of the test images' codes (nats per image)",
@@ -86,6 +85,7 @@ def rate_distortion(systems: Sequence[System], title: str) -> Figure:
         )
         axis.margins(x=0.12)
         axis.legend()
+        _name_points(axis, systems)
         return figure
 
 
@@ -103,6 +103,21 @@ def side_by_side(members: Sequence[Member], title: str) -> Figure:
 
 def _points(systems: Sequence[System]) -> np.ndarray:
     return np.array([(system.kl_nats_per_image, system.mse_per_pixel_minus1_to_1) for system in systems])
+
+
+def _name_points(axis: Axes, systems: Sequence[System]) -> None:
+    """Each name at the first place beside its point where it covers no point, no other name and no edge, if any is."""
+    cast("Figure", axis.figure).draw_without_rendering()  # what follows is measured in pixels, so they must be known
+    points = axis.transData.transform(_points(systems))
+    taken = [Bbox.from_extents(*(point - _POINT), *(point + _POINT)) for point in points]
+    for system, point in zip(systems, _points(systems), strict=True):
+        text = axis.annotate(system.name, tuple(point), xytext=(0, 0), textcoords="offset points", fontsize="small")
+        for x, y, side in _PLACES:
+            text.set(position=(x, y), horizontalalignment=side)
+            box = text.get_window_extent()
+            if axis.bbox.x0 <= box.x0 and box.x1 <= axis.bbox.x1 and not box.count_overlaps(taken):
+                break
+        taken.append(text.get_window_extent())
 
 
 def _draw_codes(scatter: Axes, plane: Axes, member: Member) -> None:
