@@ -82,7 +82,7 @@ results:
 	@echo 'Runs:     . .venv/bin/activate && mlflow ui    (or: make ui)'
 
 test: setup ## run the tests; with MNIST_MIRROR set, on the real files too
-	@python -m pytest --numprocesses 3 --dist loadfile
+	@python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## check style and types
 	@ruff check .
@@ -113,6 +113,7 @@ bench: setup ## measure training against others, the pipeline's seconds, and wha
 	@uv pip install --quiet --python $(PEER) --requirement benchmarks/contestants/pythae.txt
 	@PYTHONPATH=src:benchmarks python benchmarks/throughput.py \
 		data/raw/mnist data/prepared.safetensors $(PEER)/bin/python benchmarks/throughput.json
+	@PYTHONPATH=src python benchmarks/step_profile.py data/prepared.safetensors benchmarks/step_profile.json
 	@PYTHONPATH=src python benchmarks/pipeline.py benchmarks/pipeline.json
 	@PYTHONPATH=src python benchmarks/tracking.py data/prepared.safetensors benchmarks/tracking.json
 	@PYTHONPATH=src python benchmarks/reliability.py data/prepared.safetensors benchmarks/reliability.json

@@ -34,6 +34,12 @@ _OUTSIDE = (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that run whole pipelines first: they take minutes, and what is begun last ends alone."""
+    long = {item.path for item in items if "tiny_server" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path not in long)
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in _OUTSIDE:
