@@ -5,7 +5,7 @@ from pathlib import Path
 from growth_table import growth_table
 from presets import ROOT
 from reliability_tables import costs_table, failures_table, rounding_table, torture_table
-from speed_tables import pipeline_table, roofline_table, speed_table, tracking_table
+from speed_tables import pipeline_table, roofline_table, speed_table, step_table, tracking_table
 from tables import classes_table, comparison_table, parameters_table, presets_table, results_table
 
 TABLES = {
@@ -19,6 +19,7 @@ TABLES = {
     "costs": costs_table,
     "speed": speed_table,
     "roofline": roofline_table,
+    "step": step_table,
     "pipeline": pipeline_table,
     "tracking": tracking_table,
     "growth": growth_table,

@@ -34,6 +34,16 @@ def roofline_table(root: Path) -> str:
     )
 
 
+def step_table(root: Path) -> str:
+    """The last profile of a step by benchmarks/step_profile.py."""
+    result = json.loads((root / "benchmarks" / "step_profile.json").read_text())
+    rows = [f"| {kind} | {part['milliseconds']:.1f} | {part['share']:.0%} |" for kind, part in result["parts"].items()]
+    header = (
+        f"| a step of {result['images_a_step']} images, mean of {result['steps']}; {_machine(result)} | ms | share |"
+    )
+    return "\n".join([header, "|---|---:|---:|", *rows, f"| **all** | **{result['milliseconds_a_step']:.1f}** | |"])
+
+
 def pipeline_table(root: Path) -> str:
     """The last measurement of benchmarks/pipeline.py."""
     result = json.loads((root / "benchmarks" / "pipeline.json").read_text())
