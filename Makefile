@@ -113,7 +113,7 @@ bench: setup ## measure training against others, the pipeline's seconds, and wha
 	@uv pip install --quiet --python $(PEER) --requirement benchmarks/contestants/pythae.txt
 	@PYTHONPATH=src:benchmarks python benchmarks/throughput.py \
 		data/raw/mnist data/prepared.safetensors $(PEER)/bin/python benchmarks/throughput.json
-	@PYTHONPATH=src python benchmarks/step_profile.py data/prepared.safetensors benchmarks/step_profile.json
+	@KINETO_LOG_LEVEL=5 PYTHONPATH=src python benchmarks/step_profile.py data/prepared.safetensors benchmarks/step_profile.json
 	@PYTHONPATH=src python benchmarks/pipeline.py benchmarks/pipeline.json
 	@PYTHONPATH=src python benchmarks/tracking.py data/prepared.safetensors benchmarks/tracking.json
 	@PYTHONPATH=src python benchmarks/reliability.py data/prepared.safetensors benchmarks/reliability.json

@@ -46,10 +46,10 @@ def main(prepared_path: Path, result_path: Path) -> None:
     )
     epochs = training.run()
     next(epochs)  # the first steps set up what later ones have
-    start = time.perf_counter()
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        start = time.perf_counter()
         next(epochs)
-    seconds = time.perf_counter() - start
+        seconds = time.perf_counter() - start
     parts = dict.fromkeys([*_KINDS, _REST], 0.0)
     for event in profiled.key_averages():
         parts[_kind(event.key)] += event.self_cpu_time_total / 1e3 / _STEPS
