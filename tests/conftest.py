@@ -100,7 +100,9 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     from mnist_vae.tracking.store import open_store
 
     root = tmp_path_factory.mktemp("empty-store")
-    open_store(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow sets it where a test before made it register
+        open_store(root)
     return (root / "mlflow.db").read_bytes()
 
 
