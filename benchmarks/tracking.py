@@ -24,7 +24,7 @@ from mnist_vae.params import load_params
 from mnist_vae.stage import run_stage
 
 _STAGES = ("train", "evaluate", "render")  # those that track
-_ROUNDS = 5
+_ROUNDS = 3
 
 
 class _Silent(BaseHTTPRequestHandler):
