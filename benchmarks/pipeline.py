@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from measurement import machine
 from mnist_vae.device import prepare_device
-from mnist_vae.environment import find_environment
 from mnist_vae.params import load_params
 from mnist_vae.stage import StageError, run_stage
 
@@ -38,7 +38,7 @@ def main(result: Path) -> None:
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | variables
         total = _seconds_of_repro(clone, environment)
         content = {
-            "machine": find_environment(device)._asdict() | {"cores": os.cpu_count()},
+            "machine": machine(device),
             "seconds of dvc repro in a fresh clone": total,
             "stages": [json.loads(line) for line in seconds.read_text().splitlines()],
             "seconds of dvc repro when nothing changed": [

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from measurement import spread
 from mnist_vae.autoencoder import build_autoencoder
 from mnist_vae.checkpoint import Checkpoint, TrainingRecord
 from mnist_vae.device import prepare_device
@@ -91,7 +92,7 @@ def _determinism_cost(params: ModelParams, prepared: Prepared, device: torch.dev
             seconds[deterministic] = time.perf_counter() - start
         if repeat:
             ratios.append(seconds[True] / seconds[False])
-    time_ratio = {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
+    time_ratio = spread(ratios)
     return {"repeats": _REPEATS, "time relative to that without": time_ratio}
 
 

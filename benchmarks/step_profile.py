@@ -5,15 +5,14 @@ seconds is Python, and the profiler itself.
 """
 
 import json
-import os
 import time
 from pathlib import Path
 
 from torch.profiler import ProfilerActivity, profile
 
+from measurement import machine
 from mnist_vae.autoencoder import build_autoencoder
 from mnist_vae.device import place, prepare_device
-from mnist_vae.environment import find_environment
 from mnist_vae.params import load_params
 from mnist_vae.prepared import load_prepared
 from mnist_vae.stage import run_stage
@@ -56,7 +55,7 @@ def main(prepared_path: Path, result_path: Path) -> None:
     whole = seconds * 1e3 / _STEPS
     parts[_REST] = whole - sum(part for kind, part in parts.items() if kind != _REST)
     content = {
-        "machine": find_environment(device)._asdict() | {"cores": os.cpu_count()},
+        "machine": machine(device),
         "images_a_step": params.batch_size,
         "steps": _STEPS,
         "milliseconds_a_step": whole,

@@ -7,19 +7,18 @@ network, forward and backward, and compared with what the machine reaches at bes
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import IO, cast
 
 import torch
 import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 from contestants.plain_network import Decoder, Encoder, loss
+from measurement import machine, spread
 from mnist_vae.device import prepare_device
-from mnist_vae.environment import find_environment
 from mnist_vae.params import ModelParams, load_params
 from mnist_vae.stage import run_stage
 
@@ -65,14 +64,6 @@ class Contestant:
         return line.strip()
 
 
-class Spread(NamedTuple):
-    """The median of some measurements, the least and the greatest."""
-
-    median: float
-    min: float
-    max: float
-
-
 def main(raw: Path, prepared: Path, peer_python: Path, result: Path) -> None:
     params = load_params(Path("params.yaml")).of_model()
     recipe = yaml.safe_load(Path("presets.yaml").read_text())[_RECIPE]
@@ -101,7 +92,7 @@ def main(raw: Path, prepared: Path, peer_python: Path, result: Path) -> None:
         contestant.end()
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
     content = {
-        "machine": find_environment(device)._asdict() | {"cores": os.cpu_count()},
+        "machine": machine(device),
         "images_a_run": _IMAGES,
         "repeats": _REPEATS,
         "rows": {
@@ -120,12 +111,10 @@ _SHARED = ("threads", "base_channels", "latent_dim", "batch_size", "learning_rat
 def _row(theirs: list[float], ours: list[float], params: ModelParams) -> dict:
     images = params.epochs * params.train_size
     return {
-        "images_per_second": _spread([_IMAGES / one for one in theirs])._asdict(),
-        "speed_of_this_project_relative_to_it": _spread(
-            [their / our for our, their in zip(ours, theirs, strict=True)]
-        )._asdict(),
+        "images_per_second": spread([_IMAGES / one for one in theirs]),
+        "speed_of_this_project_relative_to_it": spread([their / our for our, their in zip(ours, theirs, strict=True)]),
         "images_of_a_whole_training": images,
-        "seconds_of_a_whole_training_at_that_rate": _spread([images / _IMAGES * one for one in theirs])._asdict(),
+        "seconds_of_a_whole_training_at_that_rate": spread([images / _IMAGES * one for one in theirs]),
     }
 
 
@@ -136,10 +125,10 @@ def _roofline(params: ModelParams, seconds: dict[str, list[float]], operations: 
     reached = [work * _IMAGES / one / 1e9 for one in seconds[_OURS]]
     return {
         "floating point operations per image": work,
-        "GFLOP/s": {name: _spread(values)._asdict() for name, values in [*best.items(), (_OURS, reached)]},
-        "share of the matrix product's rate": _spread(
+        "GFLOP/s": {name: spread(values) for name, values in [*best.items(), (_OURS, reached)]},
+        "share of the matrix product's rate": spread(
             [mine / peak for mine, peak in zip(reached, best["matrix product"], strict=True)]
-        )._asdict(),
+        ),
     }
 
 
@@ -149,10 +138,6 @@ def _operations_per_image(params: ModelParams) -> float:
     with FlopCounterMode(display=False) as counter:
         loss(encoder, decoder, torch.zeros(params.batch_size, 1, 32, 32), params.kl_weight).backward()
     return counter.get_total_flops() / params.batch_size
-
-
-def _spread(values: list[float]) -> Spread:
-    return Spread(statistics.median(values), min(values), max(values))
 
 
 if __name__ == "__main__":

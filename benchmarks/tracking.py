@@ -18,8 +18,8 @@ from threading import Thread
 
 import yaml
 
+from measurement import machine, spread
 from mnist_vae.device import prepare_device
-from mnist_vae.environment import find_environment
 from mnist_vae.params import load_params
 from mnist_vae.stage import run_stage
 
@@ -59,13 +59,10 @@ def main(prepared_path: Path, result_path: Path) -> None:
     }
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
     content = {
-        "machine": find_environment(device)._asdict() | {"cores": os.cpu_count()},
+        "machine": machine(device),
         "epochs": 1,
         "seconds of the stages that track": seconds,
-        "seconds added": {
-            name: {"median": statistics.median(values), "min": min(values), "max": max(values)}
-            for name, values in added.items()
-        },
+        "seconds added": {name: spread(values) for name, values in added.items()},
         "seconds of these stages in a default run, by benchmarks/pipeline.json": _default_seconds(),
         "median share of that": {
             name: statistics.median(values) / _default_seconds() for name, values in added.items()
