@@ -20,10 +20,10 @@ import yaml
 
 from growth_figure import growth_figure
 from growth_summary import Measured, Point, StageCost, growth_with_images
-from mnist_vae.datasets import DATASETS
-from mnist_vae.figure_files import save_png
-from mnist_vae.idx import idx_bytes, read_idx
-from mnist_vae.stage import StageError, run_stage
+from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.console.stage import UserError, run_stage
+from mnist_vae.figures.files import save_png
+from mnist_vae.sources.idx import idx_bytes, read_idx
 
 IMAGES, TEST_IMAGES = 5_000, 1_000  # what ×1 is, so that ×16 ends soon: the first ones of MNIST
 VALIDATION = 1_000  # of the training images
@@ -45,7 +45,7 @@ class _Command(NamedTuple):
 
 def main(raw: Path, result_path: Path, figure_path: Path) -> None:
     if not Path("/proc/self/status").exists():
-        raise StageError("reads memory from /proc, which is not here: run it on Linux")
+        raise UserError("reads memory from /proc, which is not here: run it on Linux")
     measured = []
     with tempfile.TemporaryDirectory() as folder:
         workspace = _new_workspace(Path(folder))
@@ -122,7 +122,7 @@ def _run(command: _Command, sizes: list[str], workspace: Path) -> StageCost:
         time.sleep(_SECONDS_BETWEEN_LOOKS)
     seconds = time.perf_counter() - start
     if process.returncode:
-        raise StageError(f"{command.stage} ended with {process.returncode}")
+        raise UserError(f"{command.stage} ended with {process.returncode}")
     return StageCost(seconds, _bytes_in(workspace / "status", "VmHWM"), own)
 
 

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator, StrMethodFormatter
 
 from growth_summary import Measured
-from mnist_vae.figure_style import figure_style
+from mnist_vae.figures.style import figure_style
 
 _MARKERS = "osD^"
 _AXES = {

@@ -9,7 +9,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from mnist_vae.datasets import DATASETS
+from mnist_vae.common.catalogue import DATASETS
 from untracked_stage import leave_tracking_out
 
 

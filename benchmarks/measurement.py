@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from mnist_vae.environment import find_environment
+from mnist_vae.data.environment import find_environment
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 from measurement import machine
-from mnist_vae.device import prepare_device
-from mnist_vae.params import load_params
-from mnist_vae.stage import StageError, run_stage
+from mnist_vae.common.device import prepare_device
+from mnist_vae.common.params import load_params
+from mnist_vae.console.stage import UserError, run_stage
 
 _NO_OPS = 3
 
@@ -23,7 +23,7 @@ _NO_OPS = 3
 def main(result: Path) -> None:
     mirror = Path(os.environ.get("MNIST_MIRROR", "")).resolve()
     if "MNIST_MIRROR" not in os.environ or not mirror.is_dir():
-        raise StageError("needs MNIST_MIRROR, a folder with the original files")
+        raise UserError("needs MNIST_MIRROR, a folder with the original files")
     params = load_params(Path("params.yaml")).of_model()
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
     with tempfile.TemporaryDirectory() as temporary:

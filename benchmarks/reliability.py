@@ -9,15 +9,15 @@ from pathlib import Path
 import torch
 
 from measurement import spread
-from mnist_vae.autoencoder import build_autoencoder
-from mnist_vae.checkpoint import Checkpoint, TrainingRecord
-from mnist_vae.device import prepare_device
-from mnist_vae.environment import find_environment
-from mnist_vae.history import EpochHistory
-from mnist_vae.params import ModelParams, load_params
-from mnist_vae.prepared import Prepared, load_prepared
-from mnist_vae.stage import run_stage
-from mnist_vae.training import Training
+from mnist_vae.common.device import prepare_device
+from mnist_vae.common.params import ModelParams, load_params
+from mnist_vae.console.stage import run_stage
+from mnist_vae.data.environment import find_environment
+from mnist_vae.data.history import EpochHistory
+from mnist_vae.data.prepared import Prepared, load_prepared
+from mnist_vae.model.autoencoder import build_autoencoder
+from mnist_vae.training.checkpoint import Checkpoint, TrainingRecord
+from mnist_vae.training.loop import Training
 
 _EPOCHS = 3
 _IMAGES = 6400

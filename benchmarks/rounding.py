@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clone import Clone
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
 from presets import ROOT
 from verify import EXACT, Result, committed_result, run_again, worst_of_each_kind
 
@@ -51,5 +51,5 @@ def _largest(committed: Result, here: Result) -> dict:
 if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]))
-    except StageError as error:
+    except UserError as error:
         sys.exit(f"rounding: {error}")

@@ -11,12 +11,12 @@ from pathlib import Path
 from torch.profiler import ProfilerActivity, profile
 
 from measurement import machine
-from mnist_vae.autoencoder import build_autoencoder
-from mnist_vae.device import place, prepare_device
-from mnist_vae.params import load_params
-from mnist_vae.prepared import load_prepared
-from mnist_vae.stage import run_stage
-from mnist_vae.training import Training
+from mnist_vae.common.device import place, prepare_device
+from mnist_vae.common.params import load_params
+from mnist_vae.console.stage import run_stage
+from mnist_vae.data.prepared import load_prepared
+from mnist_vae.model.autoencoder import build_autoencoder
+from mnist_vae.training.loop import Training
 
 _STEPS = 200
 _KINDS = {

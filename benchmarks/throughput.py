@@ -18,9 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from contestants.plain_network import Decoder, Encoder, loss
 from measurement import machine, spread
-from mnist_vae.device import prepare_device
-from mnist_vae.params import ModelParams, load_params
-from mnist_vae.stage import run_stage
+from mnist_vae.common.device import prepare_device
+from mnist_vae.common.params import ModelParams, load_params
+from mnist_vae.console.stage import run_stage
 
 _FOLDER = Path(__file__).parent / "contestants"
 _IMAGES = 6400

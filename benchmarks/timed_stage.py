@@ -48,10 +48,10 @@ def main() -> None:
         # What is imported already takes no time, and is asked for too often to be counted.
         return original(name, *rest) if name in sys.modules else watch.timed("import", original, name, *rest)
 
-    from mnist_vae import whole_file
+    from mnist_vae.common import atomic
     from mnist_vae.tracking import recorder_process
 
-    watch.watch(whole_file, "write_whole", "writing")
+    watch.watch(atomic, "write_whole", "writing")
     for method in ("__init__", "begin", "settle", "wake", "close"):
         watch.watch(recorder_process.RecorderProcess, method, "tracking")
     builtins.__import__ = counted

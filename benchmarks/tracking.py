@@ -19,9 +19,9 @@ from threading import Thread
 import yaml
 
 from measurement import machine, spread
-from mnist_vae.device import prepare_device
-from mnist_vae.params import load_params
-from mnist_vae.stage import run_stage
+from mnist_vae.common.device import prepare_device
+from mnist_vae.common.params import load_params
+from mnist_vae.console.stage import run_stage
 
 _STAGES = ("train", "evaluate", "render")  # those that track
 _ROUNDS = 3

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from mnist_vae.datasets import DATASETS
-from mnist_vae.fetch import UnreachableError, fetch
-from mnist_vae.params import load_params
-from mnist_vae.stage import repository_root, run_stage
+from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.common.params import load_params
+from mnist_vae.console.stage import repository_root, run_stage
+from mnist_vae.sources.download import UnreachableError, fetch
 
 
 def main(raw: Path) -> None:
@@ -13,7 +13,7 @@ def main(raw: Path) -> None:
     # and a device that is not there, before a later stage's outs are touched.
     params = load_params(Path("params.yaml"))
     if params.device in {"cuda", "mps"}:
-        from mnist_vae.device import find_device  # imports torch, which takes seconds
+        from mnist_vae.common.device import find_device  # imports torch, which takes seconds
 
         find_device(params.device)
     root = repository_root(Path.cwd())

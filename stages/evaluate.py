@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from mnist_vae.launcher import in_ranks, require_ranks
-from mnist_vae.rank_process import is_follower
-from mnist_vae.stage import repository_root, run_stage
+from mnist_vae.console.stage import repository_root, run_stage
 from mnist_vae.tracking.recorder_process import RecorderProcess
+from mnist_vae.training.launcher import in_ranks, require_ranks
+from mnist_vae.training.rank_process import is_follower
 
 
 @in_ranks
@@ -21,14 +21,14 @@ def main(prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: 
 def _evaluate(
     recorder: RecorderProcess | None, prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: Path
 ) -> None:
-    from mnist_vae.codes import EvaluatedCodes, save_codes
-    from mnist_vae.device import place, prepare_device
-    from mnist_vae.evaluation import compute_metrics, encode_means, evaluate
-    from mnist_vae.model_file import load_model, load_origin
-    from mnist_vae.prepared import load_prepared
-    from mnist_vae.process_group import join_ranks
+    from mnist_vae.common.atomic import write_whole
+    from mnist_vae.common.device import place, prepare_device
+    from mnist_vae.data.latents import EvaluatedCodes, save_codes
+    from mnist_vae.data.prepared import load_prepared
+    from mnist_vae.evaluation.metrics import compute_metrics, encode_means, evaluate
+    from mnist_vae.model.file import load_model, load_origin
     from mnist_vae.tracking.run import track_known_run
-    from mnist_vae.whole_file import write_whole
+    from mnist_vae.training.process_group import join_ranks
 
     # The parameters come from the model: params.yaml may have changed since it was trained.
     origin = load_origin(model_path)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from mnist_vae.datasets import DATASETS
-from mnist_vae.params import load_params
-from mnist_vae.preparation import prepare
-from mnist_vae.stage import run_stage
+from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.common.params import load_params
+from mnist_vae.console.stage import run_stage
+from mnist_vae.sources.prepare import prepare
 
 
 def main(raw: Path, prepared_path: Path) -> None:

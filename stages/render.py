@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mnist_vae.stage import repository_root, run_stage
+from mnist_vae.console.stage import repository_root, run_stage
 from mnist_vae.tracking.recorder_process import RecorderProcess
 
 
@@ -30,17 +30,17 @@ def _render(
     pictures_path: Path,
     folder: Path,
 ) -> None:
-    from mnist_vae import figures
-    from mnist_vae.codes import load_codes
-    from mnist_vae.datasets import DATASETS
-    from mnist_vae.device import place, prepare_device
-    from mnist_vae.figure_files import save_gif, save_png
-    from mnist_vae.gallery import Course, Subject, draw_gallery
-    from mnist_vae.history import read_epochs, read_steps
-    from mnist_vae.model_file import load_model, load_origin
-    from mnist_vae.params import load_params
-    from mnist_vae.pictures import draw_pictures, save_pictures
-    from mnist_vae.prepared import load_prepared
+    from mnist_vae.common.catalogue import DATASETS
+    from mnist_vae.common.device import place, prepare_device
+    from mnist_vae.common.params import load_params
+    from mnist_vae.data.history import read_epochs, read_steps
+    from mnist_vae.data.latents import load_codes
+    from mnist_vae.data.prepared import load_prepared
+    from mnist_vae.figures import grids
+    from mnist_vae.figures.arrays import draw_pictures, save_pictures
+    from mnist_vae.figures.files import save_gif, save_png
+    from mnist_vae.figures.gallery import Course, Subject, draw_gallery
+    from mnist_vae.model.file import load_model, load_origin
     from mnist_vae.tracking.run import track_known_run
 
     # What made the model is read from the model; only what concerns the figures alone, from params.yaml.
@@ -62,8 +62,8 @@ def _render(
                 print(f"render: no {name}: {absence}")
             else:
                 save_png(figure, folder / f"{name}.png")
-        frames = figures.animation(pictures.straight_interpolation)
-        save_gif(frames, figures.animation_milliseconds(params.interpolation_steps), folder / "interpolation.gif")
+        frames = grids.animation(pictures.straight_interpolation)
+        save_gif(frames, grids.animation_milliseconds(params.interpolation_steps), folder / "interpolation.gif")
         run.log_artifacts("figures", *sorted(folder.iterdir()))
         run.log_figure_params(params)
     print(f"render: {len(list(folder.glob('*.png')))} figures and an animation in {folder}")

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from mnist_vae.launcher import in_ranks, require_ranks
-from mnist_vae.rank_process import is_follower
-from mnist_vae.stage import repository_root, run_stage
+from mnist_vae.console.stage import repository_root, run_stage
 from mnist_vae.tracking.recorder_process import RecorderProcess
+from mnist_vae.training.launcher import in_ranks, require_ranks
+from mnist_vae.training.rank_process import is_follower
 
 
 @in_ranks
@@ -26,18 +26,18 @@ def _train(
     steps_path: Path,
     environment_path: Path,
 ) -> None:
-    from mnist_vae.params import load_params
+    from mnist_vae.common.params import load_params
 
     params = load_params(Path("params.yaml")).of_model()
     require_ranks(params.processes)
 
-    from mnist_vae.checkpoint import Checkpoint
-    from mnist_vae.environment import find_environment, save_environment
-    from mnist_vae.history import EpochRow, StepRow, write_history
-    from mnist_vae.model_file import TrainedModel, save_model
-    from mnist_vae.precision import is_emulated
+    from mnist_vae.common.precision import is_emulated
+    from mnist_vae.data.environment import find_environment, save_environment
+    from mnist_vae.data.history import EpochRow, StepRow, write_history
+    from mnist_vae.model.file import TrainedModel, save_model
     from mnist_vae.tracking.run import track_training_run
-    from mnist_vae.training_session import gather_ingredients, run_session
+    from mnist_vae.training.checkpoint import Checkpoint
+    from mnist_vae.training.session import gather_ingredients, run_session
 
     device, ranks, prepared, origin = ingredients = gather_ingredients(params, prepared_path)
     if recorder is None:  # the first rank does all but the computing

@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mnist_vae.autoencoder import Autoencoder, build_autoencoder
-from mnist_vae.codes import EvaluatedCodes
-from mnist_vae.datasets import Dataset, SourceFile
-from mnist_vae.latents import GaussianCode
-from mnist_vae.model_file import Origin
-from mnist_vae.params import Params
+from mnist_vae.common.catalogue import Dataset, SourceFile
+from mnist_vae.common.params import Params
+from mnist_vae.data.latents import EvaluatedCodes
+from mnist_vae.model.autoencoder import Autoencoder, build_autoencoder
+from mnist_vae.model.file import Origin
+from mnist_vae.model.posterior import GaussianCode
 
 TINY = {
     "seed": 0,

@@ -7,8 +7,8 @@ from pathlib import Path
 import yaml
 
 from builders import TINY
-from mnist_vae.history import EpochRow
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
+from mnist_vae.data.history import EpochRow
 from presets import Preset
 from search import Limits, search
 from trial_queue import Failed, Finished
@@ -72,5 +72,5 @@ if __name__ == "__main__":
             Path(folder),
             lambda jobs, root: FakeRunner(jobs, root, hanging=tuple(map(int, hang.split()))),
         )
-    except StageError as error:
+    except UserError as error:
         sys.exit(f"search: {error}")

@@ -53,7 +53,7 @@ def _serve(rank: int, count: int, folder: str, pipe: Connection) -> None:
     os.environ |= {name: str(value) for name, value in own.items()} | {"GLOO_SOCKET_IFNAME": "lo"}
     torch.set_num_threads(1)
     torch.set_deterministic_debug_mode("error")
-    from mnist_vae.process_group import join_ranks
+    from mnist_vae.training.process_group import join_ranks
 
     ranks = join_ranks(count, torch.device("cpu"))
     try:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save, save_file
 
-from mnist_vae.array_file import ArrayKind, map_arrays, new_arrays
+from mnist_vae.data.array_file import ArrayKind, map_arrays, new_arrays
 
 RANDOM = np.random.default_rng(0)
 ARRAYS = {

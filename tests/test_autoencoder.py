@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from builders import PLAIN, tiny_images, tiny_model, tiny_params
-from mnist_vae.autoencoder import Autoencoder
-from mnist_vae.likelihoods import LIKELIHOODS
-from mnist_vae.networks import NETWORKS
+from mnist_vae.model.autoencoder import Autoencoder
+from mnist_vae.model.likelihood import LIKELIHOODS
+from mnist_vae.model.networks import NETWORKS
 from tutorial import TutorialVAE
 
 

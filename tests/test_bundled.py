@@ -3,9 +3,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mnist_vae.bundled import digits_files
-from mnist_vae.datasets import DATASETS
-from mnist_vae.idx import read_idx
+from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.sources.bundled import digits_files
+from mnist_vae.sources.idx import read_idx
 
 
 def test_digits_are_the_four_files_of_the_table() -> None:

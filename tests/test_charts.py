@@ -5,8 +5,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.patches import Rectangle
 
-from mnist_vae import charts
-from mnist_vae.history import EpochRow, StepRow
+from mnist_vae.data.history import EpochRow, StepRow
+from mnist_vae.figures import charts
 
 EPOCHS = [EpochRow(epoch, *(part + 1 / epoch for part in range(1, 7))) for epoch in (1, 2, 3)]
 STEPS = [StepRow(1 + step // 100, step + 1, 2 - step / 300) for step in range(300)]

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from builders import PLAIN, tiny_images, tiny_model, tiny_params
-from mnist_vae.checkpoint import Checkpoint, TrainingRecord
-from mnist_vae.stage import StageError
-from mnist_vae.training import Training
-from mnist_vae.training_state import TrainingState
+from mnist_vae.console.stage import UserError
+from mnist_vae.training.checkpoint import Checkpoint, TrainingRecord
+from mnist_vae.training.loop import Training
+from mnist_vae.training.state import TrainingState
 
 IMAGES, VALIDATION = tiny_images(20), tiny_images(7, seed=1)
 STEPS, EPOCHS = 3, 3  # of 8, 8 and 4 images
@@ -117,7 +117,7 @@ def test_same_training_cannot_run_twice_at_once(tmp_path: Path) -> None:
     with (
         Checkpoint(tmp_path, "f"),
         Checkpoint(tmp_path, "g"),
-        pytest.raises(StageError, match="the same training is running already"),
+        pytest.raises(UserError, match="the same training is running already"),
     ):
         second.__enter__()
     with Checkpoint(tmp_path, "f"):
@@ -131,7 +131,7 @@ def test_loss_that_is_no_number_is_never_saved(tmp_path: Path) -> None:
     training._steps, training.epoch = 1, 2
     with (
         Checkpoint(tmp_path, "f") as checkpoint,
-        pytest.raises(StageError, match="no finite number in epoch 2, step 4"),
+        pytest.raises(UserError, match="no finite number in epoch 2, step 4"),
     ):
         checkpoint.save(TrainingRecord(training.state(), [], []))
     assert not list(tmp_path.glob("*.safetensors"))
@@ -180,5 +180,5 @@ def test_seconds_between_checkpoints_that_are_no_number_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: str
 ) -> None:
     monkeypatch.setenv("MNIST_VAE_CHECKPOINT_SECONDS", seconds)
-    with pytest.raises(StageError, match=rf"MNIST_VAE_CHECKPOINT_SECONDS is '{seconds}', but must be a number"):
+    with pytest.raises(UserError, match=rf"MNIST_VAE_CHECKPOINT_SECONDS is '{seconds}', but must be a number"):
         Checkpoint(tmp_path, "f")

@@ -10,8 +10,8 @@ import yaml
 import compare
 import dvc_queue
 from builders import TINY
-from mnist_vae.params import load_params
-from mnist_vae.stage import StageError
+from mnist_vae.common.params import load_params
+from mnist_vae.console.stage import UserError
 from presets import find_result, load_presets
 from working_copy import REPOSITORY, WorkingCopy
 
@@ -52,13 +52,13 @@ def test_typed_line_gives_each_change(tmp_path: Path) -> None:
     ("changes", "complaint"), [({"netwrok": "mlp"}, "netwrok"), ({"variational": False}, "kl_weight is 0.1")]
 )
 def test_wrong_preset_is_refused_by_name(tmp_path: Path, changes: dict, complaint: str) -> None:
-    with pytest.raises(StageError, match=f"presets.yaml: wrong: .*{complaint}"):
+    with pytest.raises(UserError, match=f"presets.yaml: wrong: .*{complaint}"):
         load_presets(_with_presets(tmp_path, {"wrong": changes}))
 
 
 @pytest.mark.parametrize("jobs", ["", "0", "-1", "two", "1.5"])
 def test_wrong_number_of_jobs_is_refused(tmp_path: Path, jobs: str) -> None:
-    with pytest.raises(StageError, match=f"JOBS is '{jobs}', but must be a whole number of at least 1"):
+    with pytest.raises(UserError, match=f"JOBS is '{jobs}', but must be a whole number of at least 1"):
         compare.main(jobs, tmp_path)
 
 
@@ -103,7 +103,7 @@ def test_comparison_that_was_broken_off_goes_on_to_its_end(reproduced: WorkingCo
     assert "plain is done already: dvc exp apply plain" in again
     assert clone.params()["variational"] is False
     # Other code gives other results.
-    charts = clone.folder / "src" / "mnist_vae" / "charts.py"
+    charts = clone.folder / "src" / "mnist_vae" / "figures" / "charts.py"
     charts.write_text(charts.read_text() + "# a change")
     (first, _) = load_presets(clone.folder)
     assert find_result(first, clone.folder) is None

@@ -2,8 +2,15 @@ import numpy as np
 import pytest
 
 from builders import tiny_codes, tiny_images, tiny_model, tiny_params
-from mnist_vae.comparison import Member, System, autoencoder_pairs, kl_weight_families, rate_distortion, side_by_side
-from mnist_vae.pictures import Pictures, draw_pictures
+from mnist_vae.figures.arrays import Pictures, draw_pictures
+from mnist_vae.figures.comparison import (
+    Member,
+    System,
+    autoencoder_pairs,
+    kl_weight_families,
+    rate_distortion,
+    side_by_side,
+)
 
 
 def _system(name: str, kl: float = 1.0, mse: float = 0.5, **changes: object) -> System:

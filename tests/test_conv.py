@@ -3,9 +3,9 @@ import torch
 from torch import nn
 
 from builders import gaussian_code, tiny_images, tiny_model, tiny_params
-from mnist_vae.autoencoder import build_autoencoder
-from mnist_vae.likelihoods import LIKELIHOODS
-from mnist_vae.networks.conv import (
+from mnist_vae.model.autoencoder import build_autoencoder
+from mnist_vae.model.likelihood import LIKELIHOODS
+from mnist_vae.model.networks.conv import (
     Encoder,
     FirstConv2d,
     LastConvTranspose2d,

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from builders import tiny_images
-from mnist_vae import device
-from mnist_vae.device import describe, prepare_device
-from mnist_vae.stage import StageError
+from mnist_vae.common import device
+from mnist_vae.common.device import describe, prepare_device
+from mnist_vae.console.stage import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +52,7 @@ def test_cpu_is_taken_when_named_though_there_is_a_gpu(monkeypatch: pytest.Monke
 @pytest.mark.parametrize("name", ["cuda", "mps"])
 def test_device_that_is_not_there_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     _pretend(monkeypatch, cuda=False, mps=False)
-    with pytest.raises(StageError, match=rf"^device is {name}, .*auto or cpu$"):
+    with pytest.raises(UserError, match=rf"^device is {name}, .*auto or cpu$"):
         prepare_device(name, threads=1, deterministic=True)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mnist_vae.networks import NETWORKS
-from mnist_vae.params import DataParams, FigureParams, ModelParams, Params
+from mnist_vae.common.params import DataParams, FigureParams, ModelParams, Params
+from mnist_vae.model.networks import NETWORKS
 
 ROOT = Path(__file__).parent.parent
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -56,8 +56,8 @@ def import_closure(script: Path) -> set[str]:
 def names_loaded_by(source: Path) -> set[str]:
     """The names that a file imports, and every network where it loads one by its name."""
     names = imported_modules(source)
-    if "mnist_vae.networks.load_network" in names:
-        names |= {f"mnist_vae.networks.{network}" for network in NETWORKS}
+    if "mnist_vae.model.networks.load_network" in names:
+        names |= {f"mnist_vae.model.networks.{network}" for network in NETWORKS}
     return names
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnist_vae import environment
-from mnist_vae.environment import find_environment, save_environment
+from mnist_vae.data import environment
+from mnist_vae.data.environment import find_environment, save_environment
 
 CPU = torch.device("cpu")
 
@@ -38,8 +38,10 @@ def test_processor_without_a_name_is_called_by_its_kind(
 
 
 def test_other_instructions_are_another_environment() -> None:
-    root = Path(str(environment.__file__)).parent.parent
-    code = "import torch; from mnist_vae.environment import find_environment as f; print(f(torch.device('cpu'))[2])"
+    root = Path(str(environment.__file__)).parents[2]
+    code = (
+        "import torch; from mnist_vae.data import environment as e; print(e.find_environment(torch.device('cpu'))[2])"
+    )
     variables = os.environ | {"PYTHONPATH": str(root), "ATEN_CPU_CAPABILITY": "default"}
     done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
     assert done.stdout.split() in (["DEFAULT"], ["NO", "AVX"])

@@ -20,7 +20,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole") / "whole"
     for name in ("src", "stages"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    put_in_place_of_mnist(folder / "src" / "mnist_vae" / "datasets.py")
+    put_in_place_of_mnist(folder / "src" / "mnist_vae" / "common" / "catalogue.py")
     (folder / "params.yaml").write_text(yaml.safe_dump(BASE))
     (folder / ".dvc").mkdir()
     mirror = folder.parent / "mirror"

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from builders import PLAIN, tiny_params
-from mnist_vae.fingerprint import training_fingerprint
-from mnist_vae.networks import NETWORKS, load_network
-from mnist_vae.params import ModelParams
+from mnist_vae.common.params import ModelParams
+from mnist_vae.model.networks import NETWORKS, load_network
+from mnist_vae.training.fingerprint import training_fingerprint
 
 TESTS = Path(__file__).parent
 CPU = torch.device("cpu")
@@ -79,11 +79,11 @@ def test_code_of_the_models_own_network_counts_and_that_of_others_does_not() -> 
         "import sys; sys.path[:0] = sys.argv[1:]\n"
         "from test_fingerprint import CPU, MD5, tiny_params, training_fingerprint\n"
         "training_fingerprint(tiny_params(network='mlp').of_model(), MD5, CPU)\n"
-        "print(*(name for name in sys.modules if name.startswith('mnist_vae.networks.')))"
+        "print(*(name for name in sys.modules if name.startswith('mnist_vae.model.networks.')))"
     )
     search = [str(TESTS.parent / "src"), str(TESTS)]
     done = subprocess.run([sys.executable, "-c", script, *search], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["mnist_vae.networks.mlp"]
+    assert done.stdout.split() == ["mnist_vae.model.networks.mlp"]
 
 
 def test_data_and_the_devices_kind_count() -> None:

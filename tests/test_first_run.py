@@ -55,7 +55,7 @@ def test_make_repro_with_a_wrong_parameter_does_not_fall_back(tmp_path: Path, ti
 
 def test_real_mnist_downloads_and_prepares(tmp_path: Path, mnist_mirror: Path) -> None:
     clone = WorkingCopy(tmp_path / "clone", str(mnist_mirror))
-    table = Path("src") / "mnist_vae" / "datasets.py"
+    table = Path("src") / "mnist_vae" / "common" / "catalogue.py"
     (clone.folder / table).write_text((REPOSITORY / table).read_text())
     clone.set_param("validation_size", 5000)
     clone.set_param("image_size", 32)

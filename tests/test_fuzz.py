@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builders import TINY, plain_idx, tiny_images, tiny_model, tiny_params
-from mnist_vae.checkpoint import Checkpoint, TrainingRecord
-from mnist_vae.idx import read_idx
-from mnist_vae.params import load_params
-from mnist_vae.stage import StageError
-from mnist_vae.training import Training
+from mnist_vae.common.params import load_params
+from mnist_vae.console.stage import UserError
+from mnist_vae.sources.idx import read_idx
+from mnist_vae.training.checkpoint import Checkpoint, TrainingRecord
+from mnist_vae.training.loop import Training
 
 Content = TypeVar("Content")
 # The same examples for everyone, each time: what is found is found by all.
@@ -51,7 +51,7 @@ def _read(read: Callable[[Path], Content], path: Path, content: bytes) -> Conten
     path.write_bytes(content)
     try:
         return read(path)
-    except StageError as error:
+    except UserError as error:
         refusal = str(error)
     assert str(path) in refusal
     assert "\n" not in refusal

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from builders import FIGURES, PLAIN, tiny_codes, tiny_images, tiny_model, tiny_params
-from mnist_vae.gallery import Course, Drawing, Subject, draw_gallery, plane_axis_titles
-from mnist_vae.history import EpochRow, StepRow
-from mnist_vae.pictures import Pictures, draw_pictures
+from mnist_vae.data.history import EpochRow, StepRow
+from mnist_vae.figures.arrays import Pictures, draw_pictures
+from mnist_vae.figures.gallery import Course, Drawing, Subject, draw_gallery, plane_axis_titles
 
 COUNT = 34
 COURSE = Course([EpochRow(1, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)], [StepRow(1, 1, 1.0), StepRow(1, 2, 0.5)])

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mnist_vae.history import EpochRow, StepRow, read_epochs, read_steps, write_history
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
+from mnist_vae.data.history import EpochRow, StepRow, read_epochs, read_steps, write_history
 
 
 def test_float32_values_come_back_to_the_bit(tmp_path: Path) -> None:
@@ -36,14 +36,14 @@ def test_files_begin_with_the_names_and_have_a_line_for_each_row(tmp_path: Path)
 
 
 def test_missing_history_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match=r"epochs\.csv cannot be read"):
+    with pytest.raises(UserError, match=r"epochs\.csv cannot be read"):
         read_epochs(tmp_path / "epochs.csv", 1)
 
 
 @pytest.mark.parametrize("content", ["", "epoch,step\n1,1\n", "epoch,step,loss\n1,1\n"])
 def test_foreign_history_is_refused_by_name(tmp_path: Path, content: str) -> None:
     (tmp_path / "steps.csv").write_text(content)
-    with pytest.raises(StageError, match=r"steps\.csv"):
+    with pytest.raises(UserError, match=r"steps\.csv"):
         read_steps(tmp_path / "steps.csv", 1)
 
 
@@ -52,5 +52,5 @@ def test_history_without_its_last_lines_is_refused_by_name(tmp_path: Path, kept:
     path = tmp_path / "steps.csv"
     write_history([StepRow(1, step, 0.5) for step in (1, 2, 3)], StepRow._fields, path)
     path.write_text("".join(path.read_text().splitlines(keepends=True)[: 1 + kept]))
-    with pytest.raises(StageError, match=r"steps\.csv does not hold the whole training"):
+    with pytest.raises(UserError, match=r"steps\.csv does not hold the whole training"):
         read_steps(path, 3)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from builders import plain_idx
-from mnist_vae.idx import idx_bytes, read_idx
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
+from mnist_vae.sources.idx import idx_bytes, read_idx
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 4, 3)).astype(np.uint8)
 LABELS = np.arange(7, dtype=np.uint8)
@@ -80,7 +80,7 @@ def test_bad_gzip_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
 def test_counts_of_announced_and_found_bytes_are_named(tmp_path: Path) -> None:
     path = tmp_path / "some-idx3-ubyte"
     path.write_bytes(WHOLE[:-2])
-    with pytest.raises(StageError, match=r"announces 60 bytes of shape \(5, 4, 3\), but 58 follow"):
+    with pytest.raises(UserError, match=r"announces 60 bytes of shape \(5, 4, 3\), but 58 follow"):
         read_idx(path, 3)
 
 
@@ -89,7 +89,7 @@ def test_missing_file_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def _assert_refused(path: Path) -> None:
-    with pytest.raises(StageError) as caught:
+    with pytest.raises(UserError) as caught:
         read_idx(path, 3)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)

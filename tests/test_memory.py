@@ -31,11 +31,11 @@ def limit_memory(more):
 TRAIN = f"""{LIMIT}
 import torch
 from builders import tiny_params
-from mnist_vae.array_file import ArrayKind, ArrayWriter
-from mnist_vae.autoencoder import build_autoencoder
-from mnist_vae.device import place, prepare_device
-from mnist_vae.prepared import Prepared, Split, load_prepared
-from mnist_vae.training import Training
+from mnist_vae.data.array_file import ArrayKind, ArrayWriter
+from mnist_vae.model.autoencoder import build_autoencoder
+from mnist_vae.common.device import place, prepare_device
+from mnist_vae.data.prepared import Prepared, Split, load_prepared
+from mnist_vae.training.loop import Training
 from safetensors.numpy import load_file
 
 def load_whole(path):
@@ -65,9 +65,9 @@ for history in training.run():
 """
 # Prepares a file larger than the limit.
 PREPARE = f"""{LIMIT}
-from mnist_vae.datasets import Dataset, SourceFile
-from mnist_vae.idx import idx_bytes
-from mnist_vae.preparation import prepare
+from mnist_vae.common.catalogue import Dataset, SourceFile
+from mnist_vae.sources.idx import idx_bytes
+from mnist_vae.sources.prepare import prepare
 
 folder, images = Path(sys.argv[1]), np.random.default_rng(0).integers(0, 256, (1000, 28, 28), dtype=np.uint8)
 limit = limit_memory(32 << 20)

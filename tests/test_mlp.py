@@ -4,7 +4,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from builders import gaussian_code, tiny_images, tiny_model, tiny_params
-from mnist_vae.networks.mlp import Decoder, Encoder
+from mnist_vae.model.networks.mlp import Decoder, Encoder
 
 
 def _by_hand(values: Tensor, weights: list[Tensor]) -> Tensor:

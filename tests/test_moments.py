@@ -3,7 +3,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from mnist_vae import moments
+from mnist_vae.data import moments
 
 
 def _codes(count: int, dimensions: int) -> np.ndarray:

@@ -11,8 +11,8 @@ from pydantic import ValidationError
 from torch import nn
 
 from builders import PLAIN, tiny_images, tiny_model, tiny_params
-from mnist_vae.networks import NETWORKS, load_network
-from mnist_vae.params import ModelParams, load_params
+from mnist_vae.common.params import ModelParams, load_params
+from mnist_vae.model.networks import NETWORKS, load_network
 
 ROOT = Path(__file__).parent.parent
 DEFAULTS = load_params(ROOT / "params.yaml").of_model()
@@ -126,6 +126,6 @@ def test_batch_norm_of_a_single_pixel_is_refused_by_name(batch_size: int) -> Non
 
 
 def test_checking_parameters_does_not_import_torch() -> None:
-    script = "import sys, mnist_vae.params; sys.exit('torch' in sys.modules)"
+    script = "import sys, mnist_vae.common.params; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={"PYTHONPATH": "src"}, check=False)
     assert done.returncode == 0

@@ -295,7 +295,7 @@ def test_place_of_artifacts_that_somebody_chose_is_left_alone(tmp_path: Path, em
 
 def test_track_without_a_store_that_answers_ends_in_one_line(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:hunter7@127.0.0.1:9")
-    with pytest.raises(track.StageError, match=r"^MLflow failed: ") as caught:
+    with pytest.raises(track.UserError, match=r"^MLflow failed: ") as caught:
         track.track(root)
     assert "hunter7" not in str(caught.value)
     assert "\n" not in str(caught.value)

@@ -5,8 +5,8 @@ import pytest
 import yaml
 
 from builders import PLAIN, TINY, tiny_params
-from mnist_vae.params import FigureParams, ModelParams, Params, load_params
-from mnist_vae.stage import StageError
+from mnist_vae.common.params import FigureParams, ModelParams, Params, load_params
+from mnist_vae.console.stage import UserError
 from wrong_params import WRONG
 
 PARAMS_FILE = Path(__file__).parent.parent / "params.yaml"
@@ -34,7 +34,7 @@ def _complaint(path: Path, content: str | dict) -> str:
     """The one line that refuses a file."""
     path /= "params.yaml"
     path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
-    with pytest.raises(StageError) as caught:
+    with pytest.raises(UserError) as caught:
         load_params(path)
     text = str(caught.value)
     assert str(path) in text
@@ -142,9 +142,9 @@ def test_what_is_no_table_of_parameters_is_refused(tmp_path: Path, content: str)
 
 
 def test_missing_file_and_folder_in_its_place_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="is missing"):
+    with pytest.raises(UserError, match="is missing"):
         load_params(tmp_path / "params.yaml")
-    with pytest.raises(StageError, match="cannot be read"):
+    with pytest.raises(UserError, match="cannot be read"):
         load_params(tmp_path)
 
 

@@ -15,7 +15,7 @@ from mlflow.entities import Run
 from safetensors import safe_open
 
 from builders import FIGURES
-from mnist_vae.params import FigureParams, ModelParams
+from mnist_vae.common.params import FigureParams, ModelParams
 from tiny_mnist import TEST_SIZE, TRAIN_SIZE
 from working_copy import SMALL, WorkingCopy
 
@@ -271,7 +271,7 @@ def test_figures_alone_are_drawn_anew_when_their_code_or_parameters_change(
     reproduced: WorkingCopy, tmp_path: Path
 ) -> None:
     copy = reproduced.copied_to(tmp_path / "clone")
-    figures = copy.folder / "src" / "mnist_vae" / "figures.py"
+    figures = copy.folder / "src" / "mnist_vae" / "figures" / "grids.py"
     figures.write_text(figures.read_text() + "\n# a change\n")
     copy.set_param("interpolation_steps", 7)
     copy.set_param("fitted_samples", "mixture")

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from builders import tiny_images, tiny_model, tiny_params
-from mnist_vae.autoencoder import build_autoencoder
-from mnist_vae.precision import is_emulated, use_precision
-from mnist_vae.stage import StageError
-from mnist_vae.training import Training
-from mnist_vae.validation import mean_terms
+from mnist_vae.common.precision import is_emulated, use_precision
+from mnist_vae.console.stage import UserError
+from mnist_vae.model.autoencoder import build_autoencoder
+from mnist_vae.training.loop import Training
+from mnist_vae.training.validation import mean_terms
 
 CPU = torch.device("cpu")
 
@@ -61,7 +61,7 @@ def test_products_on_a_gpu_have_the_mantissa_that_was_asked_for(name: str, expec
 
 
 def test_tf32_is_refused_where_there_is_none() -> None:
-    with pytest.raises(StageError, match="precision is tf32, which cpu lacks: set precision to float32 or bfloat16"):
+    with pytest.raises(UserError, match="precision is tf32, which cpu lacks: set precision to float32 or bfloat16"):
         use_precision("tf32", CPU)
 
 

@@ -5,8 +5,8 @@ import pytest
 from safetensors.numpy import save, save_file
 
 from builders import tiny_images, tiny_labels
-from mnist_vae.prepared import Prepared, Sizes, Split, load_prepared, new_prepared
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
+from mnist_vae.data.prepared import Prepared, Sizes, Split, load_prepared, new_prepared
 
 
 def _prepared() -> Prepared:
@@ -43,14 +43,14 @@ def test_torn_file_is_refused_by_name(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "prepared.safetensors"
     _save(_prepared(), path)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(StageError, match=r"prepared\.safetensors is no file of prepared data .*dvc repro"):
+    with pytest.raises(UserError, match=r"prepared\.safetensors is no file of prepared data .*dvc repro"):
         load_prepared(path)
 
 
 def test_foreign_and_missing_files_are_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "prepared.safetensors"
-    with pytest.raises(StageError, match=r"prepared\.safetensors is missing"):
+    with pytest.raises(UserError, match=r"prepared\.safetensors is missing"):
         load_prepared(path)
     save_file({"weights": np.zeros(3)}, path)
-    with pytest.raises(StageError, match=r"prepared\.safetensors is no file of prepared data .*train_images"):
+    with pytest.raises(UserError, match=r"prepared\.safetensors is no file of prepared data .*train_images"):
         load_prepared(path)

@@ -5,9 +5,9 @@ import sys
 import pytest
 import torch
 
-from mnist_vae import progress
-from mnist_vae.history import EpochRow
-from mnist_vae.progress import TrainingProgress
+from mnist_vae.console import progress
+from mnist_vae.console.progress import TrainingProgress
+from mnist_vae.data.history import EpochRow
 
 ROW = EpochRow(2, 0.12345, 40.04, 3.0, 0.5, 60.5, 7.25)
 LINE = (

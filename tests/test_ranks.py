@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from builders import PLAIN, tiny_model
-from mnist_vae.ranks import OneProcess
+from mnist_vae.training.ranks import OneProcess
 from rank_processes import RankProcesses
 from training_of_ranks import Trained, measure, train
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import readme
-from mnist_vae.params import Params, load_params
+from mnist_vae.common.params import Params, load_params
 from presets import load_presets
 
 ROOT = Path(__file__).parent.parent

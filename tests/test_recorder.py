@@ -11,7 +11,7 @@ import pytest
 
 from builders import tiny_origin
 from mlflow_servers import BadServer
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
 from mnist_vae.tracking.entries import BeginStage
 from mnist_vae.tracking.naming import new_run
 from mnist_vae.tracking.outbox import Outbox
@@ -26,7 +26,7 @@ HANGING = """
 import sys, time
 from pathlib import Path
 from builders import tiny_origin
-from mnist_vae.environment import Environment
+from mnist_vae.data.environment import Environment
 from mnist_vae.tracking.recorder_process import RecorderProcess
 from mnist_vae.tracking.run import track_training_run
 recorder = RecorderProcess(Path(sys.argv[1]), "train")
@@ -123,8 +123,8 @@ def test_recorder_of_a_stage_that_came_to_no_run_ends_without_a_word(
     root: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nobody answers there
-    with pytest.raises(StageError), RecorderProcess(root, "train"):
-        raise StageError("the parameters are wrong")
+    with pytest.raises(UserError), RecorderProcess(root, "train"):
+        raise UserError("the parameters are wrong")
     assert _recorders() == []
     killed = RecorderProcess(root, "train")  # with its stage, before it has a run
     assert killed.close()

@@ -20,8 +20,8 @@ import storage
 from builders import TINY
 from fake_runner import PLAN, FakeRunner, epoch_of, make_root
 from mlflow_servers import PostgresServer, free_port, postgres_program
-from mnist_vae.params import check_params
-from mnist_vae.stage import StageError, Terminated
+from mnist_vae.common.params import check_params
+from mnist_vae.console.stage import Terminated, UserError
 from mnist_vae.tracking.store import open_store
 from search import Limits
 from working_copy import REPOSITORY, WorkingCopy
@@ -117,7 +117,7 @@ def test_search_started_again_tries_other_points_and_the_same_seed_the_same_ones
 def test_failed_trials_do_not_count_and_three_in_a_row_end_the_search(root: Path) -> None:
     assert len(_run(root, 4, failing=(0, 1, 3)).begun) == 7
     assert sorted(_states(_file(root))) == ["COMPLETE"] * 4 + ["FAIL"] * 3
-    with pytest.raises(StageError, match="3 trials in a row failed, the last one because so it is made up"):
+    with pytest.raises(UserError, match="3 trials in a row failed, the last one because so it is made up"):
         _run(root, 9, failing=(1, 2, 3))
     assert "RUNNING" not in _states(_file(root))
     (parent,) = _parents(f"sqlite:///{root}/mlflow.db")
@@ -141,7 +141,7 @@ def test_interrupt_stops_the_trials_and_leaves_none_running(
         return look(preset)  # pyright: ignore[reportArgumentType]
 
     monkeypatch.setattr(runner, "look", interrupted)
-    with pytest.raises(StageError, match="stopped; what is finished stays"):
+    with pytest.raises(UserError, match="stopped; what is finished stays"):
         search.search(Limits(8, 2), "sqlite:///search.db", root, lambda *_: runner)
     assert {preset.name for preset in runner.stopped} >= {"fake-3"}
     states = _states(_file(root))
@@ -176,7 +176,7 @@ def test_study_does_not_go_on_with_another_plan(root: Path) -> None:
         ({"fixed": {"batch_size": TINY["batch_size"] + 1}}, "other parameters"),
     ):
         (root / "search.yaml").write_text(yaml.safe_dump(PLAN | changes))
-        with pytest.raises(StageError, match=f"the study fake began with another {what}"):
+        with pytest.raises(UserError, match=f"the study fake began with another {what}"):
             _run(root, 2)
     assert _states(_file(root)) == ["COMPLETE"]
 
@@ -228,7 +228,7 @@ def test_two_machines_finish_exactly_as_many_trials_as_wanted(
 @pytest.mark.parametrize("form", ["hunt/er7", "hunt%2Fer7", "{address}"])
 def test_password_in_what_a_driver_says_is_not_told(address: str, form: str) -> None:
     said = f"no connection with {form.format(address=address)} to host"
-    with pytest.raises(StageError, match="no connection with") as caught, storage.told_in_a_line(address):
+    with pytest.raises(UserError, match="no connection with") as caught, storage.told_in_a_line(address):
         raise SQLAlchemyError(said)
     assert "er7" not in str(caught.value)
 
@@ -247,7 +247,7 @@ def test_failing_storage_is_told_in_a_line_without_the_password(
 ) -> None:
     monkeypatch.setenv(storage.VARIABLE, address.format(port=free_port()))
     monkeypatch.setenv("MAKEFLAGS", f"STORAGE={address}")
-    with pytest.raises(StageError, match=r"the storage failed|STORAGE is no address") as caught:
+    with pytest.raises(UserError, match=r"the storage failed|STORAGE is no address") as caught:
         search.search(Limits(1, 1), storage.take_address(), root, FakeRunner)
     assert "hunter7" not in str(caught.value)
     assert "\n" not in str(caught.value)

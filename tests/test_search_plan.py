@@ -9,9 +9,9 @@ import yaml
 import trial_queue
 from builders import TINY
 from fake_runner import PLAN, make_root
-from mnist_vae.history import EpochRow
-from mnist_vae.params import load_params
-from mnist_vae.stage import StageError
+from mnist_vae.common.params import load_params
+from mnist_vae.console.stage import UserError
+from mnist_vae.data.history import EpochRow
 from search_plan import SearchPlan, load_plan
 from trial_queue import Finished, QueueRunner
 from working_copy import REPOSITORY
@@ -49,7 +49,7 @@ def test_objective_is_the_weighted_sum_of_validation_columns(root: Path) -> None
     ["train_loss", "train_kl_nats_per_image", "epoch", "kl_nats_per_image", "mse_per_pixel_0_to_1", "test/mse"],
 )
 def test_objective_refuses_what_is_not_of_the_validation_images(root: Path, column: str) -> None:
-    with pytest.raises(StageError, match=f"objective has {column}, but only the validation images may choose"):
+    with pytest.raises(UserError, match=f"objective has {column}, but only the validation images may choose"):
         _plan(root, objective={"validation_distortion_per_image": 1, column: 1})
 
 
@@ -79,7 +79,7 @@ def test_objective_refuses_what_is_not_of_the_validation_images(root: Path, colu
     ],
 )
 def test_wrong_plan_is_refused_in_a_line(root: Path, changes: dict, complaint: str) -> None:
-    with pytest.raises(StageError, match=complaint) as caught:
+    with pytest.raises(UserError, match=complaint) as caught:
         _plan(root, **changes)
     assert "\n" not in str(caught.value)
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mnist_vae.shuffling import epoch_order
+from mnist_vae.training.shuffling import epoch_order
 
 
 def _order(count: int, block: int, seed: int = 0) -> torch.Tensor:

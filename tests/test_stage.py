@@ -10,14 +10,14 @@ import pytest
 import torch
 
 import mnist_vae
-from mnist_vae.stage import StageError, machine_complaint, repository_root
+from mnist_vae.console.stage import UserError, machine_complaint, repository_root
 
 PACKAGE = Path(str(mnist_vae.__file__)).parent
 # Where SIGINT is ignored, as in background jobs of scripts, Python would leave it so.
 HEAD = """
 import signal, sys, time
 from pathlib import Path
-from mnist_vae.stage import StageError, repository_root, run_stage
+from mnist_vae.console.stage import UserError, repository_root, run_stage
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """
 
@@ -32,7 +32,7 @@ def start(tmp_path: Path) -> Start:
         copy = tmp_path / "src" / "mnist_vae"
         copy.mkdir(parents=True)
         (tmp_path / ".dvc").mkdir()
-        for name in ("__init__.py", "stage.py"):
+        for name in ("__init__.py", "console/__init__.py", "console/stage.py"):
             shutil.copy2(PACKAGE / name, copy / name)
         (tmp_path / "sample.py").write_text(f"{HEAD}\n{main}\nrun_stage(main)\n")
         return subprocess.Popen(
@@ -59,7 +59,7 @@ def test_paths_of_the_command_line_are_handed_to_main(start: Start) -> None:
 
 
 def test_foreseen_failure_ends_in_one_line_and_1(start: Start) -> None:
-    main = "def main() -> None: raise StageError('no such thing: get one')"
+    main = "def main() -> None: raise UserError('no such thing: get one')"
     assert _end(start(main)) == (1, "", "sample: no such thing: get one\n")
 
 
@@ -147,7 +147,7 @@ def test_root_is_found_from_every_folder_of_a_repository(repository: Path, below
 
 
 def test_outside_of_a_repository_there_is_no_root(tmp_path: Path) -> None:
-    with pytest.raises(StageError, match="is not inside a DVC repository"):
+    with pytest.raises(UserError, match="is not inside a DVC repository"):
         repository_root(tmp_path)
 
 

@@ -11,7 +11,7 @@ from filelock import FileLock
 import sweep
 from builders import TINY
 from dvc_queue import hold_queue
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
 from working_copy import WorkingCopy
 
 
@@ -64,13 +64,13 @@ def test_wrong_sweep_is_refused_in_a_line_and_queues_nothing(
     root: Path, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str
 ) -> None:
     monkeypatch.setattr(sweep, "run_missing", lambda *_: pytest.fail("something was queued"))
-    with pytest.raises(StageError, match=complaint) as caught:
+    with pytest.raises(UserError, match=complaint) as caught:
         sweep.main(text, "1", root)
     assert "\n" not in str(caught.value)
 
 
 def test_queue_is_filled_by_one_process_at_a_time(tmp_path: Path) -> None:
-    with hold_queue(tmp_path), pytest.raises(StageError, match="works here: wait for it"), hold_queue(tmp_path):
+    with hold_queue(tmp_path), pytest.raises(UserError, match="works here: wait for it"), hold_queue(tmp_path):
         pass
     (lock,) = (tmp_path / ".dvc" / "tmp").glob("*.lock")
     with FileLock(lock, timeout=0):  # it was let go

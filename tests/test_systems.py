@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from builders import PLAIN, tiny_params
-from mnist_vae.autoencoder import build_autoencoder
-from mnist_vae.bundled import digits_files
-from mnist_vae.datasets import DATASETS
-from mnist_vae.device import place
-from mnist_vae.evaluation import Metrics, compute_metrics, evaluate
-from mnist_vae.preparation import prepare
-from mnist_vae.training import Training
+from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.common.device import place
+from mnist_vae.evaluation.metrics import Metrics, compute_metrics, evaluate
+from mnist_vae.model.autoencoder import build_autoencoder
+from mnist_vae.sources.bundled import digits_files
+from mnist_vae.sources.prepare import prepare
+from mnist_vae.training.loop import Training
 
 # With seeds 0, 1 and 2 these keep well clear of the margins asked for below.
 CONV = {

@@ -7,7 +7,7 @@ import pytest
 
 import torture
 from leavings import Point, Results, TrackedResult
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
 from tiny_mnist import TinyServer
 from working_copy import WorkingCopy
 
@@ -55,7 +55,7 @@ def test_every_difference_is_named(other: Results, names: list[str]) -> None:
     ],
 )
 def test_wrong_wish_is_refused_in_one_line(arguments: list[str], complaint: str) -> None:
-    with pytest.raises(StageError) as caught:
+    with pytest.raises(UserError) as caught:
         torture.asked(arguments)
     assert str(caught.value).startswith(complaint)
 

@@ -9,7 +9,7 @@ from mlflow.entities import Run
 
 import runs
 import track
-from mnist_vae.params import FigureParams
+from mnist_vae.common.params import FigureParams
 from runs import Experiment, TrackedModel
 from working_copy import WorkingCopy
 

@@ -12,10 +12,10 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from mnist_vae.history import EpochHistory, EpochRow, StepRow
-from mnist_vae.model_file import Origin
-from mnist_vae.params import load_params
-from mnist_vae.stage import StageError, Terminated
+from mnist_vae.common.params import load_params
+from mnist_vae.console.stage import Terminated, UserError
+from mnist_vae.data.history import EpochHistory, EpochRow, StepRow
+from mnist_vae.model.file import Origin
 from mnist_vae.tracking.store import EXPERIMENT, open_store
 from tracked_stages import known_run, training_run
 
@@ -62,7 +62,7 @@ def test_run_is_finished_only_after_all_its_stages(root: Path, origin: Origin) -
 @pytest.mark.parametrize(
     ("error", "status", "reason"),
     [
-        (StageError("no such thing"), "FAILED", "train: no such thing"),
+        (UserError("no such thing"), "FAILED", "train: no such thing"),
         (ValueError("a bug"), "FAILED", "train: ValueError: a bug"),
         (KeyboardInterrupt(), "KILLED", "train: stopped by SIGINT"),
         (Terminated(), "KILLED", "train: stopped by SIGTERM"),
@@ -83,8 +83,8 @@ def test_stage_that_succeeds_after_a_failure_mends_the_run(root: Path, origin: O
         pass
     with known_run("render", root, origin):
         pass
-    with pytest.raises(StageError), known_run("evaluate", root, origin):
-        raise StageError("torn file")
+    with pytest.raises(UserError), known_run("evaluate", root, origin):
+        raise UserError("torn file")
     assert only_run(root).info.status == "FAILED"
     with known_run("evaluate", root, origin):
         pass

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from file_server import FileServer
-from mnist_vae import transfer
-from mnist_vae.transfer import Folder, Patience, TransferError, Web
+from mnist_vae.sources import transfer
+from mnist_vae.sources.transfer import Folder, Patience, TransferError, Web
 
 CONTENT = bytes(range(256)) * 40
 IMPATIENT = Patience(connect_seconds=5, read_seconds=0.4, bytes_per_second=1_000_000)

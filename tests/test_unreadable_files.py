@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from mnist_vae.codes import load_codes
-from mnist_vae.history import EpochRow, read_epochs, read_steps
-from mnist_vae.idx import read_idx
-from mnist_vae.model_file import load_model, load_origin
-from mnist_vae.params import load_params
-from mnist_vae.pictures import load_pictures
-from mnist_vae.prepared import load_prepared
-from mnist_vae.stage import StageError
+from mnist_vae.common.params import load_params
+from mnist_vae.console.stage import UserError
+from mnist_vae.data.history import EpochRow, read_epochs, read_steps
+from mnist_vae.data.latents import load_codes
+from mnist_vae.data.prepared import load_prepared
+from mnist_vae.figures.arrays import load_pictures
+from mnist_vae.model.file import load_model, load_origin
+from mnist_vae.sources.idx import read_idx
 
 READERS: dict[str, Callable[[Path], object]] = {
     "codes": load_codes,
@@ -38,7 +38,7 @@ CONTENTS = {
 
 
 def _refusal(reader: str, path: Path) -> str:
-    with pytest.raises(StageError) as caught:
+    with pytest.raises(UserError) as caught:
         READERS[reader](path)
     text = str(caught.value)
     assert str(path) in text

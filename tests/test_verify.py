@@ -93,5 +93,5 @@ def test_rounding_of_other_instructions_is_the_same_within_a_little_and_named(re
 
 def test_without_committed_results_it_says_what_to_do(tmp_path: Path, tiny_server: TinyServer) -> None:
     copy = WorkingCopy(tmp_path / "clone", f"{tiny_server.address}/whole")
-    with pytest.raises(verify.StageError, match=r"the last commit has no dvc\.lock: commit what `dvc repro` made"):
+    with pytest.raises(verify.UserError, match=r"the last commit has no dvc\.lock: commit what `dvc repro` made"):
         verify.main(copy.folder)

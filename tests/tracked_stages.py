@@ -8,10 +8,10 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from builders import tiny_images, tiny_model
-from mnist_vae.environment import Environment
-from mnist_vae.history import EpochHistory, EpochRow, StepRow
-from mnist_vae.model_file import Origin, TrainedModel, save_model
-from mnist_vae.prepared import Split
+from mnist_vae.data.environment import Environment
+from mnist_vae.data.history import EpochHistory, EpochRow, StepRow
+from mnist_vae.data.prepared import Split
+from mnist_vae.model.file import Origin, TrainedModel, save_model
 from mnist_vae.tracking.run import TrackedRun, track_known_run, track_training_run
 from mnist_vae.tracking.store import EXPERIMENT
 from recorder_thread import RecorderThread

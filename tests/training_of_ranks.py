@@ -8,14 +8,14 @@ import torch
 from torch import Tensor
 
 from builders import tiny_images, tiny_model, tiny_params
-from mnist_vae.collectives import sum_over_ranks
-from mnist_vae.evaluation import encode_means, evaluate
-from mnist_vae.global_batch_norm import GlobalBatchNorm2d
-from mnist_vae.history import EpochHistory
-from mnist_vae.objective import Terms
-from mnist_vae.ranks import OneProcess, Ranks
-from mnist_vae.stage import StageError
-from mnist_vae.training import Training
+from mnist_vae.console.stage import UserError
+from mnist_vae.data.history import EpochHistory
+from mnist_vae.evaluation.metrics import encode_means, evaluate
+from mnist_vae.model.loss import Terms
+from mnist_vae.training.collectives import sum_over_ranks
+from mnist_vae.training.global_batch_norm import GlobalBatchNorm2d
+from mnist_vae.training.loop import Training
+from mnist_vae.training.ranks import OneProcess, Ranks
 
 VALIDATION = tiny_images(7, seed=1)
 
@@ -54,9 +54,9 @@ def train(ranks: OneProcess | Ranks, images: int, changes: dict, broken_off: int
 
 def measure(ranks: OneProcess | Ranks, images: int, changes: dict) -> list[np.ndarray]:
     """All that evaluation computes, in batches of three images."""
-    import mnist_vae.evaluation
+    import mnist_vae.evaluation.metrics
 
-    mnist_vae.evaluation._BATCH = 3
+    mnist_vae.evaluation.metrics._BATCH = 3
     model = tiny_model(**changes)
     found = evaluate(model, tiny_images(images), 0, ranks)
     return [*found.measures, found.mean, found.kl, encode_means(model, tiny_images(images, seed=2), ranks)]
@@ -78,7 +78,7 @@ def disagree(ranks: Ranks) -> str | None:
     try:
         ranks.require_same("a colour", "red")
         ranks.require_same("prepared data", f"md5 of {ranks.rank}")
-    except StageError as error:
+    except UserError as error:
         return str(error)
     return None
 

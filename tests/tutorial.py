@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from mnist_vae.autoencoder import Autoencoder
-from mnist_vae.params import ModelParams
+from mnist_vae.common.params import ModelParams
+from mnist_vae.model.autoencoder import Autoencoder
 
 
 class TutorialVAE(nn.Module):

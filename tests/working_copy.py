@@ -133,7 +133,7 @@ class WorkingCopy:
             if (REPOSITORY / name).is_file() and not name.startswith(("reports/", "dvc.lock")):
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(REPOSITORY / name, self.folder / name)
-        put_in_place_of_mnist(self.folder / "src" / "mnist_vae" / "datasets.py")
+        put_in_place_of_mnist(self.folder / "src" / "mnist_vae" / "common" / "catalogue.py")
         for name, value in SMALL.items():
             self.set_param(name, value)
         self.run("git", "init", "--quiet", "--initial-branch=main")

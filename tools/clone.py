@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 import yaml
 
-from mnist_vae.datasets import DATASETS
-from mnist_vae.stage import StageError
+from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.console.stage import UserError
 
 _CHECKPOINT_SECONDS = "2"  # so that also a short training can be broken off after one
 
@@ -73,6 +73,6 @@ class Clone:
         lines = path.read_text().splitlines()
         for key, value in changes.items():
             if not any(line.startswith(f"{key}:") for line in lines):
-                raise StageError(f"{key} is no parameter")
+                raise UserError(f"{key} is no parameter")
             lines = [f"{key}: {value}" if line.startswith(f"{key}:") else line for line in lines]
         path.write_text("\n".join(lines) + "\n")

@@ -12,11 +12,11 @@ from pathlib import Path
 from dvc.api import DVCFileSystem
 
 from dvc_queue import hold_queue, parse_count, run_missing
-from mnist_vae.comparison import Member, System, autoencoder_pairs, rate_distortion, side_by_side
-from mnist_vae.datasets import DATASETS
-from mnist_vae.figure_files import save_png
-from mnist_vae.pictures import Pictures, load_pictures
-from mnist_vae.stage import StageError
+from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.console.stage import UserError
+from mnist_vae.figures.arrays import Pictures, load_pictures
+from mnist_vae.figures.comparison import Member, System, autoencoder_pairs, rate_distortion, side_by_side
+from mnist_vae.figures.files import save_png
 from presets import ROOT, Result, find_result, load_presets
 
 FOLDER = Path("reports") / "comparison"
@@ -64,5 +64,5 @@ def main(jobs: str, root: Path) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1], ROOT)
-    except StageError as error:
+    except UserError as error:
         sys.exit(f"compare: {error}")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from filelock import FileLock, Timeout
 
 from experiments import experiment_commits
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
 from presets import Preset, find_result
 
 _HOLDER = Path(".dvc") / "tmp" / "queue-holder.lock"
@@ -28,7 +28,7 @@ class QueueStatus(NamedTuple):
 
 
 def run_missing(presets: Sequence[Preset], jobs: int, command: str, root: Path) -> None:
-    """Queue the presets without a result and work on the queue, for `make COMMAND`. Raises StageError if some are
+    """Queue the presets without a result and work on the queue, for `make COMMAND`. Raises UserError if some are
     without one after it.
     """
     missing = [preset for preset in presets if find_result(preset, root) is None]
@@ -40,15 +40,15 @@ def run_missing(presets: Sequence[Preset], jobs: int, command: str, root: Path) 
         subprocess.run(["dvc", "exp", "run", "--run-all", "--jobs", str(jobs)], cwd=root, check=False)
     except KeyboardInterrupt:
         stop_queue([preset.name for preset in missing], root)
-        raise StageError(f"stopped; what is finished stays, and `make {command}` goes on from there") from None
+        raise UserError(f"stopped; what is finished stays, and `make {command}` goes on from there") from None
     if failed := [preset.name for preset in missing if find_result(preset, root) is None]:
-        raise StageError(f"no result of {', '.join(failed)}: see `dvc queue logs {failed[0]}`, then start it again")
+        raise UserError(f"no result of {', '.join(failed)}: see `dvc queue logs {failed[0]}`, then start it again")
 
 
 def parse_count(name: str, text: str) -> int:
-    """The number that a variable of `make` holds. Raises StageError if it is no whole number of at least 1."""
+    """The number that a variable of `make` holds. Raises UserError if it is no whole number of at least 1."""
     if not text.isdecimal() or int(text) < 1:
-        raise StageError(f"{name} is {text!r}, but must be a whole number of at least 1")
+        raise UserError(f"{name} is {text!r}, but must be a whole number of at least 1")
     return int(text)
 
 
@@ -56,7 +56,7 @@ def parse_count(name: str, text: str) -> int:
 def hold_queue(root: Path) -> Iterator[None]:
     """Be the only one to fill the queue: its tasks have names, and params.yaml is changed while one is queued.
 
-    Raises StageError if another process does.
+    Raises UserError if another process does.
     """
     place = root / _HOLDER
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def hold_queue(root: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise StageError("another `make compare`, `make sweep` or `make search` works here: wait for it") from None
+        raise UserError("another `make compare`, `make sweep` or `make search` works here: wait for it") from None
     try:
         restore_params(root)
         yield
@@ -82,7 +82,7 @@ def restore_params(root: Path) -> None:
 
 def queue(presets: Sequence[Preset], there: dict[str, str], root: Path) -> None:
     """Queue experiments, but for those that run, in place of former ones of their names; `there` are the states of the
-    tasks in the queue. Raises StageError if DVC does not take one.
+    tasks in the queue. Raises UserError if DVC does not take one.
     """
     finished = experiment_commits(root)
     copy = root / COPY_OF_PARAMS
@@ -97,7 +97,7 @@ def queue(presets: Sequence[Preset], there: dict[str, str], root: Path) -> None:
             if preset.name in finished:
                 _dvc(root, "exp", "remove", preset.name)
             if subprocess.run([*preset.command(), "--queue"], cwd=root, check=False).returncode:
-                raise StageError(f"{preset.name} could not be queued: see DVC's message above")
+                raise UserError(f"{preset.name} could not be queued: see DVC's message above")
     copy.unlink()
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from mnist_vae.history import EpochRow
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
+from mnist_vae.data.history import EpochRow
 
 _EPOCHS = "reports/history/epochs.csv"
 
@@ -39,9 +39,9 @@ def params_in(stages: dict) -> dict:
 
 
 def last_epoch(root: Path, commit: str) -> EpochRow:
-    """The last line of a commit's epochs.csv. Raises StageError if there is none."""
+    """The last line of a commit's epochs.csv. Raises UserError if there is none."""
     try:
         *_, last = csv.DictReader(git(root, "show", f"{commit}:{_EPOCHS}").splitlines())
         return EpochRow(int(last["epoch"]), *(float(last[name]) for name in EpochRow._fields[1:]))
     except (ValueError, KeyError):
-        raise StageError(f"{_EPOCHS} of commit {commit[:7]} does not hold the columns of an epoch") from None
+        raise UserError(f"{_EPOCHS} of commit {commit[:7]} does not hold the columns of an epoch") from None

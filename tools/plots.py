@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
 from presets import ROOT
 
 FOLDER = Path("dvc_plots")
@@ -51,7 +51,7 @@ def page_template() -> str:
 def draw(revisions: list[str], root: Path) -> Path:
     """Write the page for revisions, one of them beside the workspace, or for the workspace alone, and return its path.
 
-    Raises StageError for what is no revision, and where there is nothing to draw.
+    Raises UserError for what is no revision, and where there is nothing to draw.
     """
     what = ["diff", "--", *revisions] if revisions else ["show"]
     with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +62,7 @@ def draw(revisions: list[str], root: Path) -> Path:
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     complaint = " ".join(done.stderr.split())
     if done.returncode or "file://" not in done.stdout:
-        raise StageError(f"nothing is drawn: {complaint.removeprefix('ERROR: ') or 'there are no results'}")
+        raise UserError(f"nothing is drawn: {complaint.removeprefix('ERROR: ') or 'there are no results'}")
     if complaint:
         print(f"plots: {complaint}", file=sys.stderr)
     return root / FOLDER / "index.html"
@@ -71,5 +71,5 @@ def draw(revisions: list[str], root: Path) -> Path:
 if __name__ == "__main__":
     try:
         print(f"plots: {draw(' '.join(sys.argv[1:]).split(), ROOT)}")
-    except StageError as error:
+    except UserError as error:
         sys.exit(f"plots: {error}")

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import yaml
 
 from experiments import git, params_in, stages_of
-from mnist_vae.params import Params, check_params, load_params
-from mnist_vae.stage import StageError
+from mnist_vae.common.params import Params, check_params, load_params
+from mnist_vae.console.stage import UserError
 
 ROOT = Path(__file__).parent.parent
 
@@ -42,20 +42,20 @@ class Result(NamedTuple):
 
 
 def load_presets(root: Path) -> list[Preset]:
-    """All presets. Raises StageError for one that is no valid change of params.yaml."""
+    """All presets. Raises UserError for one that is no valid change of params.yaml."""
     base = load_params(root / "params.yaml").model_dump()
     presets = yaml.safe_load((root / "presets.yaml").read_text())
     return [make_preset(name, changes, base, f"presets.yaml: {name}") for name, changes in presets.items()]
 
 
 def make_preset(name: str, changes: dict, base: dict, source: str) -> Preset:
-    """The preset that changes the parameters `base`. Raises StageError, with the source, if that is not valid."""
+    """The preset that changes the parameters `base`. Raises UserError, with the source, if that is not valid."""
     params = check_params(base | changes, source)
     for key, value in changes.items():
         for number in value if isinstance(value, list) else [value]:
             # DVC writes 1e-05 into params.yaml, which to PyYAML is text; 1.5e-05 it reads.
             if isinstance(number, float) and "e" in repr(number) and "." not in repr(number):
-                raise StageError(
+                raise UserError(
                     f"{source}: {key} is {number}, which DVC cannot hand on: take another digit, as 1.01e-05"
                 )
     return Preset(name, changes, params)
@@ -73,7 +73,7 @@ def find_result(preset: Preset, root: Path) -> Result | None:
     try:
         if check_params(params_in(stages), f"experiment {preset.name}") != preset.params:
             return None
-    except StageError:  # of a time when there were other parameters
+    except UserError:  # of a time when there were other parameters
         return None
     return Result(preset, commit, json.loads(git(root, "show", f"{commit}:reports/metrics.json")))
 
@@ -82,7 +82,7 @@ def run(name: str, root: Path) -> int:
     """Run a preset in the workspace, or bring its result there if it is done. Returns the exit code."""
     presets = {preset.name: preset for preset in load_presets(root)}
     if name not in presets:
-        raise StageError(f"{name!r} is no preset; those are {', '.join(presets)}")
+        raise UserError(f"{name!r} is no preset; those are {', '.join(presets)}")
     preset = presets[name]
     if find_result(preset, root):
         print(f"{name} is done already: dvc exp apply {name}", flush=True)
@@ -107,11 +107,11 @@ def main(arguments: list[str], root: Path) -> int:
             return 0
         case ["run", name] if name:
             return run(name, root)
-    raise StageError("needs `list`, or `run` and a preset's name: make preset NAME=vanilla")
+    raise UserError("needs `list`, or `run` and a preset's name: make preset NAME=vanilla")
 
 
 if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:], ROOT))
-    except StageError as error:
+    except UserError as error:
         sys.exit(f"presets: {error}")

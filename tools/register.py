@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
 from mnist_vae.tracking.registry import NAME, register
 from mnist_vae.tracking.store import failures_in_a_line, open_store
 from presets import ROOT
@@ -15,7 +15,7 @@ _SHORTEST = 6  # digits of a run's id
 def find_run_id(name: str, root: Path) -> str:
     """The run that `make runs` shows under that name: HEAD, a DVC experiment, or the beginning of a run's id.
 
-    Of several runs of an experiment it is the latest. Raises StageError if there is none, or more than one id.
+    Of several runs of an experiment it is the latest. Raises UserError if there is none, or more than one id.
     """
     runs = find_runs(root)
     for experiment in find_experiments(root):
@@ -25,14 +25,14 @@ def find_run_id(name: str, root: Path) -> str:
     else:
         ids = [run.run_id for run in runs if len(name) >= _SHORTEST and run.run_id.startswith(name)]
     if len(ids) != 1:
-        raise StageError(f"{len(ids)} runs are known as {name!r}: `make runs` shows all, `make track` enters HEAD's")
+        raise UserError(f"{len(ids)} runs are known as {name!r}: `make runs` shows all, `make track` enters HEAD's")
     return ids[0]
 
 
 def main(name: str, alias: str, root: Path) -> str:
     """Register, and say what was done, in a line."""
     if not alias:
-        raise StageError("needs an alias: make register RUN=HEAD ALIAS=champion")
+        raise UserError("needs an alias: make register RUN=HEAD ALIAS=champion")
     run_id = find_run_id(name, root)
     with failures_in_a_line():
         version = register(open_store(root), run_id, alias)
@@ -42,5 +42,5 @@ def main(name: str, alias: str, root: Path) -> str:
 if __name__ == "__main__":
     try:
         print(f"register: {main(sys.argv[1], sys.argv[2], ROOT)}")
-    except StageError as error:
+    except UserError as error:
         sys.exit(f"register: {error}")

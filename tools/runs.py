@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from experiments import experiment_commits, git, stages_of
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
 from mnist_vae.tracking.store import failures_in_a_line, open_store
 from presets import ROOT
 from text_table import aligned
@@ -50,7 +50,7 @@ def find_experiments(root: Path) -> Iterator[Experiment]:
 
 
 def find_runs(root: Path) -> list[TrackedModel]:
-    """The runs in the store, the latest first. Raises StageError if MLflow fails."""
+    """The runs in the store, the latest first. Raises UserError if MLflow fails."""
     with failures_in_a_line():
         store = open_store(root)
         runs = store.client.search_runs([store.experiment_id], order_by=["start_time DESC"], max_results=_MOST)
@@ -99,5 +99,5 @@ def as_text(rows: list[tuple[str, ...]]) -> str:
 if __name__ == "__main__":
     try:
         print(as_text(joined(list(find_experiments(ROOT)), find_runs(ROOT))))
-    except StageError as error:
+    except UserError as error:
         sys.exit(f"runs: {error}")

@@ -11,8 +11,8 @@ from types import FrameType
 from typing import NoReturn
 
 from dvc_queue import hold_queue, parse_count
-from mnist_vae.params import load_params
-from mnist_vae.stage import StageError, Terminated
+from mnist_vae.common.params import load_params
+from mnist_vae.console.stage import Terminated, UserError
 from mnist_vae.tracking.parents import BestTrial, ParentRun, alive
 from presets import ROOT
 from search_loop import Limits, Search
@@ -23,7 +23,7 @@ from trial_queue import QueueRunner, Runner
 
 
 def search(limits: Limits, address: str, root: Path, runner: Callable[[int, Path], Runner] = QueueRunner) -> None:
-    """Take part in the search. Raises StageError if it is broken off."""
+    """Take part in the search. Raises UserError if it is broken off."""
     with hold_queue(root), told_in_a_line(address):
         base = load_params(root / "params.yaml").model_dump()
         plan = load_plan(root / "search.yaml", base)
@@ -68,7 +68,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 if __name__ == "__main__":
     try:
         main(sys.argv[1], sys.argv[2], ROOT)
-    except StageError as error:
+    except UserError as error:
         sys.exit(f"search: {error}")
     except KeyboardInterrupt:
         sys.exit("search: stopped before it began anything")

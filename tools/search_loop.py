@@ -4,7 +4,7 @@ import math
 import time
 from typing import NamedTuple
 
-from mnist_vae.stage import StageError, Terminated
+from mnist_vae.console.stage import Terminated, UserError
 from mnist_vae.tracking.parents import ParentRun, TrialRun
 from presets import Preset
 from search_plan import SearchPlan
@@ -32,7 +32,7 @@ class Search:
         self._failures = 0
 
     def run(self, limits: Limits) -> None:
-        """Go on until that many trials are finished, or no more may begin. Raises StageError if it is broken off."""
+        """Go on until that many trials are finished, or no more may begin. Raises UserError if it is broken off."""
         try:
             for asked in self._study.unfinished():
                 self._accept(asked)
@@ -45,8 +45,8 @@ class Search:
             reason = f"stopped by {'SIGTERM' if isinstance(interrupt, Terminated) else 'SIGINT'}"
             self._break_off(reason)
             self._parent.stop("KILLED", reason)
-            raise StageError("stopped; what is finished stays, and `make search` goes on from there") from None
-        except StageError as error:
+            raise UserError("stopped; what is finished stays, and `make search` goes on from there") from None
+        except UserError as error:
             self._break_off("the search ended")
             self._parent.stop("FAILED", str(error))
             raise
@@ -65,7 +65,7 @@ class Search:
     def _accept(self, asked: Asked) -> Preset | None:
         try:
             self._running[asked.number] = self._plan.preset(asked.number, asked.suggested, self._base)
-        except StageError as error:  # values that are valid one by one, but not together
+        except UserError as error:  # values that are valid one by one, but not together
             self._fail(asked.number, str(error))
         return self._running.get(asked.number)
 
@@ -93,7 +93,7 @@ class Search:
         print(f"search: trial {number} failed, and does not count: {reason}", flush=True)
         self._failures += 1
         if self._failures == _FAILURES:
-            raise StageError(f"{_FAILURES} trials in a row failed, the last one because {reason}")
+            raise UserError(f"{_FAILURES} trials in a row failed, the last one because {reason}")
 
     def _break_off(self, reason: str) -> None:
         self._runner.stop(list(self._running.values()))

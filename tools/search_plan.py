@@ -9,9 +9,9 @@ import yaml
 from optuna.distributions import BaseDistribution
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from mnist_vae.history import EpochRow
-from mnist_vae.params import ModelParams
-from mnist_vae.stage import StageError
+from mnist_vae.common.params import ModelParams
+from mnist_vae.console.stage import UserError
+from mnist_vae.data.history import EpochRow
 from presets import Preset, make_preset
 from search_space import Axis
 
@@ -39,7 +39,7 @@ class SearchPlan(BaseModel):
         return {key: axis.distribution(key) for key, axis in self.space.items()}
 
     def preset(self, number: int, suggested: dict, base: dict) -> Preset:
-        """The experiment of a trial. Raises StageError if the values are not valid together."""
+        """The experiment of a trial. Raises UserError if the values are not valid together."""
         values = {key: self.space[key].value(value) for key, value in suggested.items()}
         return make_preset(f"{self.study}-{number}", self.fixed | values, base, f"trial {number}")
 
@@ -57,16 +57,16 @@ class SearchPlan(BaseModel):
 
 
 def load_plan(path: Path, base: dict) -> SearchPlan:
-    """The plan in a YAML file, for searches around the parameters `base`. Raises StageError with what is wrong."""
+    """The plan in a YAML file, for searches around the parameters `base`. Raises UserError with what is wrong."""
     try:
         plan = SearchPlan.model_validate(yaml.safe_load(path.read_text()))
     except (OSError, UnicodeDecodeError) as error:
-        raise StageError(f"{path} cannot be read: {error}") from None
+        raise UserError(f"{path} cannot be read: {error}") from None
     except ValidationError as error:
         found = [(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in error.errors()]
-        raise StageError(f"{path}: {'; '.join(f'{place} {complaint}' for place, complaint in found)}") from None
+        raise UserError(f"{path}: {'; '.join(f'{place} {complaint}' for place, complaint in found)}") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise StageError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     _check_objective(plan, path)
     _check_space(plan, base, path)
     return plan
@@ -74,11 +74,11 @@ def load_plan(path: Path, base: dict) -> SearchPlan:
 
 def _check_objective(plan: SearchPlan, path: Path) -> None:
     if wrong := [name for name in plan.objective if name not in _COLUMNS]:
-        raise StageError(
+        raise UserError(
             f"{path}: objective has {wrong[0]}, but only the validation images may choose: {', '.join(_COLUMNS)}"
         )
     if "validation_loss" in plan.objective and (of_loss := sorted(_OF_THE_LOSS & plan.space.keys())):
-        raise StageError(
+        raise UserError(
             f"{path}: objective has validation_loss, which changes with {of_loss[0]} for the same model: weigh"
             " validation_distortion_per_image and validation_kl_nats_per_image"
         )
@@ -88,7 +88,7 @@ def _check_space(plan: SearchPlan, base: dict, path: Path) -> None:
     make_preset(plan.study, plan.fixed, base, f"{path}: fixed")
     for key, axis in plan.space.items():
         if key in plan.fixed:
-            raise StageError(f"{path}: {key} is in fixed and in space")
+            raise UserError(f"{path}: {key} is in fixed and in space")
         if key in _OF_THE_MEASURE:
-            raise StageError(f"{path}: {key} cannot be searched: with it changes what the objective measures")
+            raise UserError(f"{path}: {key} cannot be searched: with it changes what the objective measures")
         axis.check(key, base | plan.fixed, f"{path}: space")

@@ -7,8 +7,8 @@ from typing import Annotated
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mnist_vae.params import Params, check_params
-from mnist_vae.stage import StageError
+from mnist_vae.common.params import Params, check_params
+from mnist_vae.console.stage import UserError
 from presets import make_preset
 
 
@@ -36,7 +36,7 @@ class Axis(BaseModel):
         return self
 
     def check(self, key: str, base: dict, source: str) -> None:
-        """Raises StageError if the choices, or the ends of the range, are no values of that parameter."""
+        """Raises UserError if the choices, or the ends of the range, are no values of that parameter."""
         for choice in self.choices or []:
             make_preset(key, {key: choice}, base, source)
         for end in self._ends(key, source) if not self.choices else []:
@@ -65,5 +65,5 @@ class Axis(BaseModel):
         if field and field.annotation is int and all(end.is_integer() for end in ends):
             return [int(end) for end in ends]
         if field and field.annotation not in (int, float):
-            raise StageError(f"{source}: {key} is no number, so it needs choices, not low and high")
+            raise UserError(f"{source}: {key} is no number, so it needs choices, not low and high")
         return ends

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
 from presets import ROOT
 from text_table import GAP, aligned
 
@@ -50,10 +50,10 @@ class Column(NamedTuple):
 
 
 def find_rows(root: Path) -> Iterator[Row]:
-    """The workspace, the commit that is checked out, and its experiments. Raises StageError if DVC fails."""
+    """The workspace, the commit that is checked out, and its experiments. Raises UserError if DVC fails."""
     done = subprocess.run(["dvc", "exp", "show", "--json"], cwd=root, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise StageError(f"dvc exp show failed: {' '.join(done.stderr.split()).removeprefix('ERROR: ')}")
+        raise UserError(f"dvc exp show failed: {' '.join(done.stderr.split()).removeprefix('ERROR: ')}")
     for baseline in json.loads(done.stdout):
         yield _row(baseline, baseline["name"] or baseline["rev"], "")
         for experiment in baseline["experiments"] or ():
@@ -108,5 +108,5 @@ def _block(columns: Sequence[Column]) -> str:
 if __name__ == "__main__":
     try:
         print(as_text(columns(list(find_rows(ROOT))), shutil.get_terminal_size((_WIDTH, 1)).columns))
-    except StageError as error:
+    except UserError as error:
         sys.exit(f"show: {error}")

@@ -14,7 +14,7 @@ from optuna.storages import RDBStorage
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
 
-from mnist_vae.stage import StageError, without_password
+from mnist_vae.console.stage import UserError, without_password
 
 VARIABLE = "MNIST_VAE_SEARCH_STORAGE"
 _DEFAULT = "sqlite:///search.db"
@@ -32,7 +32,7 @@ def take_address() -> str:
 
 @contextmanager
 def told_in_a_line(address: str) -> Iterator[None]:
-    """Turn the failures of the storage into a StageError, without the password."""
+    """Turn the failures of the storage into a UserError, without the password."""
     try:
         yield
     except (SQLAlchemyError, OptunaError, ImportError) as error:
@@ -40,7 +40,7 @@ def told_in_a_line(address: str) -> Iterator[None]:
         reason = next(iter(str(cause).splitlines()), "")
         for secret in _secrets(address):
             reason = reason.replace(secret, "***")
-        raise StageError(
+        raise UserError(
             f"the storage failed ({type(cause).__name__}: {without_password(reason)[:300]}): what runs goes on, and the"
             " next `make search` takes its results"
         ) from None
@@ -63,7 +63,7 @@ def _made(address: str, root: Path) -> RDBStorage:
     if url.get_backend_name() != "sqlite":
         return _opened(url)
     if not url.database or url.database == ":memory:":
-        raise StageError("the storage is in memory, and would be lost: let STORAGE name a file or a server")
+        raise UserError("the storage is in memory, and would be lost: let STORAGE name a file or a server")
     place = (root / url.database).resolve()
     with FileLock(f"{place}.lock"):
         return _opened(url.set(database=str(place)), connect_args={"timeout": _SECONDS})
@@ -82,7 +82,7 @@ def _parsed(address: str) -> URL:
     try:
         return make_url(address)
     except (ArgumentError, ValueError):
-        raise StageError("STORAGE is no address such as postgresql://user@host/database or sqlite:///file") from None
+        raise UserError("STORAGE is no address such as postgresql://user@host/database or sqlite:///file") from None
 
 
 def _secrets(address: str) -> list[str]:

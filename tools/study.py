@@ -15,7 +15,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import text
 
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
 from search_plan import SearchPlan
 
 
@@ -42,7 +42,7 @@ class Study:
     """The trials of a plan. A trial belongs to the repository that began it."""
 
     def __init__(self, plan: SearchPlan, base: dict, storage: RDBStorage, root: Path):
-        """Raises StageError if the study began with another plan, or around other parameters."""
+        """Raises UserError if the study began with another plan, or around other parameters."""
         self._plan = plan
         self._place = {
             "host": platform.node(),
@@ -136,7 +136,7 @@ class Study:
             self._study.set_user_attr("key", uuid4().hex)
             self._study.set_user_attr("definition", definition)
         elif other := [name for name, part in definition.items() if attributes["definition"].get(name) != part]:
-            raise StageError(
+            raise UserError(
                 f"the study {self._plan.study} began with another {other[0]}, and its trials cannot be compared with"
                 " new ones: give it another name in search.yaml"
             )

@@ -15,8 +15,8 @@ import yaml
 
 from dvc_queue import hold_queue, parse_count, run_missing
 from experiments import last_epoch
-from mnist_vae.params import load_params
-from mnist_vae.stage import StageError
+from mnist_vae.common.params import load_params
+from mnist_vae.console.stage import UserError
 from presets import ROOT, Preset, find_result, make_preset
 from text_table import aligned
 
@@ -33,12 +33,12 @@ class Axis(NamedTuple):
 def parse_sweep(text: str) -> list[Axis]:
     """The axes in a text such as `kl_weight=0.1,1 mlp_widths=[512],[512,256]`; the values are YAML.
 
-    Raises StageError with what is wrong in it.
+    Raises UserError with what is wrong in it.
     """
     axes = [_axis(part) for part in re.split(r"\s+(?=\w+=)", text.strip())]
     keys = [axis.key for axis in axes]
     if twice := [key for key in keys if keys.count(key) > 1]:
-        raise StageError(f"SWEEP names {twice[0]} twice: give all its values in one place")
+        raise UserError(f"SWEEP names {twice[0]} twice: give all its values in one place")
     return axes
 
 
@@ -49,14 +49,14 @@ def _axis(part: str) -> Axis:
     except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: what looks like a date but is none
         found = None
     if not key.strip() or not isinstance(found, list) or not found:
-        raise StageError(f"SWEEP has {part!r}, but needs KEY=VALUE,VALUE,... such as kl_weight=0.1,1 latent_dim=16,128")
+        raise UserError(f"SWEEP has {part!r}, but needs KEY=VALUE,VALUE,... such as kl_weight=0.1,1 latent_dim=16,128")
     if twice := [value for value in found if found.count(value) > 1]:
-        raise StageError(f"SWEEP has {key} = {twice[0]} twice")
+        raise UserError(f"SWEEP has {key} = {twice[0]} twice")
     return Axis(key, found)
 
 
 def grid(axes: Sequence[Axis], root: Path) -> list[Preset]:
-    """Every combination of the values, as a preset whose name says them. Raises StageError if one is not valid."""
+    """Every combination of the values, as a preset whose name says them. Raises UserError if one is not valid."""
     base = load_params(root / "params.yaml").model_dump()
     points = [
         dict(zip([axis.key for axis in axes], values, strict=True))
@@ -93,5 +93,5 @@ def main(sweep: str, jobs: str, root: Path) -> None:
 if __name__ == "__main__":
     try:
         main(sys.argv[1], sys.argv[2], ROOT)
-    except StageError as error:
+    except UserError as error:
         sys.exit(f"sweep: {error}")

@@ -19,7 +19,7 @@ import yaml
 
 from clone import Clone
 from leavings import Results, results
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
 from presets import ROOT
 
 STAGES = ("download", "preprocess", "train", "evaluate", "render")
@@ -60,7 +60,7 @@ def run_undisturbed(clone: Clone) -> dict[str, float]:
                     began[stage] = time.monotonic()
         ended = time.monotonic()
         if process.wait():
-            raise StageError("the undisturbed pipeline failed")
+            raise UserError("the undisturbed pipeline failed")
     ends = [*list(began.values())[1:], ended]
     return {stage: end - start for (stage, start), end in zip(began.items(), ends, strict=True)}
 
@@ -84,7 +84,7 @@ def run_killed(clone: Clone, moments: Iterator[Kill]) -> tuple[list[Kill], int]:
             if process.wait() == 0:
                 return done, resumed
         if not killed:
-            raise StageError(f"after {done[-1:]} the pipeline failed:\n{''.join(printed)}")
+            raise UserError(f"after {done[-1:]} the pipeline failed:\n{''.join(printed)}")
         done.append(killed)
         print(f"torture: kill {len(done)}: {killed.stage} after {killed.seconds:.2f} s", flush=True)
 
@@ -137,23 +137,23 @@ def _summary(torture: Torture, rounds: Sequence[Round], expected: Results) -> di
 
 
 def asked(arguments: Sequence[str]) -> Torture:
-    """What the command line asks for. Raises StageError for what it cannot mean."""
+    """What the command line asks for. Raises UserError for what it cannot mean."""
     if len(arguments) < 3:
-        raise StageError("needs KILLS SEED REPORT [KEY=VALUE ...], as `make torture` gives them")
+        raise UserError("needs KILLS SEED REPORT [KEY=VALUE ...], as `make torture` gives them")
     kills, seed, report, *changes = arguments
     if not kills.isdecimal() or int(kills) < 1:
-        raise StageError(f"KILLS is {kills!r}, but must be a whole number of at least 1")
+        raise UserError(f"KILLS is {kills!r}, but must be a whole number of at least 1")
     if not seed.isdecimal():
-        raise StageError(f"SEED is {seed!r}, but must be a whole number")
+        raise UserError(f"SEED is {seed!r}, but must be a whole number")
     if wrong := [one for one in changes if "=" not in one]:
-        raise StageError(f"CHANGES holds {wrong[0]!r}, but must be KEY=VALUE ...")
+        raise UserError(f"CHANGES holds {wrong[0]!r}, but must be KEY=VALUE ...")
     if not Path(report).parent.is_dir():
-        raise StageError(f"REPORT is {report!r}, but there is no folder {Path(report).parent}")
+        raise UserError(f"REPORT is {report!r}, but there is no folder {Path(report).parent}")
     return Torture(int(kills), int(seed), Path(report), dict(one.split("=", 1) for one in changes))
 
 
 if __name__ == "__main__":
     try:
         sys.exit(0 if run(asked(sys.argv[1:]), ROOT) else 1)
-    except StageError as error:
+    except UserError as error:
         sys.exit(f"torture: {error}")

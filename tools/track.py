@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
 from mnist_vae.tracking.dead_runs import close_dead_runs
 from mnist_vae.tracking.delivery import Delivery
 from mnist_vae.tracking.mirror import ResultFiles, enter_result
@@ -26,7 +26,7 @@ FILES = ResultFiles(
 
 
 def track(root: Path) -> list[str]:
-    """Enter all that is missing, and return what was done, in lines. Raises StageError if DVC or MLflow fails."""
+    """Enter all that is missing, and return what was done, in lines. Raises UserError if DVC or MLflow fails."""
     with failures_in_a_line():
         store = open_store(root)
         lines = [f"{run_id} was of a process that died: KILLED" for run_id in close_dead_runs(store, root)]
@@ -44,7 +44,7 @@ def _delivered(outbox: Outbox, store: Store) -> str:
 def _enter_workspace(root: Path, store: Store) -> str:
     status = subprocess.run(["dvc", "status", "--json"], cwd=root, capture_output=True, text=True, check=False)
     if status.returncode:
-        raise StageError(f"dvc status failed: {' '.join(status.stderr.split())}")
+        raise UserError(f"dvc status failed: {' '.join(status.stderr.split())}")
     if changed := json.loads(status.stdout or "{}"):
         return (
             f"the workspace's result is not whole ({', '.join(changed)}), so it is not entered: dvc repro, or dvc pull"
@@ -57,5 +57,5 @@ if __name__ == "__main__":
     try:
         for line in track(ROOT):
             print(f"track: {line}")
-    except StageError as error:
+    except UserError as error:
         sys.exit(f"track: {error}")

@@ -8,9 +8,9 @@ from typing import NamedTuple, Protocol
 
 from dvc_queue import end_dead_tasks, queue, queue_status, remove_queued, stop_queue
 from experiments import experiment_commits, last_epoch, params_in, stages_of
-from mnist_vae.history import EpochRow
-from mnist_vae.params import check_params
-from mnist_vae.stage import StageError
+from mnist_vae.common.params import check_params
+from mnist_vae.console.stage import UserError
+from mnist_vae.data.history import EpochRow
 from presets import Preset
 
 _LOG = Path(".dvc") / "tmp" / "queue-workers.log"
@@ -35,7 +35,7 @@ class Runner(Protocol):
     """What runs trials."""
 
     def begin(self, preset: Preset) -> None:
-        """Run a trial, some time. Raises StageError if it cannot be."""
+        """Run a trial, some time. Raises UserError if it cannot be."""
 
     def look(self, preset: Preset) -> Finished | Failed | None:
         """What became of a trial; None while it waits or runs."""
@@ -89,7 +89,7 @@ class QueueRunner:
             if check_params(params_in(stages), preset.name) != preset.params:
                 return Failed("its experiment has other parameters: was params.yaml changed meanwhile?")
             epoch = last_epoch(self._root, commit)
-        except StageError as error:
+        except UserError as error:
             return Failed(str(error))
         (model_md5,) = [out["md5"] for out in stages["train"]["outs"] if out["path"] == _MODEL]
         return Finished(epoch, model_md5)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import yaml
 
 from clone import Clone
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
 from presets import ROOT
 
 # How far a metric may be off where the bytes differ, relative to the committed value. Rounding alone moved means over
@@ -122,23 +122,23 @@ def _numbers(metrics: dict) -> Iterator[tuple[str, float]]:
 
 
 def committed_result(root: Path) -> Result:
-    """The result in the last commit. Raises StageError if there is none."""
+    """The result in the last commit. Raises UserError if there is none."""
     contents = []
     for name in ("dvc.lock", _METRICS, _ENVIRONMENT):
         shown = subprocess.run(["git", "show", f"HEAD:{name}"], cwd=root, capture_output=True, text=True, check=False)
         if shown.returncode:
-            raise StageError(f"the last commit has no {name}: commit what `dvc repro` made, then verify it")
+            raise UserError(f"the last commit has no {name}: commit what `dvc repro` made, then verify it")
         contents.append(shown.stdout)
     return read_result(*contents)
 
 
 def run_again(clone: Clone) -> Result:
-    """The result of the pipeline in a clone, whose lines are printed. Raises StageError if it fails."""
+    """The result of the pipeline in a clone, whose lines are printed. Raises UserError if it fails."""
     with clone.repro() as process:
         for line in process.stdout or ():
             print(line, end="", flush=True)
         if process.wait():
-            raise StageError("the pipeline failed")
+            raise UserError("the pipeline failed")
     contents = [(clone.folder / name).read_text() for name in (_METRICS, _ENVIRONMENT)]
     return read_result(clone.lock(), *contents)
 
@@ -158,5 +158,5 @@ def main(root: Path) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main(ROOT))
-    except StageError as error:
+    except UserError as error:
         sys.exit(f"verify: {error}")

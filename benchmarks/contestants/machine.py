@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 
 from contest import answer
-from mnist_vae.device import find_device
-from mnist_vae.params import load_params
+from mnist_vae.common.device import find_device
+from mnist_vae.common.params import load_params
 
 _SIDE = 1024
 _BATCH, _CHANNELS, _IMAGE = 64, 64, 16

@@ -12,13 +12,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from contest import answer
-from mnist_vae.autoencoder import build_autoencoder
-from mnist_vae.device import place, prepare_device
-from mnist_vae.params import load_params
-from mnist_vae.prepared import load_prepared
-from mnist_vae.process_group import join_ranks
-from mnist_vae.rank_process import STORE
-from mnist_vae.training import Training
+from mnist_vae.common.device import place, prepare_device
+from mnist_vae.common.params import load_params
+from mnist_vae.data.prepared import load_prepared
+from mnist_vae.model.autoencoder import build_autoencoder
+from mnist_vae.training.loop import Training
+from mnist_vae.training.process_group import join_ranks
+from mnist_vae.training.rank_process import STORE
 
 
 def main(prepared_path: Path, count: int, changes: dict) -> None:

@@ -13,10 +13,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from contest import answer
-from mnist_vae.datasets import DATASETS
-from mnist_vae.device import find_device
-from mnist_vae.idx import read_idx
-from mnist_vae.params import load_params
+from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.common.device import find_device
+from mnist_vae.common.params import load_params
+from mnist_vae.sources.idx import read_idx
 from plain_network import Decoder, Encoder, loss
 
 

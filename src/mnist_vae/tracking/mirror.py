@@ -4,11 +4,11 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from mnist_vae.environment import load_environment
-from mnist_vae.history import read_epochs, read_steps
-from mnist_vae.model_file import Origin, load_origin
-from mnist_vae.params import load_params
-from mnist_vae.prepared import load_prepared
+from mnist_vae.common.params import load_params
+from mnist_vae.data.environment import load_environment
+from mnist_vae.data.history import read_epochs, read_steps
+from mnist_vae.data.prepared import load_prepared
+from mnist_vae.model.file import Origin, load_origin
 from mnist_vae.tracking.entering import enter
 from mnist_vae.tracking.entries import STAGES, EnterArtifact, EnterPoints, Entry, FinishStage, SetTags
 from mnist_vae.tracking.model_entry import model_entries
@@ -35,7 +35,7 @@ class ResultFiles(NamedTuple):
 def enter_result(files: ResultFiles, store: Store, root: Path) -> str:
     """Enter all that the files hold and the latest run of that model lacks, into a new run if there is none.
 
-    Returns the run's id. Raises StageError for a file that cannot be read, and what MLflow raises.
+    Returns the run's id. Raises UserError for a file that cannot be read, and what MLflow raises.
     """
     origin = load_origin(files.model)
     new = new_run(root, origin, None, reuse="any")

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import mnist_vae
-from mnist_vae.prepared import Split
+from mnist_vae.common.atomic import file_md5
+from mnist_vae.data.prepared import Split
 from mnist_vae.tracking.entries import EnterModel, Entry, SetTags
-from mnist_vae.whole_file import file_md5
 
 _EXAMPLES = 2  # images that show what the model takes
 

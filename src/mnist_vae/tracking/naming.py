@@ -4,10 +4,10 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from mnist_vae.environment import Environment
-from mnist_vae.model_file import Origin
-from mnist_vae.provenance import find_provenance
+from mnist_vae.data.environment import Environment
+from mnist_vae.model.file import Origin
 from mnist_vae.tracking.entries import Data, NewRun
+from mnist_vae.tracking.provenance import find_provenance
 from mnist_vae.tracking.repository import repository_id
 
 

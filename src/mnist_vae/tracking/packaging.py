@@ -21,7 +21,7 @@ def save_pyfunc(entry: EnterModel, run_id: str, model_id: str, folder: Path) -> 
     params = ParamSchema([ParamSpec("method", "string", "reconstruct"), ParamSpec("seed", "long", 0)])
     save_model(
         str(folder),
-        loader_module="mnist_vae.served_model",
+        loader_module="mnist_vae.tracking.served",
         data_path=str(entry.path),
         code_paths=[str(entry.package)],
         mlflow_model=Model(model_id=model_id, model_uuid=model_id, run_id=run_id),

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from mnist_vae.history import EpochRow, StepRow
+from mnist_vae.data.history import EpochRow, StepRow
 from mnist_vae.tracking.entries import Point
 
 

@@ -1,6 +1,6 @@
 """The models that somebody chose, under one name, in MLflow's registry."""
 
-from mnist_vae.stage import StageError
+from mnist_vae.console.stage import UserError
 from mnist_vae.tracking.store import Store
 
 NAME = "mnist-vae"
@@ -9,7 +9,7 @@ NAME = "mnist-vae"
 def register(store: Store, run_id: str, alias: str) -> int:
     """Let the alias stand for the run's model, as a version of NAME, which is made unless there is one. Returns it.
 
-    Raises StageError if the run holds no finished model, and what MLflow raises.
+    Raises UserError if the run holds no finished model, and what MLflow raises.
     """
     import mlflow
 
@@ -17,7 +17,7 @@ def register(store: Store, run_id: str, alias: str) -> int:
     models = client.search_logged_models([store.experiment_id], f"source_run_id = '{run_id}'")
     ready = [model for model in models if model.status == "READY"]
     if not ready:
-        raise StageError(f"run {run_id} holds no model")
+        raise UserError(f"run {run_id} holds no model")
     latest = max(ready, key=lambda model: model.creation_timestamp)
     if not client.search_registered_models(f"name = '{NAME}'"):
         client.create_registered_model(NAME)

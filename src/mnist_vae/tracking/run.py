@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from mnist_vae.environment import Environment
-from mnist_vae.history import EpochHistory
-from mnist_vae.model_file import Origin
-from mnist_vae.params import FigureParams
-from mnist_vae.prepared import Split
-from mnist_vae.provenance import uncommitted_diff
-from mnist_vae.stage import StageError
+from mnist_vae.common.params import FigureParams
+from mnist_vae.console.stage import UserError
+from mnist_vae.data.environment import Environment
+from mnist_vae.data.history import EpochHistory
+from mnist_vae.data.prepared import Split
+from mnist_vae.model.file import Origin
 from mnist_vae.tracking.entries import (
     BeginStage,
     EnterArtifact,
@@ -30,6 +29,7 @@ from mnist_vae.tracking.model_entry import model_entries
 from mnist_vae.tracking.naming import new_run
 from mnist_vae.tracking.outbox import Outbox
 from mnist_vae.tracking.points import course_points, metric_points
+from mnist_vae.tracking.provenance import uncommitted_diff
 from mnist_vae.tracking.recorder_process import RecorderProcess
 
 
@@ -153,7 +153,7 @@ def _tracked(run: TrackedRun) -> Iterator[TrackedRun]:
         run.stop("KILLED", f"stopped by {'SIGTERM' if type(interrupt) is not KeyboardInterrupt else 'SIGINT'}")
         raise
     except BaseException as error:
-        run.stop("FAILED", str(error) if isinstance(error, StageError) else f"{type(error).__name__}: {error}")
+        run.stop("FAILED", str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
         raise
     run.finish()
 

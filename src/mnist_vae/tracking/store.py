@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock
 
-from mnist_vae.stage import StageError, without_password
+from mnist_vae.console.stage import UserError, without_password
 from mnist_vae.tracking.experiment_page import furnish
 
 if TYPE_CHECKING:
@@ -77,13 +77,13 @@ def reason_of(error: Exception) -> str:
 
 @contextmanager
 def failures_in_a_line() -> Iterator[None]:
-    """Turn what MLflow raises, which can be anything, into a StageError without a password."""
+    """Turn what MLflow raises, which can be anything, into a UserError without a password."""
     try:
         yield
-    except StageError:
+    except UserError:
         raise
     except Exception as error:
-        raise StageError(f"MLflow failed: {reason_of(error)}") from error
+        raise UserError(f"MLflow failed: {reason_of(error)}") from error
 
 
 def _create(database: Path, artifacts: str) -> None:

@@ -1,0 +1,210 @@
+"""The parameters in params.yaml: their types, their allowed values, and which stage reads which."""
+
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.console.stage import UserError
+from mnist_vae.model.networks import NETWORKS
+
+_LONGEST_HINT = 20  # digits
+
+_Positive = Annotated[int, Field(ge=1)]
+_Width = Annotated[int, Field(ge=1, le=65_536)]
+_Class = Annotated[int, Field(ge=0, le=9)]
+_Decay = Annotated[float, Field(ge=0, lt=1)]
+_NonNegative = Annotated[float, Field(ge=0)]
+# YAML has lists only, so a tuple itself is not taken strictly; its numbers are.
+_Widths = Annotated[tuple[_Width, ...], Field(strict=False, min_length=1, max_length=20)]
+if TYPE_CHECKING:
+    _Network = str
+else:
+    _Network = Literal[tuple(NETWORKS)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataParams(_Group):
+    """What decides the prepared data."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    dataset: Literal["mnist", "fashion-mnist", "kmnist", "digits"]
+    image_size: Annotated[int, Field(ge=16, le=512)]
+    validation_size: _Positive
+
+
+class ModelParams(DataParams):
+    """What decides a trained model; kept inside it."""
+
+    network: _Network
+    variational: bool
+    latent_dim: _Width
+    base_channels: _Width
+    vanilla_channels: _Widths
+    mlp_widths: _Widths
+    reconstruction: Literal["squared_error", "squared_error_sigmoid", "bernoulli"]
+    reduction: Literal["mean", "sum"]
+    kl_weight: _NonNegative
+    kl_warmup_epochs: Annotated[int, Field(ge=0)]
+    free_bits: _NonNegative
+    epochs: _Positive
+    batch_size: _Positive
+    shuffle_block: _Positive
+    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate_schedule: Literal["constant", "linear"]
+    adam_betas: Annotated[tuple[_Decay, _Decay], Field(strict=False)]
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    threads: Annotated[int, Field(ge=1, le=1024)]
+    processes: Annotated[int, Field(ge=1, le=1024)]
+    deterministic: bool
+    precision: Literal["float32", "tf32", "bfloat16"]
+
+    @property
+    def train_size(self) -> int:
+        """The images that are left to train on."""
+        return max(DATASETS[self.dataset].train_size - self.validation_size, 0)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The last step of an epoch takes what is left."""
+        return -(-self.train_size // self.batch_size)
+
+
+class FigureParams(_Group):
+    """What decides the figures of a given model."""
+
+    interpolation_from: _Class
+    interpolation_to: _Class
+    interpolation_steps: Annotated[int, Field(ge=2, le=10_000)]
+    fitted_samples: Literal["gaussian", "mixture"]
+    mixture_components: Annotated[int, Field(ge=1, le=1000)]
+
+
+class Params(FigureParams, ModelParams):
+    """All of params.yaml."""
+
+    def of_model(self) -> ModelParams:
+        """The parameters that decide the model."""
+        return ModelParams.model_validate({name: getattr(self, name) for name in ModelParams.model_fields})
+
+    def of_figures(self) -> FigureParams:
+        """The parameters that decide the figures."""
+        return FigureParams.model_validate({name: getattr(self, name) for name in FigureParams.model_fields})
+
+    @model_validator(mode="after")
+    def _check_processes(self) -> "Params":
+        if self.batch_size < self.processes:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, but must be at least processes, which is {self.processes}: each of"
+                " them takes its part of a batch"
+            )
+        if self.device == "mps" and self.processes > 1:
+            raise ValueError(f"processes is {self.processes}, but must be 1 where device is mps")
+        return self
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> "Params":
+        multiple = NETWORKS[self.network](self)
+        if self.image_size % multiple:
+            raise ValueError(
+                f"image_size is {self.image_size}, but network {self.network} needs a multiple of {multiple}"
+            )
+        if self.kl_weight and not self.variational:
+            raise ValueError(f"kl_weight is {self.kl_weight}, but must be 0 where variational is false: there is no KL")
+        for name in ("kl_warmup_epochs", "free_bits"):
+            if getattr(self, name) and not self.kl_weight:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, but must be 0 where kl_weight is 0: it has no effect"
+                )
+        if self.kl_warmup_epochs >= self.epochs:
+            raise ValueError(
+                f"kl_warmup_epochs is {self.kl_warmup_epochs}, but must be less than epochs, which is {self.epochs}"
+            )
+        if self.train_size < self.batch_size:
+            raise ValueError(
+                f"validation_size is {self.validation_size}, which leaves {self.train_size} of the training images of"
+                f" {self.dataset}; batch_size is {self.batch_size}, and at least one whole batch must remain"
+            )
+        if (self.train_size - 1) % self.batch_size == 0 and self.image_size == multiple:
+            raise ValueError(
+                f"batch_size is {self.batch_size}, which leaves a last batch of one image; network {self.network} makes"
+                " that one pixel, and its batch norm needs more"
+            )
+        if self.fitted_samples == "mixture" and self.mixture_components > self.train_size:
+            raise ValueError(
+                f"mixture_components is {self.mixture_components}, but there are {self.train_size} training images"
+            )
+        if self.interpolation_from == self.interpolation_to:
+            raise ValueError(
+                f"interpolation_to is {self.interpolation_to}, but must be another class than interpolation_from"
+            )
+        return self
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML forbids a key twice in a mapping; PyYAML would take the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:  # noqa: FBT001, FBT002
+        keys = [key.value for key, _ in node.value]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def load_params(path: Path) -> Params:
+    """The parameters in a YAML file. Raises UserError with each wrong key, its value and what is allowed."""
+    try:
+        content = yaml.load(path.read_text(), _UniqueKeyLoader)  # noqa: S506 (it is a SafeLoader)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: bring it back by `git restore {path}`") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: what looks like a date but is none; RecursionError: brackets in brackets in brackets.
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    return check_params(content, str(path))
+
+
+def check_params(content: object, source: str) -> Params:
+    """The parameters in a mapping. Raises UserError with the source and each wrong key, its value, what is allowed."""
+    try:
+        return Params.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{source}: {'; '.join(_complaint(one) for one in error.errors())}") from None
+
+
+def _complaint(error: ErrorDetails) -> str:
+    key, value = ".".join(map(str, error["loc"])), error["input"]
+    key = key if key.isprintable() else repr(key)  # the complaint is one line
+    match error["type"]:
+        case "missing":
+            return f"{key} is missing"
+        case "extra_forbidden":
+            return f"{key} (value {value!r}) is no parameter; those are {', '.join(Params.model_fields)}"
+        case "invalid_key":
+            return f"{value!r} is no parameter: a key must be text"
+        case "value_error":
+            return error["msg"].removeprefix("Value error, ")
+        case "model_type":
+            return f"holds {value!r}, not a line `key: value` for each parameter"
+        case "too_short" | "too_long" | "tuple_type":
+            allowed = "a list of two numbers" if key == "adam_betas" else "a list of 1 to 20 whole numbers"
+        case _:
+            allowed = error["msg"].removeprefix("Input should be ")
+    return f"{key} is {value!r}, but must be {allowed}{_yaml_hint(value)}"
+
+
+def _yaml_hint(value: object) -> str:
+    try:
+        number = Decimal(value) if isinstance(value, str) else Decimal("nan")
+    except InvalidOperation:
+        number = Decimal("nan")
+    plain = number.is_finite() and abs(number.adjusted()) < _LONGEST_HINT
+    return f" (YAML reads {value} as text: write {number:f})" if plain else ""

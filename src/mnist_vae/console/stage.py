@@ -1,0 +1,104 @@
+"""What every stage shares: its place in the repository, and how it ends."""
+
+import errno
+import inspect
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import mnist_vae
+
+# What a machine answers when it is full, may not be written to, or fails: no fault of the code.
+_MACHINE_ERRORS = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE),
+    *(errno.ENFILE, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+}
+
+
+class UserError(Exception):
+    """A failure that the person at the terminal can mend. Its text is one line: what is wrong, where, what to do."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, raised as an exception so that a terminated stage is cleaned up like an interrupted one."""
+
+
+def without_password(text: str) -> str:
+    """The text as messages may show it: no name and password in the addresses in it."""
+    return re.sub(r"//[^/\s]*@", "//", text)
+
+
+def repository_root(start: Path) -> Path:
+    """The DVC repository that `start` lies in; the original one for a queued experiment, which runs in a copy below it.
+
+    Raises UserError outside a DVC repository.
+    """
+    above = [start.resolve(), *start.resolve().parents]
+    # DVC sets DVC_ROOT for its stages, but one left over in a shell may name another repository.
+    named = Path(os.environ.get("DVC_ROOT", start)).resolve()
+    for folder in [named, *above] if named in above else above:
+        if (folder / ".dvc").is_dir():
+            return folder
+    raise UserError(f"{start} is not inside a DVC repository: run the stages with `dvc repro` in a clone of one")
+
+
+def run_stage(main: Callable[..., None]) -> NoReturn:
+    """Call `main` with the command line's paths and exit: 0 when it returns, 1 with one line after a UserError.
+
+    So does a machine that is full, may not be written to, or has too little memory. An interrupt ends in one line and
+    128 + the signal's number. Any other exception is a bug and keeps its traceback.
+    """
+    name = Path(sys.argv[0]).stem
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    try:
+        repository_root(Path.cwd())  # also where the stage has no use for it: DVC alone starts stages
+        _check_origin_of_code()
+        wanted = list(inspect.signature(main).parameters)
+        if len(sys.argv) - 1 != len(wanted):
+            raise UserError(f"needs {len(wanted)} paths, as dvc.yaml gives them: {' '.join(wanted).upper()}")
+        main(*map(Path, sys.argv[1:]))
+    except UserError as error:
+        _exit(f"{name}: {error}", 1)
+    except (OSError, MemoryError, RuntimeError) as error:
+        if (complaint := machine_complaint(error)) is None:
+            raise
+        _exit(f"{name}: {complaint}", 1)
+    except KeyboardInterrupt as interrupt:
+        number = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
+        _exit(f"{name}: stopped by {signal.Signals(number).name}", 128 + number)
+    sys.exit(0)
+
+
+def machine_complaint(error: BaseException) -> str | None:
+    """What to tell the person if the machine is to blame for the error: a full or read-only disk, too little memory."""
+    match error:
+        case OSError(errno=number, strerror=reason, filename=place) if number in _MACHINE_ERRORS:
+            return f"{place or 'a file'} cannot be used ({reason}): mend that and start again"
+        case MemoryError():
+            return "too little memory: lower the sizes in params.yaml"
+        case RuntimeError() if any(sign in str(error) for sign in ("out of memory", "allocate memory")):
+            return "too little memory: lower batch_size or the model's sizes in params.yaml"  # torch has no type for it
+    return None
+
+
+def _exit(line: str, code: int) -> NoReturn:
+    print(line, file=sys.stderr)
+    sys.exit(code)
+
+
+def _raise_terminated(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def _check_origin_of_code() -> None:
+    # An installed copy would make a queued experiment run the workspace's code instead of its own snapshot's.
+    code, here = Path(str(mnist_vae.__file__)).resolve(), Path.cwd().resolve()
+    if here not in code.parents:
+        raise UserError(
+            f"runs code from {code.parent}, not from {here}: start it by `dvc repro`, which sets PYTHONPATH"
+        )

@@ -1,0 +1,1 @@
+"""The files that stages hand on: prepared images, history, latents, environment."""

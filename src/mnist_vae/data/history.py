@@ -1,0 +1,86 @@
+"""The history files: the loss of each step, and the terms of each epoch, as CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from mnist_vae.common.atomic import write_whole
+from mnist_vae.console.stage import UserError
+
+
+class EpochRow(NamedTuple):
+    """A line of epochs.csv: means per image over the training images (with sampled codes, while the weights moved) and
+    over the validation images (at the mean codes, after the epoch).
+    """
+
+    epoch: int
+    train_loss: float
+    train_distortion_per_image: float
+    train_kl_nats_per_image: float
+    validation_loss: float
+    validation_distortion_per_image: float
+    validation_kl_nats_per_image: float
+
+
+class StepRow(NamedTuple):
+    """A line of steps.csv: a step, counted from 1 through all epochs, and its loss."""
+
+    epoch: int
+    step: int
+    loss: float
+
+
+class EpochHistory(NamedTuple):
+    """An epoch's own line and those of its steps."""
+
+    epoch: EpochRow
+    steps: list[StepRow]
+
+
+def write_history(rows: Iterable[EpochRow] | Iterable[StepRow], header: tuple[str, ...], path: Path) -> None:
+    """Write the lines below a header, numbers with the nine digits that tell any two float32 apart."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([f"{value:.9g}" if isinstance(value, float) else value for value in row] for row in rows)
+    write_whole(text.getvalue().encode(), path)
+
+
+def read_epochs(path: Path, count: int) -> list[EpochRow]:
+    """The lines of epochs.csv. Raises UserError unless the file holds that many epochs, counted from 1."""
+    with _readable(path):
+        rows = [EpochRow(int(epoch), *map(float, terms)) for epoch, *terms in _lines(path, EpochRow._fields)]
+    _require_all(path, [row.epoch for row in rows], count)
+    return rows
+
+
+def read_steps(path: Path, count: int) -> list[StepRow]:
+    """The lines of steps.csv. Raises UserError unless the file holds that many steps, counted from 1."""
+    with _readable(path):
+        rows = [StepRow(int(epoch), int(step), float(loss)) for epoch, step, loss in _lines(path, StepRow._fields)]
+    _require_all(path, [row.step for row in rows], count)
+    return rows
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, csv.Error) as error:  # ValueError: no line at all, or a word in a number's place
+        raise UserError(f"{path} cannot be read ({error}): run `dvc repro train`") from None
+
+
+def _require_all(path: Path, numbers: list[int], count: int) -> None:
+    if numbers != list(range(1, count + 1)):
+        raise UserError(f"{path} does not hold the whole training: run `dvc repro train --force`")
+
+
+def _lines(path: Path, header: tuple[str, ...]) -> list[list[str]]:
+    with path.open(newline="") as file:
+        found, *lines = csv.reader(file, strict=True)
+    if tuple(found) != header or any(len(line) != len(header) for line in lines):
+        raise UserError(f"{path} is no history with the columns {', '.join(header)}: run `dvc repro train --force`")
+    return lines

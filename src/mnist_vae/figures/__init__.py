@@ -1,0 +1,1 @@
+"""What is shown, as arrays; grids and charts of it."""

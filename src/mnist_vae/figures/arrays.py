@@ -1,0 +1,154 @@
+"""What the figures show, as arrays: decoded images, and where the codes lie."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+from torch import Tensor
+
+from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.params import FigureParams
+from mnist_vae.common.seeds import derived_seed
+from mnist_vae.console.stage import UserError
+from mnist_vae.data import moments
+from mnist_vae.data.latents import EvaluatedCodes
+from mnist_vae.figures.interpolation import spherical_path, straight_path
+from mnist_vae.figures.mixture import sample_fitted
+from mnist_vae.figures.projection import latent_plane
+from mnist_vae.model.autoencoder import Autoencoder
+
+_CLASSES = 10
+_RECONSTRUCTIONS = 10  # images a row, and rows of pairs below
+_PAIRS = 2
+_OF_A_CLASS = 10
+_SAMPLES_A_SIDE = 10
+_PERMUTATIONS = 8
+_PLANE_SIDE = 20
+
+
+class Pictures(NamedTuple):
+    """Brightness 0..1 of images (rows, columns, S, S), and numbers of codes; None for what a model does not have."""
+
+    reconstructions: Float[np.ndarray, "4 10 S S"]  # originals and their reconstructions in turn
+    class_originals: Float[np.ndarray, "10 columns S S"]  # a row for each class
+    class_reconstructions: Float[np.ndarray, "10 columns S S"]
+    fitted_samples: Float[np.ndarray, "10 10 S S"]
+    class_means: Float[np.ndarray, "1 10 S S"]
+    straight_interpolation: Float[np.ndarray, "1 steps S S"]
+    labels: UInt8[np.ndarray, " N"]
+    mean_variance: Float[np.ndarray, " D"]  # of the mean codes, in each dimension
+    # Without a prior there are no samples from it, no permutations with noise of its size (a row: an original, its mean
+    # code decoded, eight permutations), and no KL.
+    samples: Float[np.ndarray, "10 10 S S"] | None = None
+    permutations: Float[np.ndarray, "10 10 S S"] | None = None
+    kl_per_dimension: Float[np.ndarray, " D"] | None = None  # nats
+    # Without two latent dimensions there is no plane.
+    plane: Float[np.ndarray, "20 20 S S"] | None = None
+    plane_quantiles: Float[np.ndarray, "2 20"] | None = None  # where its columns and rows lie, from the least
+    scatter: Float[np.ndarray, "N 2"] | None = None
+    # None of two dimensions, which are the plane's axes themselves.
+    explained_variance: Float[np.ndarray, "2"] | None = None
+    # None if one of the ends is 0, or they lie in opposite directions.
+    spherical_interpolation: Float[np.ndarray, "1 steps S S"] | None = None
+
+
+def save_pictures(pictures: Pictures, path: Path) -> None:
+    """Write the arrays to a safetensors file, to be drawn in another way."""
+    arrays = {name: np.ascontiguousarray(array) for name, array in pictures._asdict().items() if array is not None}
+    write_whole(save(arrays), path)
+
+
+def load_pictures(path: Path) -> Pictures:
+    """Read what save_pictures wrote. Raises UserError for a missing, torn or foreign file."""
+    try:
+        return Pictures(**load_file(path))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run `dvc repro render`") from None
+    except (SafetensorError, OSError, TypeError) as error:  # TypeError: an array is missing, or there is one more
+        raise UserError(f"{path} is no file of pictures ({error}): delete it and run `dvc repro`") from None
+
+
+def draw_pictures(
+    model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], codes: EvaluatedCodes, seed: int, params: FigureParams
+) -> Pictures:
+    """All pictures of a model and its test set. Random ones are a function of the seed."""
+    painter = _Painter(model, images, codes, seed)
+    has_prior = model.latent.has_prior
+    means = class_means(codes)
+    ends, steps = means[[params.interpolation_from, params.interpolation_to]], params.interpolation_steps
+    arc, plane = spherical_path(ends, steps), latent_plane(codes.mean, has_prior=has_prior)
+    originals, regenerated = painter.class_rows()
+    return Pictures(
+        reconstructions=painter.reconstructions(),
+        class_originals=originals,
+        class_reconstructions=regenerated,
+        fitted_samples=painter.fitted_samples(params),
+        class_means=painter.decode(means[None]),
+        straight_interpolation=painter.decode(straight_path(ends, steps)[None]),
+        labels=codes.labels,
+        mean_variance=moments.variance(codes.mean),
+        samples=painter.decode(painter.noise("samples", _SAMPLES_A_SIDE, _SAMPLES_A_SIDE)) if has_prior else None,
+        permutations=painter.permutations() if has_prior else None,
+        kl_per_dimension=moments.mean(codes.kl) if has_prior else None,
+        plane=painter.decode(torch.from_numpy(plane.grid(_PLANE_SIDE)).float()) if plane else None,
+        plane_quantiles=plane.quantiles(_PLANE_SIDE) if plane else None,
+        scatter=plane.coordinates(codes.mean) if plane else None,
+        explained_variance=plane.explained if plane else None,
+        spherical_interpolation=painter.decode(arc[None]) if arc is not None else None,
+    )
+
+
+def class_means(codes: EvaluatedCodes) -> Float[Tensor, "10 D"]:
+    """The mean of the codes of each class: the sum divided by how many images the class really has."""
+    return torch.stack([torch.from_numpy(codes.mean[codes.labels == label]).mean(dim=0) for label in range(_CLASSES)])
+
+
+class _Painter:
+    def __init__(self, model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], codes: EvaluatedCodes, seed: int):
+        self.model, self.images, self.codes, self.seed = model, images, codes, seed
+
+    def noise(self, purpose: str, rows: int, columns: int) -> Float[Tensor, "{rows} {columns} D"]:
+        source = torch.Generator().manual_seed(derived_seed(self.seed, purpose))
+        return torch.randn(rows, columns, self.codes.mean.shape[1], generator=source)
+
+    def decode(self, codes: Float[Tensor, "rows columns D"]) -> Float[np.ndarray, "rows columns S S"]:
+        with torch.inference_mode():
+            decoded = self.model.decode(codes.flatten(0, 1).to(self.model.device))
+        return decoded.cpu().numpy().reshape(*codes.shape[:2], *decoded.shape[2:])
+
+    def originals(self, indices: list[int]) -> Float[np.ndarray, "n S S"]:
+        return self.images[indices, 0].cpu().numpy() / np.float32(255)
+
+    def reconstructions(self) -> Float[np.ndarray, "rows columns S S"]:
+        rows = []
+        for pair in range(_PAIRS):
+            indices = list(range(pair * _RECONSTRUCTIONS, (pair + 1) * _RECONSTRUCTIONS))
+            decoded = self.decode(torch.from_numpy(self.codes.mean[indices])[None])
+            rows += [self.originals(indices)[None], decoded]
+        return np.concatenate(rows)
+
+    def class_rows(self) -> Float[np.ndarray, "2 10 columns S S"]:
+        # The first test images of each class, as many as each has.
+        of_class = [np.flatnonzero(self.codes.labels == label)[:_OF_A_CLASS] for label in range(_CLASSES)]
+        columns = min(map(len, of_class))
+        indices = np.stack([found[:columns] for found in of_class])  # (10, columns)
+        originals = self.originals(indices.ravel().tolist())
+        decoded = self.decode(torch.from_numpy(self.codes.mean[indices]))
+        return np.stack([originals.reshape(decoded.shape), decoded])
+
+    def fitted_samples(self, params: FigureParams) -> Float[np.ndarray, "rows columns S S"]:
+        seed = derived_seed(self.seed, "fitted samples")
+        drawn = sample_fitted(self.codes.train_mean, _SAMPLES_A_SIDE**2, params, seed)
+        return self.decode(torch.from_numpy(drawn).float().unflatten(0, (_SAMPLES_A_SIDE, _SAMPLES_A_SIDE)))
+
+    def permutations(self) -> Float[np.ndarray, "rows columns S S"]:
+        # The first test image of each class.
+        indices = [int(np.flatnonzero(self.codes.labels == label)[0]) for label in range(_CLASSES)]
+        mean = torch.from_numpy(self.codes.mean[indices])[:, None]  # (10, 1, D)
+        permuted = mean + self.noise("permutations", _CLASSES, _PERMUTATIONS)
+        decoded = self.decode(torch.cat([mean, permuted], dim=1))
+        return np.concatenate([self.originals(indices)[:, None], decoded], axis=1)

@@ -1,0 +1,24 @@
+"""Figures to files whose bytes depend on nothing but the figure."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+from PIL import Image
+
+from mnist_vae.common.atomic import write_whole
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Write the figure, without matplotlib's version and the time in the file."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png", metadata={"Software": None})
+    write_whole(content.getvalue(), path)
+
+
+def save_gif(frames: Sequence[Image.Image], milliseconds: int, path: Path) -> None:
+    """Write an animation that repeats for ever, each frame shown for that long."""
+    content = io.BytesIO()
+    frames[0].save(content, "gif", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
+    write_whole(content.getvalue(), path)

@@ -1,0 +1,99 @@
+"""Which figures a model has."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from matplotlib.figure import Figure
+
+from mnist_vae.common.params import FigureParams
+from mnist_vae.data.history import EpochRow, StepRow
+from mnist_vae.figures import charts, grids
+from mnist_vae.figures.arrays import Pictures
+
+_NO_PRIOR = "a plain autoencoder has no prior"
+_NO_PLANE = "it takes two latent dimensions"
+
+
+class Subject(NamedTuple):
+    """What the figures are of: the data set's title, the unit of the model's distortion, the figures' parameters."""
+
+    data: str
+    distortion_unit: str
+    params: FigureParams
+
+
+class Course(NamedTuple):
+    """The history of a training."""
+
+    epochs: Sequence[EpochRow]
+    steps: Sequence[StepRow]
+
+
+class Drawing(NamedTuple):
+    """A figure by its name, or why the model has none of that name."""
+
+    name: str
+    figure: Figure | None
+    absence: str = ""
+
+
+def draw_gallery(pictures: Pictures, course: Course, subject: Subject) -> Iterator[Drawing]:
+    """Each figure, in turn."""
+    yield from _images(pictures, subject)
+    yield from _codes(pictures, subject)
+    title = f"{subject.data}: training"
+    yield Drawing("training", charts.training_curves(course.epochs, course.steps, subject.distortion_unit, title))
+
+
+def plane_axis_titles(pictures: Pictures) -> tuple[str, str]:
+    """What the two axes of the plane and the scatter are."""
+    if pictures.explained_variance is None:
+        return "latent dimension 1", "latent dimension 2"
+    first, second = (f"{100 * share:.1f} % of the variance" for share in pictures.explained_variance)
+    return f"principal component 1 ({first})", f"principal component 2 ({second})"
+
+
+def _images(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
+    data, params = subject.data, subject.params
+    yield Drawing(
+        "reconstructions", grids.reconstructions(pictures.reconstructions, f"{data}: test images, reconstructed")
+    )
+    title = f"{data}: test images by class"
+    yield Drawing("classes", grids.classes(pictures.class_originals, pictures.class_reconstructions, title))
+    if pictures.samples is None or pictures.permutations is None:
+        yield from (Drawing(name, None, _NO_PRIOR) for name in ("samples", "permutations"))
+    else:
+        yield Drawing("samples", grids.samples(pictures.samples, f"{data}: decoded samples from the prior"))
+        title = f"{data}: decoded codes of test images with standard normal noise added"
+        yield Drawing("permutations", grids.permutations(pictures.permutations, title))
+    fitted = "a Gaussian" if params.fitted_samples == "gaussian" else f"{params.mixture_components} Gaussians"
+    title = f"{data}: decoded samples from {fitted} fitted to the training codes"
+    yield Drawing("fitted_samples", grids.samples(pictures.fitted_samples, title))
+    yield Drawing("class_means", grids.class_means(pictures.class_means, f"{data}: decoded mean code of each class"))
+    title = (
+        f"{data}: from the mean code of class {params.interpolation_from} to that of class {params.interpolation_to}"
+    )
+    straight, spherical = pictures.straight_interpolation, pictures.spherical_interpolation
+    yield Drawing("interpolation", grids.interpolation(straight, spherical, title))
+    if spherical is None:
+        yield Drawing(
+            "interpolation's spherical row", None, "one of the mean codes is 0, or they lie in opposite directions"
+        )
+
+
+def _codes(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
+    data, axes = subject.data, plane_axis_titles(pictures)
+    if pictures.scatter is None or pictures.plane is None or pictures.plane_quantiles is None:
+        yield from (Drawing(name, None, _NO_PLANE) for name in ("scatter", "plane"))
+    else:
+        yield Drawing(
+            "scatter", charts.scatter(pictures.scatter, pictures.labels, axes, f"{data}: codes of test images")
+        )
+        title = f"{data}: the plane of codes, decoded at equal quantiles"
+        yield Drawing("plane", grids.plane(pictures.plane, pictures.plane_quantiles, axes, title))
+    if pictures.kl_per_dimension is None:
+        yield Drawing("latent_dimensions", None, _NO_PRIOR)
+    else:
+        title = f"{data}: latent dimensions over the test images"
+        drawn = charts.latent_dimensions(pictures.kl_per_dimension, pictures.mean_variance, title)
+        yield Drawing("latent_dimensions", drawn)

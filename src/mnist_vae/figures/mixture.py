@@ -1,0 +1,46 @@
+"""Codes drawn from a distribution fitted to those of the training images, instead of from the prior.
+
+Where the codes of real images leave holes in the prior, samples from the prior fall into them, and decode to nothing
+real; samples from what was fitted do not (Ghosh et al. 2020, "From Variational to Deterministic Autoencoders").
+"""
+
+import warnings
+
+import numpy as np
+from jaxtyping import Float
+
+from mnist_vae.common.params import FigureParams
+from mnist_vae.data import moments
+
+
+def sample_fitted(
+    codes: Float[np.ndarray, "N D"], count: int, params: FigureParams, seed: int
+) -> Float[np.ndarray, "{count} D"]:
+    """That many draws from the Gaussian, or the mixture of Gaussians, fitted to codes; a function of the seed.
+
+    Raises ValueError if there are fewer codes than mixture_components.
+    """
+    random = np.random.default_rng(seed)
+    if params.fitted_samples == "gaussian":
+        # The symmetric root, unlike Cholesky's, takes the singular covariance of dimensions that are not in use.
+        variances, vectors = np.linalg.eigh(moments.covariance(codes, divisor=len(codes) - 1))
+        root = vectors * np.sqrt(variances.clip(0)) @ vectors.T
+        return moments.mean(codes) + random.standard_normal((count, codes.shape[1])) @ root
+    drawn = _sample_mixture(codes.astype(np.float64), count, params.mixture_components, seed)
+    return random.permutation(drawn)
+
+
+def _sample_mixture(
+    codes: Float[np.ndarray, "N D"], count: int, components: int, seed: int
+) -> Float[np.ndarray, "{count} D"]:
+    # Takes more than a second to import, which the Gaussian, being the default, can do without.
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.mixture import GaussianMixture
+
+    mixture = GaussianMixture(components, random_state=seed % 2**32)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        mixture.fit(codes)
+    if caught:
+        print(f"the mixture of {components} Gaussians had not converged after {mixture.n_iter_} iterations")
+    return mixture.sample(count)[0]

@@ -1,0 +1,60 @@
+"""The plane of code space that the scatter and the grid of decoded codes show."""
+
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from mnist_vae.data import moments
+
+_PLANE_DIMENSIONS = 2
+
+
+class LatentPlane(NamedTuple):
+    """Two orthonormal directions through an origin, and how far codes spread along each (standard deviations).
+
+    Of two latent dimensions these are the dimensions themselves, and `explained` is None; of more, the first two
+    principal components of the codes, with the share of the variance that each explains.
+    """
+
+    origin: Float[np.ndarray, " D"]
+    directions: Float[np.ndarray, "2 D"]
+    spread: Float[np.ndarray, "2"]
+    explained: Float[np.ndarray, "2"] | None
+
+    def coordinates(self, codes: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N 2"]:
+        """Where codes lie in the plane, projected into it at right angles."""
+        return np.concatenate([(block - self.origin) @ self.directions.T for block in moments.row_blocks(codes)])
+
+    def quantiles(self, count: int) -> Float[np.ndarray, "2 count"]:
+        """Coordinates along each direction that a Gaussian of that spread has as many equal shares around."""
+        normal = NormalDist()
+        return self.spread[:, None] * np.array([normal.inv_cdf((place + 0.5) / count) for place in range(count)])
+
+    def grid(self, count: int) -> Float[np.ndarray, "count count D"]:
+        """The codes at the quantiles, as a map: rows from the second direction's greatest to its least."""
+        first, second = self.quantiles(count)
+        along = first[None, :, None] * self.directions[0] + second[::-1, None, None] * self.directions[1]
+        return self.origin + along
+
+
+def latent_plane(codes: Float[np.ndarray, "N D"], *, has_prior: bool) -> LatentPlane | None:
+    """The plane for a model's codes; None for codes of one dimension.
+
+    Of two dimensions the origin and the spread are those of the prior N(0, 1), or without one the codes' own.
+    """
+    dimensions, origin = codes.shape[1], moments.mean(codes)
+    if dimensions < _PLANE_DIMENSIONS:
+        return None
+    if dimensions == _PLANE_DIMENSIONS:
+        if has_prior:
+            return LatentPlane(np.zeros(2), np.eye(2), np.ones(2), None)
+        return LatentPlane(origin, np.eye(2), np.sqrt(moments.variance(codes)), None)
+    variances, vectors = np.linalg.eigh(moments.covariance(codes, divisor=len(codes)))  # in ascending order
+    directions = vectors.T[:-3:-1]
+    # An eigenvector's sign is arbitrary: let its largest entry be positive.
+    largest = np.abs(directions).argmax(axis=1)
+    directions = directions * np.sign(directions[[0, 1], largest])[:, None]
+    total = max(variances.sum(), np.finfo(np.float64).tiny)
+    return LatentPlane(origin, directions, np.sqrt(variances[:-3:-1].clip(0)), variances[:-3:-1] / total)

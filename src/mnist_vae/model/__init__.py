@@ -1,0 +1,1 @@
+"""The model: networks, posterior, likelihood, loss, and the model's file."""

@@ -1,0 +1,78 @@
+"""The model: encoder, latent, decoder and likelihood, put together as params.yaml says."""
+
+from contextlib import nullcontext
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from mnist_vae.common.params import ModelParams
+from mnist_vae.common.precision import Context
+from mnist_vae.common.seeds import derived_seed
+from mnist_vae.model.likelihood import LIKELIHOODS, Bernoulli, SquaredError
+from mnist_vae.model.loss import Objective, Terms, make_objective
+from mnist_vae.model.networks import load_network
+from mnist_vae.model.posterior import GaussianCode, GaussianLatent, PointCode, PointLatent
+
+
+class Autoencoder(nn.Module):
+    """A variational (Kingma & Welling 2014) or plain autoencoder with the objective that it is trained by."""
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        latent: GaussianLatent | PointLatent,
+        likelihood: SquaredError | Bernoulli,
+        objective: Objective,
+    ):
+        super().__init__()
+        self.encoder, self.decoder = encoder, decoder
+        self.latent, self.likelihood, self.objective = latent, likelihood, objective
+        self.training_context: Context = nullcontext  # for the layers alone: torch refuses a Bernoulli's loss in it
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie. Images may lie elsewhere."""
+        return next(self.parameters()).device
+
+    def encode(self, images: UInt8[Tensor, "B 1 S S"]) -> GaussianCode | PointCode:
+        """The code of each image, given as grey levels 0..255: the posterior over codes, or a point."""
+        return self.latent.code(self._in_float32(self.encoder, self.likelihood.scale(images)))
+
+    def decode(self, codes: Float[Tensor, "B D"]) -> Float[Tensor, "B 1 S S"]:
+        """The images that codes stand for, as brightness from 0 to 1."""
+        return self.likelihood.brightness(self._in_float32(self.decoder, codes))
+
+    def distortion(self, images: UInt8[Tensor, "B 1 S S"], codes: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+        """The distortion of each image when reconstructed from its code, in the likelihood's unit."""
+        return self.likelihood.distortion(self.likelihood.scale(images), self._in_float32(self.decoder, codes))
+
+    def terms(
+        self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B D"] | None, rate_share: float = 1.0
+    ) -> Terms:
+        """Loss, distortion and rate of each image, at the code that the noise samples, at the mean code without it.
+
+        The loss takes that share of the rate's weight.
+        """
+        code = self.encode(images)
+        distortion = self.distortion(images, code.mean if noise is None else code.sample(noise))
+        return self.objective.terms(distortion, code.kl(), rate_share)
+
+    def _in_float32(self, layers: nn.Module, inputs: Tensor) -> Tensor:
+        with self.training_context() if self.training else nullcontext():
+            return layers(inputs).float()
+
+
+def build_autoencoder(params: ModelParams) -> Autoencoder:
+    """The untrained model; its first weights are a function of the seed alone."""
+    latent = GaussianLatent() if params.variational else PointLatent()
+    likelihood, network = LIKELIHOODS[params.reconstruction], load_network(params.network)
+    objective = make_objective(
+        params.reduction, params.kl_weight, params.free_bits, params.image_size**2, params.latent_dim
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(params.seed, "first weights"))
+        encoder = network.encoder(params, latent.outputs_per_dimension * params.latent_dim)
+        decoder = network.decoder(params, likelihood.activation)
+    return Autoencoder(encoder, decoder, latent, likelihood, objective)

@@ -1,0 +1,1 @@
+"""From the original files to prepared images: downloading, IDX, resizing, splitting."""

@@ -1,0 +1,1 @@
+"""The training: the loop, one step, schedules, checkpoint, fingerprint, several processes."""

@@ -1,0 +1,218 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builders import made_up_data
+from file_server import FileServer
+from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.console.stage import UserError
+from mnist_vae.sources import download as fetch_module
+from mnist_vae.sources.bundled import BundledFile
+from mnist_vae.sources.download import UnreachableError, fetch
+from mnist_vae.sources.transfer import Patience
+
+IMPATIENT = Patience(connect_seconds=5, read_seconds=0.4, bytes_per_second=1_000_000)
+SetMirrors = Callable[..., None]
+
+
+class Repository:
+    """A DVC repository's root with a folder for the files of made-up data, which a server has too."""
+
+    def __init__(self, root: Path, server: FileServer):
+        self.root, self.data = root, made_up_data()
+        self.folder = root / "data" / "raw" / "mnist"
+        (root / ".dvc").mkdir()
+        server.files |= self.data.contents
+
+    def fetch(self, patience: Patience = Patience()) -> str:
+        return fetch(self.data.dataset, self.folder, self.root, patience)
+
+    def refusal(self, patience: Patience = IMPATIENT) -> str:
+        """The one line of a fetch from nowhere, which leaves nothing behind."""
+        with pytest.raises(UnreachableError) as caught:
+            self.fetch(patience)
+        assert "\n" not in str(caught.value)
+        assert list(self.folder.iterdir()) == []
+        self.assert_no_scratch()
+        return str(caught.value)
+
+    def assert_complete(self) -> None:
+        assert {path.name: path.read_bytes() for path in self.folder.iterdir()} == self.data.contents
+        self.assert_no_scratch()
+
+    def assert_no_scratch(self) -> None:
+        assert [path for path in (self.root / ".dvc").rglob("*") if path.is_file()] == []
+
+
+@pytest.fixture
+def repository(tmp_path: Path, server: FileServer, set_mirrors: SetMirrors) -> Repository:
+    set_mirrors()
+    return Repository(tmp_path, server)
+
+
+@pytest.mark.parametrize("manner", ["whole", "redirected"])
+def test_files_come_from_a_mirror(
+    repository: Repository, server: FileServer, set_mirrors: SetMirrors, manner: str
+) -> None:
+    set_mirrors(f"{server.address}/{manner}/")
+    assert repository.fetch() == f"{server.address}/{manner}/"
+    repository.assert_complete()
+
+
+@pytest.mark.parametrize(
+    ("manner", "reason"),
+    [
+        ("truncated", "broke off"),
+        ("corrupt", "wrong checksum"),
+        ("absent", "HTTP 404"),
+        ("dripping", "too slow"),
+        ("silent", "no answer"),
+        ("stalled", "no answer"),
+    ],
+)
+def test_bad_mirror_is_named_with_its_reason_and_leaves_nothing(
+    repository: Repository, server: FileServer, set_mirrors: SetMirrors, manner: str, reason: str
+) -> None:
+    set_mirrors(f"{server.address}/{manner}")
+    text = repository.refusal()
+    assert f"{server.address}/{manner} (train-images-idx3-ubyte.gz: {reason}" in text
+
+
+@pytest.mark.parametrize("manner", ["truncated", "corrupt", "absent", "silent"])
+def test_second_mirror_takes_over(
+    repository: Repository, server: FileServer, set_mirrors: SetMirrors, manner: str
+) -> None:
+    set_mirrors(f"{server.address}/{manner}", f"{server.address}/whole")
+    assert repository.fetch(IMPATIENT._replace(read_seconds=1, bytes_per_second=0)) == f"{server.address}/whole"
+    repository.assert_complete()
+
+
+def test_second_mirror_gives_only_what_the_first_lacks(
+    repository: Repository, server: FileServer, set_mirrors: SetMirrors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = repository.data.write(tmp_path / "half")
+    (half / "t10k-images-idx3-ubyte.gz").unlink()
+    monkeypatch.setenv("MNIST_MIRROR", "half")
+    set_mirrors(f"{server.address}/whole")
+    assert repository.fetch() == f"{half}, {server.address}/whole"
+    assert server.requested == ["/whole/t10k-images-idx3-ubyte.gz", "/whole/t10k-labels-idx1-ubyte.gz"]
+    repository.assert_complete()
+
+
+def test_no_file_is_in_the_folder_before_all_are_verified(
+    repository: Repository, server: FileServer, set_mirrors: SetMirrors
+) -> None:
+    seen: list[Path] = []
+    server.on_request = lambda: seen.extend(repository.folder.iterdir())
+    set_mirrors(f"{server.address}/whole")
+    repository.fetch()
+    assert len(server.requested) == 4
+    assert seen == []
+
+
+def test_last_file_missing_leaves_none(repository: Repository, server: FileServer, set_mirrors: SetMirrors) -> None:
+    del server.files["t10k-labels-idx1-ubyte.gz"]
+    set_mirrors(f"{server.address}/whole")
+    assert "t10k-labels-idx1-ubyte.gz could be had from nowhere" in repository.refusal()
+
+
+def test_files_that_are_there_need_no_source(
+    repository: Repository, server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.data.write(repository.folder)
+    monkeypatch.setenv("MNIST_MIRROR", f"{server.address}/whole")
+    assert repository.fetch() == "already there"
+    assert server.requested == []
+
+
+def test_only_a_damaged_file_is_fetched_anew(
+    repository: Repository, server: FileServer, set_mirrors: SetMirrors
+) -> None:
+    repository.data.write(repository.folder)
+    (repository.folder / "train-labels-idx1-ubyte.gz").write_bytes(b"damaged")
+    set_mirrors(f"{server.address}/whole")
+    repository.fetch()
+    assert server.requested == ["/whole/train-labels-idx1-ubyte.gz"]
+    repository.assert_complete()
+
+
+def test_stranger_in_the_folder_is_refused_and_kept(repository: Repository) -> None:
+    repository.data.write(repository.folder)
+    (repository.folder / "thesis.txt").write_text("all of it")
+    with pytest.raises(UserError, match=r"mnist holds thesis\.txt"):
+        repository.fetch()
+    assert (repository.folder / "thesis.txt").read_text() == "all of it"
+
+
+@pytest.mark.parametrize("form", ["relative", "absolute", "http"])
+def test_own_mirror_comes_before_torchvisions(
+    repository: Repository, server: FileServer, set_mirrors: SetMirrors, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    folder = repository.data.write(repository.root / "my" / "files")
+    addresses = {"relative": "my/files", "absolute": str(folder), "http": f"{server.address}/whole"}
+    monkeypatch.setenv("MNIST_MIRROR", addresses[form])
+    set_mirrors(f"{server.address}/corrupt")
+    assert repository.fetch() == (addresses[form] if form == "http" else str(folder))
+    assert not [path for path in server.requested if "corrupt" in path]
+    repository.assert_complete()
+
+
+def test_damaged_file_in_an_own_folder_is_not_taken(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = repository.data.write(repository.root / "files")
+    (folder / "train-images-idx3-ubyte.gz").write_bytes(b"damaged")
+    monkeypatch.setenv("MNIST_MIRROR", "files")
+    assert f"{folder} (train-images-idx3-ubyte.gz: wrong checksum)" in repository.refusal()
+
+
+@pytest.mark.parametrize("address", ["ftp://example.org/mnist", "s3://bucket/mnist", "file:///mnist"])
+def test_other_kinds_of_address_are_refused(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("MNIST_MIRROR", address)
+    with pytest.raises(UserError, match=f"MNIST_MIRROR is {address}, but must be a folder or an http"):
+        repository.fetch()
+
+
+def test_message_names_all_that_was_tried_and_the_ways_out(
+    repository: Repository, server: FileServer, set_mirrors: SetMirrors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MNIST_MIRROR", "nowhere")
+    set_mirrors(f"{server.address}/absent", f"{server.address}/corrupt")
+    text = repository.refusal()
+    tried = [str(repository.root / "nowhere"), f"{server.address}/absent", f"{server.address}/corrupt"]
+    places = [text.index(source) for source in tried]
+    assert places == sorted(places)
+    assert all(way in text for way in ("MNIST_MIRROR", str(repository.folder), "make demo"))
+
+
+@pytest.mark.parametrize("scheme", ["http", "ftp"])
+def test_password_of_the_mirror_is_not_shown(
+    repository: Repository,
+    server: FileServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    scheme: str,
+) -> None:
+    address = server.address.removeprefix("http://")
+    monkeypatch.setenv("MNIST_MIRROR", f"{scheme}://person:secret@{address}/absent")
+    with pytest.raises(UserError) as caught:
+        repository.fetch(IMPATIENT)
+    assert f"{scheme}://{address}/absent" in str(caught.value)
+    assert "secret" not in str(caught.value) + "".join(capsys.readouterr())
+
+
+def test_digits_need_no_source(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MNIST_MIRROR", "ftp://would.be.refused")
+    digits, folder = DATASETS["digits"], repository.root / "data" / "raw" / "digits"
+    assert fetch(digits, folder, repository.root) == "scikit-learn"
+    assert {path.name for path in folder.iterdir()} == {file.name for file in digits.files}
+    assert fetch(digits, folder, repository.root) == "already there"
+
+
+def test_other_digits_than_the_known_are_refused(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [BundledFile(file.name, b"others") for file in DATASETS["digits"].files]
+    monkeypatch.setattr(fetch_module, "digits_files", lambda: others)
+    with pytest.raises(UserError, match=r"digits are not those this project knows \(train-images"):
+        fetch(DATASETS["digits"], repository.folder, repository.root)
+    assert list(repository.folder.iterdir()) == []

@@ -1,0 +1,124 @@
+import pytest
+import torch
+from torch.nn import functional
+
+from builders import PLAIN, tiny_images, tiny_model, tiny_params
+from mnist_vae.model.likelihood import LIKELIHOODS
+from mnist_vae.model.loss import Objective, make_objective, warmup_share
+from tutorial import TutorialVAE
+
+DISTORTION = torch.tensor([3.0, 5.0, 4.0, 8.0])
+# As means over the images, dimension by dimension: 0.2, 0.5, 1.25, 0.
+KL = torch.tensor([[0.1, 0.9, 2.0, 0.0], [0.3, 0.1, 0.5, 0.0], [0.2, 0.4, 1.5, 0.0], [0.2, 0.6, 1.0, 0.0]])
+NOISE = torch.randn(6, 3, generator=torch.Generator().manual_seed(4))
+
+
+@pytest.mark.parametrize("kl_weight", [0.0, 0.1, 2.5])
+@pytest.mark.parametrize("noise", [NOISE, None], ids=["sampled code", "mean code"])
+def test_mean_reduction_equals_the_tutorials_loss(kl_weight: float, noise: torch.Tensor | None) -> None:
+    model, images = tiny_model(kl_weight=kl_weight), tiny_images(6)
+    twin = TutorialVAE.like(model, tiny_params())
+    loss = model.terms(images, noise).loss.mean()
+    torch.testing.assert_close(loss, twin.loss(images / 127.5 - 1, noise, kl_weight), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("reconstruction", LIKELIHOODS)
+def test_sum_reduction_equals_sums_of_torchs_own_loss(reconstruction: str) -> None:
+    changes = {"reconstruction": reconstruction, "reduction": "sum", "kl_weight": 0.7}
+    model, images = tiny_model(**changes), tiny_images(6)
+    twin = TutorialVAE.like(model, tiny_params(**changes))
+    scaled = images / 127.5 - 1 if reconstruction == "squared_error" else images / 255
+    mean, log_variance = twin.encode(scaled)
+    output = twin.decode(mean + NOISE * (log_variance / 2).exp())
+    measure = functional.binary_cross_entropy if reconstruction == "bernoulli" else functional.mse_loss
+    distortion = measure(output, scaled, reduction="sum") / 6
+    kl = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum() / 6
+    terms = model.terms(images, NOISE)
+    torch.testing.assert_close(terms.distortion.mean(), distortion)
+    torch.testing.assert_close(terms.rate.mean(), kl)
+    torch.testing.assert_close(terms.loss.mean(), distortion + 0.7 * kl)
+
+
+def test_terms_of_an_image_are_weighted_for_it_alone() -> None:
+    distortion, kl = torch.tensor([16.0, 32.0]), torch.tensor([[1.0, 3.0], [8.0, 0.0]])
+    terms = make_objective("mean", 0.5, free_bits=0.0, pixels=16, latent_dim=2).terms(distortion, kl)
+    assert terms.loss.tolist() == [1 + 0.5 * 2, 2 + 0.5 * 4]
+    assert torch.equal(terms.distortion, distortion)
+    assert terms.rate.tolist() == [4.0, 8.0]
+
+
+@pytest.mark.parametrize(
+    ("reduction", "kl_weight", "beta"),
+    [("sum", 1.0, 1.0), ("sum", 4.0, 4.0), ("mean", 0.1, 0.8), ("mean", 0.0, 0.0), ("sum", 0.0, 0.0)],
+)
+def test_beta_is_the_kls_weight_beside_summed_distortion(reduction: str, kl_weight: float, beta: float) -> None:
+    # The tutorial's: 0.1 · 1,024 pixels / 128 dimensions = 0.8.
+    assert make_objective(reduction, kl_weight, free_bits=0.0, pixels=32**2, latent_dim=128).beta == pytest.approx(beta)
+
+
+@pytest.mark.parametrize("free_nats", [0.01, 0.3, 0.6, 2.0])
+def test_rate_charged_in_a_batch_is_the_sum_of_each_dimensions_kl_or_its_free_bits(free_nats: float) -> None:
+    charged = 0.0
+    for column in KL.T.tolist():
+        charged += max(free_nats, sum(column) / len(column))
+    terms = Objective(0.25, 3.0, free_nats).terms(DISTORTION, KL)
+    assert float(terms.loss.mean()) == pytest.approx(0.25 * 5 + 3 * charged)
+    # What is reported is the rate itself.
+    assert terms.rate.tolist() == pytest.approx([sum(row) for row in KL.tolist()])
+
+
+@pytest.mark.parametrize("free_nats", [0.01, 0.3, 0.6, 2.0])
+def test_gradient_under_free_bits_is_that_of_the_formula(free_nats: float) -> None:
+    (found, expected) = (KL.clone().requires_grad_() for _ in range(2))
+    Objective(0.25, 3.0, free_nats).terms(DISTORTION, found).loss.mean().backward()
+    (3.0 * torch.maximum(torch.tensor(free_nats), expected.mean(dim=0)).sum()).backward()
+    assert found.grad is not None
+    torch.testing.assert_close(found.grad, expected.grad)
+
+
+def test_without_free_bits_the_loss_is_the_plain_one_to_the_bit() -> None:
+    terms = make_objective("mean", 0.7, free_bits=0.0, pixels=9, latent_dim=4).terms(DISTORTION, KL)
+    assert torch.equal(terms.loss, 1 / 9 * DISTORTION + 0.7 / 4 * KL.sum(dim=1))
+
+
+def test_free_bits_are_nats_of_a_dimension_whatever_the_reduction() -> None:
+    for reduction in ("sum", "mean"):
+        assert make_objective(reduction, 0.7, free_bits=0.3, pixels=9, latent_dim=4).free_nats == 0.3
+
+
+def test_models_loss_has_the_free_bits_of_its_parameters() -> None:
+    images, changes = tiny_images(6), {"reduction": "sum", "kl_weight": 0.7}
+    model, plain = tiny_model(free_bits=0.4, **changes), tiny_model(**changes)
+    kl = plain.encode(images).kl().detach()
+    charged = sum(max(0.4, sum(column) / 6) for column in kl.T.tolist())
+    assert charged > float(kl.sum()) / 6
+    loss, distortion = (term.mean().item() for term in model.terms(images, NOISE)[:2])
+    assert loss == pytest.approx(distortion + 0.7 * charged, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("warmup_epochs", "shares"),
+    [(0, [1, 1, 1]), (1, [0, 1, 1, 1]), (2, [0, 0.5, 1, 1]), (4, [0, 0.25, 0.5, 0.75, 1, 1, 1])],
+)
+def test_kls_share_rises_in_equal_steps_from_zero_to_one(warmup_epochs: int, shares: list[float]) -> None:
+    assert [warmup_share(epoch, warmup_epochs) for epoch in range(1, len(shares) + 1)] == shares
+
+
+@pytest.mark.parametrize("free_nats", [0.0, 0.3])
+def test_share_multiplies_the_rates_weight_and_nothing_else(free_nats: float) -> None:
+    objective = Objective(0.25, 3.0, free_nats)
+    without, half, whole = (objective.terms(DISTORTION, KL, share) for share in (0.0, 0.5, 1.0))
+    assert torch.equal(without.loss, 0.25 * DISTORTION)
+    torch.testing.assert_close(half.loss, Objective(0.25, 1.5, free_nats).terms(DISTORTION, KL).loss)
+    for terms in (without, half):
+        assert torch.equal(terms.rate, whole.rate)
+        assert torch.equal(terms.distortion, whole.distortion)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_plain_autoencoders_loss_is_its_distortion_at_any_noise(reduction: str) -> None:
+    model, images = tiny_model(**PLAIN, reduction=reduction), tiny_images(6)
+    terms, without = model.terms(images, 100 * NOISE), model.terms(images, noise=None)
+    assert torch.equal(terms.loss, terms.distortion / (256 if reduction == "mean" else 1))
+    assert terms.rate.tolist() == [0.0] * 6
+    assert torch.equal(terms.distortion, without.distortion)
