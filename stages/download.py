@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
+from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import repository_root, run_stage
 from mnist_vae.sources.download import UnreachableError, fetch
 
 
-def main(raw: Path) -> None:
+def main() -> None:
     # As the first stage, and one that rereads all of params.yaml whenever it changed, it finds every wrong parameter,
     # and a device that is not there, before a later stage's outs are touched.
-    params = load_params(Path("params.yaml"))
+    params = load_params(paths.PARAMS)
     if params.device in {"cuda", "mps"}:
         from mnist_vae.common.device import find_device  # imports torch, which takes seconds
 
@@ -20,7 +21,7 @@ def main(raw: Path) -> None:
     unreachable = root / ".dvc" / "tmp" / "data-set-unreachable"  # tells `make repro` why the stage failed
     unreachable.unlink(missing_ok=True)
     try:
-        origin = fetch(DATASETS[params.dataset], raw, root)
+        origin = fetch(DATASETS[params.dataset], paths.raw(params.dataset), root)
     except UnreachableError:
         unreachable.touch()
         raise

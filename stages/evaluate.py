@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mnist_vae.common import paths
 from mnist_vae.console.stage import repository_root, run_stage
 from mnist_vae.tracking.recorder_process import RecorderProcess
 from mnist_vae.training.launcher import in_ranks, require_ranks
@@ -9,18 +10,16 @@ from mnist_vae.training.rank_process import is_follower
 
 
 @in_ranks
-def main(prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: Path) -> None:
+def main() -> None:
     if is_follower():
-        _evaluate(None, prepared_path, model_path, metrics_path, codes_path)
+        _evaluate(None)
         return
     # The recorder first: it imports MLflow while this process imports torch, which takes as long.
     with RecorderProcess(repository_root(Path.cwd()), "evaluate") as recorder:
-        _evaluate(recorder, prepared_path, model_path, metrics_path, codes_path)
+        _evaluate(recorder)
 
 
-def _evaluate(
-    recorder: RecorderProcess | None, prepared_path: Path, model_path: Path, metrics_path: Path, codes_path: Path
-) -> None:
+def _evaluate(recorder: RecorderProcess | None) -> None:
     from mnist_vae.common.atomic import write_whole
     from mnist_vae.common.device import place, prepare_device
     from mnist_vae.data.latents import EvaluatedCodes, save_codes
@@ -31,20 +30,20 @@ def _evaluate(
     from mnist_vae.training.process_group import join_ranks
 
     # The parameters come from the model: params.yaml may have changed since it was trained.
-    origin = load_origin(model_path)
+    origin = load_origin(paths.MODEL)
     made_by = origin.params
     require_ranks(made_by.processes)
     device = prepare_device(made_by.device, made_by.threads, deterministic=made_by.deterministic)
     ranks = join_ranks(made_by.processes, device)
     if recorder is None:  # the first rank does all but the computing
         with ranks.together():
-            model, prepared = load_model(model_path, device).autoencoder, load_prepared(prepared_path)
+            model, prepared = load_model(paths.MODEL, device).autoencoder, load_prepared(paths.PREPARED)
             evaluate(model, place(prepared.test.images, device), made_by.seed, ranks)
             encode_means(model, place(prepared.train.images, device), ranks)
         return
     with track_known_run(recorder, origin) as run, ranks.together():
-        model = load_model(model_path, device).autoencoder
-        prepared = load_prepared(prepared_path)
+        model = load_model(paths.MODEL, device).autoencoder
+        prepared = load_prepared(paths.PREPARED)
         labels = prepared.test.labels
         run.settle()
         evaluation = evaluate(model, place(prepared.test.images, device), made_by.seed, ranks)
@@ -53,9 +52,9 @@ def _evaluate(
         if metrics.elbo_nats_per_image is None:
             reason = "its loss implies no likelihood" if model.latent.has_prior else "a plain autoencoder has no prior"
             print(f"evaluate: no ELBO in metrics.json: {reason}")
-        save_codes(EvaluatedCodes(evaluation.mean, evaluation.kl, labels, train_mean), codes_path)
-        write_whole(metrics.json().encode(), metrics_path)
-        run.log_metrics(metrics_path)
+        save_codes(EvaluatedCodes(evaluation.mean, evaluation.kl, labels, train_mean), paths.LATENTS)
+        write_whole(metrics.json().encode(), paths.METRICS)
+        run.log_metrics(paths.METRICS)
     print(
         f"evaluate: MSE {metrics.mse_per_pixel_minus1_to_1:.5f} per pixel on [-1, 1],"
         f" KL {metrics.kl_nats_per_image:.2f} nats per image,"

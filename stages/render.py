@@ -2,34 +2,18 @@
 
 from pathlib import Path
 
+from mnist_vae.common import paths
 from mnist_vae.console.stage import repository_root, run_stage
 from mnist_vae.tracking.recorder_process import RecorderProcess
 
 
-def main(
-    prepared_path: Path,
-    model_path: Path,
-    codes_path: Path,
-    epochs_path: Path,
-    steps_path: Path,
-    pictures_path: Path,
-    folder: Path,
-) -> None:
+def main() -> None:
     # The recorder first: it imports MLflow while this process imports torch, which takes as long.
     with RecorderProcess(repository_root(Path.cwd()), "render") as recorder:
-        _render(recorder, prepared_path, model_path, codes_path, epochs_path, steps_path, pictures_path, folder)
+        _render(recorder)
 
 
-def _render(
-    recorder: RecorderProcess,
-    prepared_path: Path,
-    model_path: Path,
-    codes_path: Path,
-    epochs_path: Path,
-    steps_path: Path,
-    pictures_path: Path,
-    folder: Path,
-) -> None:
+def _render(recorder: RecorderProcess) -> None:
     from mnist_vae.common.catalogue import DATASETS
     from mnist_vae.common.device import place, prepare_device
     from mnist_vae.common.params import load_params
@@ -44,18 +28,19 @@ def _render(
     from mnist_vae.tracking.run import track_known_run
 
     # What made the model is read from the model; only what concerns the figures alone, from params.yaml.
-    origin = load_origin(model_path)
-    params = load_params(Path("params.yaml")).of_figures()
+    origin = load_origin(paths.MODEL)
+    params = load_params(paths.PARAMS).of_figures()
     made_by = origin.params
     device = prepare_device(made_by.device, made_by.threads, deterministic=made_by.deterministic)
     with track_known_run(recorder, origin) as run:
-        model = load_model(model_path, device).autoencoder
-        test_images = place(load_prepared(prepared_path).test.images, device)
-        pictures = draw_pictures(model, test_images, load_codes(codes_path), origin.params.seed, params)
-        save_pictures(pictures, pictures_path)
+        model = load_model(paths.MODEL, device).autoencoder
+        test_images = place(load_prepared(paths.PREPARED).test.images, device)
+        pictures = draw_pictures(model, test_images, load_codes(paths.LATENTS), origin.params.seed, params)
+        save_pictures(pictures, paths.PICTURES)
         subject = Subject(DATASETS[origin.params.dataset].title, model.likelihood.distortion_unit, params)
-        epochs = read_epochs(epochs_path, made_by.epochs)
-        course = Course(epochs, read_steps(steps_path, made_by.epochs * made_by.steps_per_epoch))
+        epochs = read_epochs(paths.EPOCHS, made_by.epochs)
+        course = Course(epochs, read_steps(paths.STEPS, made_by.epochs * made_by.steps_per_epoch))
+        folder = paths.FIGURES
         folder.mkdir(parents=True, exist_ok=True)
         for name, figure, absence in draw_gallery(pictures, course, subject):
             if figure is None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from mnist_vae.common import paths
 from mnist_vae.console.stage import repository_root, run_stage
 from mnist_vae.tracking.recorder_process import RecorderProcess
 from mnist_vae.training.launcher import in_ranks, require_ranks
@@ -9,26 +10,19 @@ from mnist_vae.training.rank_process import is_follower
 
 
 @in_ranks
-def main(prepared_path: Path, model_path: Path, epochs_path: Path, steps_path: Path, environment_path: Path) -> None:
+def main() -> None:
     if is_follower():
-        _train(None, prepared_path, model_path, epochs_path, steps_path, environment_path)
+        _train(None)
         return
     # The recorder first: it imports MLflow while this process imports torch, which takes as long.
     with RecorderProcess(repository_root(Path.cwd()), "train") as recorder:
-        _train(recorder, prepared_path, model_path, epochs_path, steps_path, environment_path)
+        _train(recorder)
 
 
-def _train(
-    recorder: RecorderProcess | None,
-    prepared_path: Path,
-    model_path: Path,
-    epochs_path: Path,
-    steps_path: Path,
-    environment_path: Path,
-) -> None:
+def _train(recorder: RecorderProcess | None) -> None:
     from mnist_vae.common.params import load_params
 
-    params = load_params(Path("params.yaml")).of_model()
+    params = load_params(paths.PARAMS).of_model()
     require_ranks(params.processes)
 
     from mnist_vae.common.precision import is_emulated
@@ -39,7 +33,7 @@ def _train(
     from mnist_vae.training.checkpoint import Checkpoint
     from mnist_vae.training.session import gather_ingredients, run_session
 
-    device, ranks, prepared, origin = ingredients = gather_ingredients(params, prepared_path)
+    device, ranks, prepared, origin = ingredients = gather_ingredients(params, paths.PREPARED)
     if recorder is None:  # the first rank does all but the computing
         with ranks.together():
             ingredients.begin().follow()
@@ -56,13 +50,13 @@ def _train(
     ):
         training = ingredients.begin()
         histories = run_session(training, checkpoint, run)
-        save_model(TrainedModel(training.model, origin), model_path)
-        save_environment(environment, environment_path)
-        run.log_model(model_path, prepared.validation)
-        write_history([history.epoch for history in histories], EpochRow._fields, epochs_path)
-        write_history([step for history in histories for step in history.steps], StepRow._fields, steps_path)
-        run.log_artifacts("history", epochs_path, steps_path)
-        run.log_artifacts("", environment_path)
+        save_model(TrainedModel(training.model, origin), paths.MODEL)
+        save_environment(environment, paths.ENVIRONMENT)
+        run.log_model(paths.MODEL, prepared.validation)
+        write_history([history.epoch for history in histories], EpochRow._fields, paths.EPOCHS)
+        write_history([step for history in histories for step in history.steps], StepRow._fields, paths.STEPS)
+        run.log_artifacts("history", paths.EPOCHS, paths.STEPS)
+        run.log_artifacts("", paths.ENVIRONMENT)
         checkpoint.remove()
 
 

@@ -55,11 +55,13 @@ class Circumstances(NamedTuple):
     read_only: bool = False
 
 
-def run_stage_in(folder: Path, stage: str, paths: Sequence[Path], around: Circumstances = Circumstances()) -> Ended:
+def run_stage_in(
+    folder: Path, stage: str, arguments: Sequence[str] = (), around: Circumstances = Circumstances()
+) -> Ended:
     """Run a stage as DVC does, in a folder that has src and stages."""
     printed, complaint = folder.parent / f"{folder.name}.out", folder.parent / f"{folder.name}.err"
-    arguments = (folder, stage, [str(path) for path in paths], around, printed, complaint)
-    process = FORKSERVER.Process(target=_run, args=arguments)
+    all_of_it = (folder, stage, list(arguments), around, printed, complaint)
+    process = FORKSERVER.Process(target=_run, args=all_of_it)
     process.start()
     process.join(_SECONDS)
     assert not process.is_alive(), f"{stage} did not end"
@@ -71,7 +73,7 @@ def can_mount() -> bool:
     return sys.platform == "linux" and subprocess.run(["unshare", "-m", "true"], check=False).returncode == 0
 
 
-def _run(folder: Path, stage: str, paths: list[str], around: Circumstances, printed: Path, complaint: Path) -> None:
+def _run(folder: Path, stage: str, arguments: list[str], around: Circumstances, printed: Path, complaint: Path) -> None:
     for number, path in ((1, printed), (2, complaint)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
     if around.read_only:
@@ -80,7 +82,7 @@ def _run(folder: Path, stage: str, paths: list[str], around: Circumstances, prin
     os.environ |= around.variables
     # As PYTHONPATH makes it; the tests' own path leads to the repository's code.
     sys.path[:] = [around.code, *(entry for entry in sys.path if not (Path(entry) / "mnist_vae").is_dir())]
-    sys.argv = [f"stages/{stage}.py", *paths]
+    sys.argv = [f"stages/{stage}.py", *arguments]
     if around.file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (around.file_bytes, around.file_bytes))
     if stage in {"train", "evaluate", "render"}:

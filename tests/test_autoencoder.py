@@ -22,7 +22,7 @@ def test_same_seed_gives_the_same_weights_and_another_seed_others(network: str) 
 
 def test_weights_depend_on_no_parameter_but_the_seed_and_the_sizes() -> None:
     changes = {"kl_weight": 3.0, "learning_rate": 0.5, "epochs": 7, "reduction": "sum", "reconstruction": "bernoulli"}
-    changes |= {"kl_warmup_epochs": 3, "free_bits": 0.5, "vanilla_channels": [9], "mlp_widths": [9]}
+    changes |= {"kl_warmup_epochs": 3, "free_nats": 0.5, "deep_channels": [9], "mlp_widths": [9]}
     assert torch.equal(_weights(tiny_model(**changes)), _weights(tiny_model()))
 
 

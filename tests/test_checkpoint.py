@@ -41,7 +41,7 @@ def _broken_off(checkpoint: Checkpoint, after: int, **changes: object) -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"learning_rate_schedule": "linear"}, {"network": "vanilla", "vanilla_channels": [2, 2]}, PLAIN],
+    [{"learning_rate_schedule": "linear"}, {"network": "deep", "deep_channels": [2, 2]}, PLAIN],
     ids=str,
 )
 @pytest.mark.parametrize("after", range(1, STEPS * EPOCHS))

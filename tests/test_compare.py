@@ -34,7 +34,7 @@ def test_there_are_the_systems_of_the_notebooks() -> None:
     ]
     assert sorted(params.kl_weight for params in family) == [0.01, 0.1, 0.5, 1, 4]
     assert presets["vanilla"].network == "vanilla"
-    assert presets["vanilla"].vanilla_channels == (32, 64, 128, 256, 512)
+    assert presets["vanilla"].deep_channels == (32, 64, 128, 256, 512)
     assert (presets["mlp-2d"].network, presets["mlp-2d"].latent_dim, presets["mlp-2d"].mlp_widths) == ("mlp", 2, (512,))
     for plain, variational in (("autoencoder-conv", "conv"), ("autoencoder-mlp-2d", "mlp-2d")):
         assert presets[plain] == presets[variational].model_copy(update={"variational": False, "kl_weight": 0.0})

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from builders import gaussian_code, tiny_images, tiny_model, tiny_params
+from builders import gaussian_code, tiny_images, tiny_model
 from mnist_vae.model.autoencoder import Autoencoder
 from mnist_vae.model.networks.deep import Decoder, Encoder
 from tutorial import split_heads
@@ -63,7 +63,7 @@ def test_model_equals_one_written_out_layer_for_layer(
     reconstruction: str,
     activation: type[nn.Module],
 ) -> None:
-    changes = {"network": "vanilla", "vanilla_channels": [2, 3, 4], "image_size": size}
+    changes = {"network": "deep", "deep_channels": [2, 3, 4], "image_size": size}
     model = tiny_model(**changes, reconstruction=reconstruction).train(training)
     twin = Twin(size, 3, activation()).like(model).train(training)
     images = tiny_images(5, size=size)
@@ -85,18 +85,16 @@ def _shapes(layers: nn.Sequential, start: Tensor) -> list[tuple[int, ...]]:
 
 def test_five_levels_halve_32_pixels_to_one_and_double_them_again() -> None:
     channels = [32, 64, 128, 256, 512]
-    params = tiny_params(network="vanilla", image_size=32, vanilla_channels=channels, latent_dim=128).of_model()
-    down = _shapes(Encoder(params, 256).layers, torch.zeros(1, 1, 32, 32))
+    down = _shapes(Encoder(32, channels, 256).layers, torch.zeros(1, 1, 32, 32))
     assert down == [(32, 16, 16), (64, 8, 8), (128, 4, 4), (256, 2, 2), (512, 1, 1), (512,), (256,)]
-    up = _shapes(Decoder(params, nn.Tanh).layers, torch.zeros(1, 128))
+    up = _shapes(Decoder(32, channels, 128, nn.Tanh).layers, torch.zeros(1, 128))
     assert up == [(512,), (512, 1, 1), (256, 2, 2), (128, 4, 4), (64, 8, 8), (32, 16, 16), (32, 32, 32), (1, 32, 32)]
 
 
 def test_two_levels_take_28_pixels() -> None:
-    params = tiny_params(network="vanilla", image_size=28, vanilla_channels=[32, 64]).of_model()
-    down = _shapes(Encoder(params, 6).layers, torch.zeros(1, 1, 28, 28))
+    down = _shapes(Encoder(28, [32, 64], 6).layers, torch.zeros(1, 1, 28, 28))
     assert down == [(32, 14, 14), (64, 7, 7), (64 * 49,), (6,)]
-    assert Decoder(params, nn.Tanh)(torch.zeros(2, 3)).shape == (2, 1, 28, 28)
+    assert Decoder(28, [32, 64], 3, nn.Tanh)(torch.zeros(2, 3)).shape == (2, 1, 28, 28)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +107,6 @@ def test_number_of_weights_is_the_formulas(channels: list[int], size: int, laten
     made = [*channels[-2::-1], channels[0]]
     decoder = sum(9 * inputs * outputs + 2 * outputs for inputs, outputs in zip(channels[::-1], made, strict=True))
     heads, growing, last = (flat + 1) * 2 * latent_dim, (latent_dim + 1) * flat, 9 * channels[0] + 1
-    changes = {"network": "vanilla", "vanilla_channels": channels, "image_size": size, "latent_dim": latent_dim}
+    changes = {"network": "deep", "deep_channels": channels, "image_size": size, "latent_dim": latent_dim}
     count = sum(weight.numel() for weight in tiny_model(**changes).parameters())
     assert count == encoder + heads + growing + decoder + last

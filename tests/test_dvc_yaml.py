@@ -1,87 +1,100 @@
-"""dvc.yaml against the code: each stage's deps are what it imports and reads, its params those of its groups."""
+"""dvc.yaml against the code: the folders that each stage imports, its parameters, its paths; arrows between folders."""
 
 import ast
-import re
 from pathlib import Path
 
 import pytest
 import yaml
 
+from mnist_vae.common import paths
 from mnist_vae.common.params import DataParams, FigureParams, ModelParams, Params
-from mnist_vae.model.networks import NETWORKS
+from mnist_vae.training.fingerprint import FOLDERS
 
 ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "src" / "mnist_vae"
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-STAGE_PARAMS = {
-    "download": None,  # all of params.yaml
-    "preprocess": DataParams,
-    "train": ModelParams,
-    "evaluate": None,  # none: they come from the model
-    "render": FigureParams,
-}
+# What decides no byte, so that no stage depends on it.
+ASIDE = {"console", "tracking"}
+# From the ground up: a folder imports from folders before it only. `tracking` stands beside them.
+FLOORS = ["console", "common", "data", "model", "sources", "figures", "training", "evaluation"]
+STAGE_PARAMS = {"preprocess": DataParams, "train": ModelParams, "render": FigureParams}
 
 
-def imported_modules(source: Path) -> set[str]:
-    """The dotted names that a file imports, or may: of `from a import b`, both a and a.b."""
-    names: set[str] = set()
+def imported_folders(source: Path) -> set[str]:
+    """The folders of the package that a file names in its imports, wherever in the file they stand."""
+    folders = set()
     for node in ast.walk(ast.parse(source.read_text())):
+        names: list[str] = []
         if isinstance(node, ast.Import):
-            names.update(alias.name for alias in node.names)
+            names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{source} imports relatively"
-            names.update([str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)])
-    return names
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        folders |= {name.split(".")[1] for name in names if name.startswith("mnist_vae.")}
+    return folders
 
 
-def project_files(name: str) -> list[Path]:
-    """The files that importing a dotted name runs: each package's __init__.py on the way, and the module itself."""
-    parts = name.split(".")
-    stems = [ROOT.joinpath("src", *parts[:length]) for length in range(1, len(parts) + 1)]
-    candidates = [file for stem in stems for file in (stem / "__init__.py", stem.with_suffix(".py"))]
-    return [file for file in candidates if parts[0] == "mnist_vae" and file.is_file()]
-
-
-def import_closure(script: Path) -> set[str]:
-    """All files of the project that a script imports, directly or not, and itself, relative to the root."""
-    seen: set[Path] = set()
-    waiting = [script]
+def folders_used(start: set[str]) -> set[str]:
+    """These folders and those that their files import, directly or not, but for those aside."""
+    used, waiting = set(), set(start) - ASIDE
     while waiting:
-        file = waiting.pop()
-        if file not in seen:
-            seen.add(file)
-            waiting += [found for name in names_loaded_by(file) for found in project_files(name)]
-    return {str(file.relative_to(ROOT)) for file in seen}
+        folder = waiting.pop()
+        used.add(folder)
+        imported = set().union(*(imported_folders(file) for file in (PACKAGE / folder).rglob("*.py")))
+        waiting |= imported - ASIDE - used
+    return used
 
 
-def names_loaded_by(source: Path) -> set[str]:
-    """The names that a file imports, and every network where it loads one by its name."""
-    names = imported_modules(source)
-    if "mnist_vae.model.networks.load_network" in names:
-        names |= {f"mnist_vae.model.networks.{network}" for network in NETWORKS}
-    return names
+def listed_paths(stage: str, kind: str) -> set[str]:
+    return {path if isinstance(path, str) else next(iter(path)) for path in STAGES[stage].get(kind, [])}
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_code_among_the_deps_is_what_the_stage_imports(stage: str) -> None:
-    listed = [dep for dep in STAGES[stage]["deps"] if dep.endswith(".py")]
-    assert len(listed) == len(set(listed))
-    assert set(listed) == import_closure(ROOT / "stages" / f"{stage}.py")
+def test_folders_of_code_among_the_deps_are_those_that_the_stage_imports(stage: str) -> None:
+    listed = {dep.removeprefix("src/mnist_vae/") for dep in STAGES[stage]["deps"] if dep.startswith("src/")}
+    assert listed == folders_used(imported_folders(ROOT / "stages" / f"{stage}.py"))
+    assert f"stages/{stage}.py" in STAGES[stage]["deps"]
+    assert len(STAGES[stage]["deps"]) == len(set(STAGES[stage]["deps"]))
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_paths_on_the_command_line_are_the_deps_and_outs(stage: str) -> None:
-    given = re.findall(r"(?:data|models|reports)/\S+", STAGES[stage]["cmd"])
-    read = [dep for dep in STAGES[stage]["deps"] if not dep.endswith(".py")]
-    kept = [path for kind in ("outs", "plots", "metrics") for path in STAGES[stage].get(kind, [])]
-    written = [path if isinstance(path, str) else next(iter(path)) for path in kept]
-    assert sorted(given) == sorted(read + written)
+def test_figures_are_drawn_by_render_alone() -> None:
+    assert [stage for stage in STAGES if "src/mnist_vae/figures" in STAGES[stage]["deps"]] == ["render"]
 
 
-@pytest.mark.parametrize("stage", ["preprocess", "train", "render"])
+def test_fingerprint_takes_in_the_folders_of_the_train_stage() -> None:
+    assert {f"src/mnist_vae/{folder}" for folder in FOLDERS} == {
+        dep for dep in STAGES["train"]["deps"] if dep.startswith("src/")
+    }
+
+
+def test_nothing_below_stages_and_tools_imports_tracking() -> None:
+    files = [file for folder in FLOORS for file in (PACKAGE / folder).rglob("*.py")]
+    assert [file for file in files if "tracking" in imported_folders(file)] == []
+
+
+@pytest.mark.parametrize("folder", FLOORS)
+def test_arrows_lead_downwards(folder: str) -> None:
+    below = set(FLOORS[: FLOORS.index(folder) + 1])
+    for file in (PACKAGE / folder).rglob("*.py"):
+        assert imported_folders(file) <= below, file
+
+
+def test_all_folders_have_a_floor() -> None:
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == {*FLOORS, "tracking"}
+
+
+def test_paths_are_those_of_the_code() -> None:
+    known = {str(value) for name, value in vars(paths).items() if name.isupper()}
+    listed = set().union(
+        *(listed_paths(stage, kind) for stage in STAGES for kind in ("deps", "outs", "plots", "metrics"))
+    )
+    files = {path for path in listed if not path.startswith(("src/", "stages/"))}
+    assert files == known - {"params.yaml"} | {str(paths.raw("${dataset}"))}
+
+
+@pytest.mark.parametrize("stage", STAGE_PARAMS)
 def test_params_of_a_stage_are_those_of_its_group(stage: str) -> None:
-    group = STAGE_PARAMS[stage]
-    assert group is not None
-    assert STAGES[stage]["params"] == list(group.model_fields)
+    assert STAGES[stage]["params"] == list(STAGE_PARAMS[stage].model_fields)
 
 
 def test_first_stage_reads_all_parameters_and_evaluation_none() -> None:

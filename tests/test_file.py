@@ -40,7 +40,7 @@ def _refusal(path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"kl_weight": 0.3, "free_bits": 0.1}, *({"network": name} for name in NETWORKS), PLAIN], ids=str
+    "changes", [{"kl_weight": 0.3, "free_nats": 0.1}, *({"network": name} for name in NETWORKS), PLAIN], ids=str
 )
 def test_trained_model_comes_back_to_the_bit(tmp_path: Path, changes: dict) -> None:
     model = tiny_model(**changes)
@@ -122,7 +122,7 @@ def test_weight_too_many_is_refused_by_name(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"latent_dim": 5}, {"base_channels": 4}, {"image_size": 32}, {"network": "mlp"}, PLAIN], ids=str
+    "change", [{"latent_dim": 5}, {"conv_channels": [4, 8, 16]}, {"image_size": 32}, {"network": "mlp"}, PLAIN], ids=str
 )
 def test_weights_of_another_size_than_the_parameters_say_are_refused(path: Path, change: dict) -> None:
     _rewrite(path, _origin(**change))

@@ -1,17 +1,12 @@
-import subprocess
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
 
 from builders import PLAIN, tiny_params
 from mnist_vae.common.params import ModelParams
-from mnist_vae.model.networks import NETWORKS, load_network
-from mnist_vae.training.fingerprint import training_fingerprint
+from mnist_vae.training.fingerprint import FOLDERS, code_md5, training_fingerprint
 
-TESTS = Path(__file__).parent
 CPU = torch.device("cpu")
 MD5 = "0" * 32
 CHANGED = {
@@ -21,16 +16,15 @@ CHANGED = {
     "validation_size": 101,
     "network": "mlp",
     "latent_dim": 4,
-    "base_channels": 3,
-    "vanilla_channels": [2, 4],
+    "conv_channels": [3, 4, 8],
+    "deep_channels": [2, 4],
     "mlp_widths": [5, 5],
     "reconstruction": "bernoulli",
     "reduction": "sum",
     "kl_weight": 0.11,
-    "free_bits": 0.01,
+    "free_nats": 0.01,
     "epochs": 2,
     "batch_size": 9,
-    "shuffle_block": 999,
     "learning_rate": 0.002,
     "learning_rate_schedule": "linear",
     "adam_betas": [0.5, 0.99],
@@ -42,13 +36,6 @@ CHANGED = {
 }
 
 
-@pytest.fixture
-def _all_networks() -> None:
-    # Loading one counts, so a first one in between would make what follows differ.
-    for network in NETWORKS:
-        load_network(network)
-
-
 def _fingerprint(**changes: object) -> str:
     return training_fingerprint(tiny_params(**changes).of_model(), MD5, CPU)
 
@@ -58,7 +45,6 @@ def test_same_origin_has_the_same_fingerprint() -> None:
     assert len(_fingerprint()) == 16
 
 
-@pytest.mark.usefixtures("_all_networks")
 def test_every_parameter_of_the_model_counts() -> None:
     # The other two keys cannot change alone.
     assert CHANGED.keys() | {"variational", "kl_warmup_epochs"} == set(ModelParams.model_fields)
@@ -69,21 +55,8 @@ def test_every_parameter_of_the_model_counts() -> None:
 
 
 def test_parameters_of_figures_do_not_count() -> None:
-    figures = {"interpolation_to": 3, "interpolation_steps": 50, "fitted_samples": "mixture", "mixture_components": 4}
+    figures = {"interpolation_to": 3, "interpolation_steps": 50, "fitted_components": 4}
     assert _fingerprint(**figures) == _fingerprint()
-
-
-def test_code_of_the_models_own_network_counts_and_that_of_others_does_not() -> None:
-    # In a process of its own, where nothing else has loaded a network.
-    script = (
-        "import sys; sys.path[:0] = sys.argv[1:]\n"
-        "from test_fingerprint import CPU, MD5, tiny_params, training_fingerprint\n"
-        "training_fingerprint(tiny_params(network='mlp').of_model(), MD5, CPU)\n"
-        "print(*(name for name in sys.modules if name.startswith('mnist_vae.model.networks.')))"
-    )
-    search = [str(TESTS.parent / "src"), str(TESTS)]
-    done = subprocess.run([sys.executable, "-c", script, *search], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["mnist_vae.model.networks.mlp"]
 
 
 def test_data_and_the_devices_kind_count() -> None:
@@ -100,15 +73,19 @@ def test_torchs_build_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _fingerprint() != before
 
 
-def test_source_of_the_package_counts_and_other_code_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = tmp_path / "extra.py"
-    source.write_text("one")
-    module = ModuleType("extra")
-    module.__file__ = str(source)
-    without = _fingerprint()
-    monkeypatch.setitem(sys.modules, "mnist_vae_other", module)
-    assert _fingerprint() == without
-    monkeypatch.setitem(sys.modules, "mnist_vae.extra", module)
-    with_one = _fingerprint()
-    source.write_text("two")
-    assert len({without, with_one, _fingerprint()}) == 3
+def test_code_in_the_folders_of_a_training_counts_and_other_code_does_not(tmp_path: Path) -> None:
+    for folder in (*FOLDERS, "tracking", "console"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "part.py").write_text("one")
+    before = code_md5(tmp_path)
+    for aside in ("tracking", "console"):
+        (tmp_path / aside / "part.py").write_text("two")
+    (tmp_path / "model" / "__pycache__").mkdir()
+    (tmp_path / "model" / "__pycache__" / "part.pyc").write_bytes(b"two")
+    assert code_md5(tmp_path) == before
+    seen = {before}
+    for folder in FOLDERS:
+        (tmp_path / folder / "part.py").write_text("two")
+        seen.add(code_md5(tmp_path))
+    (tmp_path / "model" / "part.py").rename(tmp_path / "model" / "other.py")
+    assert len(seen | {code_md5(tmp_path)}) == len(FOLDERS) + 2

@@ -99,7 +99,7 @@ def test_titles_name_what_the_figures_parameters_chose() -> None:
     titles = {drawing.name: _titles(drawing) for drawing in _gallery(pictures, **changes)}
     assert "class 7 to that of class 2" in titles["interpolation"]
     assert "from a Gaussian fitted" in titles["fitted_samples"]
-    changes = {"fitted_samples": "mixture", "mixture_components": 4}
+    changes = {"fitted_components": 4}
     titles = {drawing.name: _titles(drawing) for drawing in _gallery(pictures, **changes)}
     assert "from 4 Gaussians fitted" in titles["fitted_samples"]
 

@@ -16,7 +16,6 @@ from mnist_vae.model.loss import Terms
 from mnist_vae.model.networks import NETWORKS
 from mnist_vae.training import loop, validation
 from mnist_vae.training.loop import Training
-from mnist_vae.training.shuffling import epoch_order
 from mnist_vae.training.validation import mean_terms
 from tutorial import TutorialVAE, split_heads
 
@@ -117,22 +116,6 @@ def test_each_image_is_seen_once_an_epoch(monkeypatch: pytest.MonkeyPatch, batch
     assert [row.epoch for history in histories for row in history.steps] == [1] * len(sizes) + [2] * len(sizes)
 
 
-def test_images_beyond_a_block_come_in_the_order_of_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, params = tiny_model(), tiny_params(shuffle_block=16, batch_size=10).of_model()
-    numbered = torch.arange(64, dtype=torch.uint8)[:, None, None, None].expand(64, 1, 16, 16).contiguous()
-    seen: list[int] = []
-    terms = model.terms
-
-    def spy(images: Tensor, noise: Tensor | None, rate_share: float = 1.0) -> Terms:
-        seen.extend(images[:, 0, 0, 0].tolist() if noise is not None else [])
-        return terms(images, noise, rate_share)
-
-    monkeypatch.setattr(model, "terms", spy)
-    list(Training(model, numbered, VALIDATION, params).run())
-    assert seen == epoch_order(64, 16, _generator("order of images", 1)).tolist()
-    assert seen != torch.randperm(64, generator=_generator("order of images", 1)).tolist()
-
-
 def test_one_step_equals_one_written_by_hand() -> None:
     params = tiny_params(batch_size=20).of_model()
     model = tiny_model()
@@ -213,10 +196,10 @@ def test_warm_up_begins_as_training_without_kl_and_goes_on_otherwise() -> None:
     assert warmed[0].steps != plain[0].steps
 
 
-def test_free_bits_leave_a_collapsing_code_with_more_rate() -> None:
+def test_free_nats_leave_a_collapsing_code_with_more_rate() -> None:
     changes = {"epochs": 40, "learning_rate": 0.01, "kl_weight": 5.0}
     _, collapsing = _trained(**changes)
-    _, kept = _trained(**changes, free_bits=0.5)
+    _, kept = _trained(**changes, free_nats=0.5)
     assert collapsing[-1].epoch.train_kl_nats_per_image < 0.02
     assert kept[-1].epoch.train_kl_nats_per_image > 0.2
 

@@ -41,7 +41,7 @@ def test_sum_reduction_equals_sums_of_torchs_own_loss(reconstruction: str) -> No
 
 def test_terms_of_an_image_are_weighted_for_it_alone() -> None:
     distortion, kl = torch.tensor([16.0, 32.0]), torch.tensor([[1.0, 3.0], [8.0, 0.0]])
-    terms = make_objective("mean", 0.5, free_bits=0.0, pixels=16, latent_dim=2).terms(distortion, kl)
+    terms = make_objective("mean", 0.5, free_nats=0.0, pixels=16, latent_dim=2).terms(distortion, kl)
     assert terms.loss.tolist() == [1 + 0.5 * 2, 2 + 0.5 * 4]
     assert torch.equal(terms.distortion, distortion)
     assert terms.rate.tolist() == [4.0, 8.0]
@@ -53,11 +53,11 @@ def test_terms_of_an_image_are_weighted_for_it_alone() -> None:
 )
 def test_beta_is_the_kls_weight_beside_summed_distortion(reduction: str, kl_weight: float, beta: float) -> None:
     # The tutorial's: 0.1 · 1,024 pixels / 128 dimensions = 0.8.
-    assert make_objective(reduction, kl_weight, free_bits=0.0, pixels=32**2, latent_dim=128).beta == pytest.approx(beta)
+    assert make_objective(reduction, kl_weight, free_nats=0.0, pixels=32**2, latent_dim=128).beta == pytest.approx(beta)
 
 
 @pytest.mark.parametrize("free_nats", [0.01, 0.3, 0.6, 2.0])
-def test_rate_charged_in_a_batch_is_the_sum_of_each_dimensions_kl_or_its_free_bits(free_nats: float) -> None:
+def test_rate_charged_in_a_batch_is_the_sum_of_each_dimensions_kl_or_its_free_nats(free_nats: float) -> None:
     charged = 0.0
     for column in KL.T.tolist():
         charged += max(free_nats, sum(column) / len(column))
@@ -68,7 +68,7 @@ def test_rate_charged_in_a_batch_is_the_sum_of_each_dimensions_kl_or_its_free_bi
 
 
 @pytest.mark.parametrize("free_nats", [0.01, 0.3, 0.6, 2.0])
-def test_gradient_under_free_bits_is_that_of_the_formula(free_nats: float) -> None:
+def test_gradient_under_free_nats_is_that_of_the_formula(free_nats: float) -> None:
     (found, expected) = (KL.clone().requires_grad_() for _ in range(2))
     Objective(0.25, 3.0, free_nats).terms(DISTORTION, found).loss.mean().backward()
     (3.0 * torch.maximum(torch.tensor(free_nats), expected.mean(dim=0)).sum()).backward()
@@ -76,19 +76,19 @@ def test_gradient_under_free_bits_is_that_of_the_formula(free_nats: float) -> No
     torch.testing.assert_close(found.grad, expected.grad)
 
 
-def test_without_free_bits_the_loss_is_the_plain_one_to_the_bit() -> None:
-    terms = make_objective("mean", 0.7, free_bits=0.0, pixels=9, latent_dim=4).terms(DISTORTION, KL)
+def test_without_free_nats_the_loss_is_the_plain_one_to_the_bit() -> None:
+    terms = make_objective("mean", 0.7, free_nats=0.0, pixels=9, latent_dim=4).terms(DISTORTION, KL)
     assert torch.equal(terms.loss, 1 / 9 * DISTORTION + 0.7 / 4 * KL.sum(dim=1))
 
 
-def test_free_bits_are_nats_of_a_dimension_whatever_the_reduction() -> None:
+def test_free_nats_are_nats_of_a_dimension_whatever_the_reduction() -> None:
     for reduction in ("sum", "mean"):
-        assert make_objective(reduction, 0.7, free_bits=0.3, pixels=9, latent_dim=4).free_nats == 0.3
+        assert make_objective(reduction, 0.7, free_nats=0.3, pixels=9, latent_dim=4).free_nats == 0.3
 
 
-def test_models_loss_has_the_free_bits_of_its_parameters() -> None:
+def test_models_loss_has_the_free_nats_of_its_parameters() -> None:
     images, changes = tiny_images(6), {"reduction": "sum", "kl_weight": 0.7}
-    model, plain = tiny_model(free_bits=0.4, **changes), tiny_model(**changes)
+    model, plain = tiny_model(free_nats=0.4, **changes), tiny_model(**changes)
     kl = plain.encode(images).kl().detach()
     charged = sum(max(0.4, sum(column) / 6) for column in kl.T.tolist())
     assert charged > float(kl.sum()) / 6

@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from builders import gaussian_code, tiny_images, tiny_model, tiny_params
+from builders import gaussian_code, tiny_images, tiny_model
 from mnist_vae.model.networks.mlp import Decoder, Encoder
 
 
@@ -30,10 +30,9 @@ def test_model_equals_one_written_out_in_matrix_products(widths: list[int], size
 
 
 def test_decoder_has_the_encoders_widths_in_reverse() -> None:
-    params = tiny_params(network="mlp", mlp_widths=[7, 4], image_size=17).of_model()
     layers = [
         [tuple(weight.shape) for weight in module.parameters() if weight.ndim == 2]
-        for module in (Encoder(params, 6), Decoder(params, nn.Sigmoid))
+        for module in (Encoder(17, [7, 4], 6), Decoder(17, [7, 4], 3, nn.Sigmoid))
     ]
     assert layers == [[(7, 289), (4, 7), (6, 4)], [(4, 3), (7, 4), (289, 7)]]
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from builders import PLAIN, tiny_images, tiny_model, tiny_params
 from mnist_vae.common.params import ModelParams, load_params
-from mnist_vae.model.networks import NETWORKS, load_network
+from mnist_vae.model.networks import NETWORKS
 
 ROOT = Path(__file__).parent.parent
 DEFAULTS = load_params(ROOT / "params.yaml").of_model()
@@ -29,7 +29,7 @@ class Expected(NamedTuple):
 
 NETWORKS_HERE = {
     "conv": Expected({32, 64}, 476_353),
-    "vanilla": Expected({32, 64}, 3_343_617),
+    "deep": Expected({32, 64}, 3_343_617),
     "mlp": Expected({28, 32, 64}, 1_247_488),
 }
 TAKEN = [(network, size) for network, expected in NETWORKS_HERE.items() for size in sorted(expected.sizes)]
@@ -37,14 +37,21 @@ REFUSED = [(network, size) for network, expected in NETWORKS_HERE.items() for si
 
 
 def _widths(network: str, **changes: object) -> ModelParams:
-    widths = {"vanilla_channels": DEFAULTS.vanilla_channels, "mlp_widths": DEFAULTS.mlp_widths}
-    return tiny_params(network=network, base_channels=DEFAULTS.base_channels, **widths, **changes).of_model()
+    widths = {name: getattr(DEFAULTS, name) for name in ("conv_channels", "deep_channels", "mlp_widths")}
+    return tiny_params(network=network, **widths, **changes).of_model()
 
 
 def _weights(network: str, params: ModelParams, outputs: int) -> int:
-    encoder, decoder = load_network(network)
-    modules = encoder(params, outputs), decoder(params, nn.Tanh)
+    modules = _encoder(network, params, outputs), _decoder(network, params, nn.Tanh)
     return sum(weight.numel() for module in modules for weight in module.parameters())
+
+
+def _encoder(network: str, params: ModelParams, outputs: int) -> nn.Module:
+    return NETWORKS[network].encoder(params.image_size, params.widths, outputs)
+
+
+def _decoder(network: str, params: ModelParams, activation: type[nn.Module]) -> nn.Module:
+    return NETWORKS[network].decoder(params.image_size, params.widths, params.latent_dim, activation)
 
 
 def test_all_networks_are_tested() -> None:
@@ -54,12 +61,11 @@ def test_all_networks_are_tested() -> None:
 @pytest.mark.parametrize(("network", "size"), TAKEN)
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 def test_output_has_the_inputs_shape(network: str, size: int, training: bool) -> None:  # noqa: FBT001
-    encoder, decoder = load_network(network)
     params = _widths(network, image_size=size, latent_dim=5)
     images = torch.rand(3, 1, size, size, generator=torch.Generator().manual_seed(0))
-    codes = encoder(params, 7).train(training)(images)
+    codes = _encoder(network, params, 7).train(training)(images)
     assert codes.shape == (3, 7)
-    assert decoder(params, nn.Tanh).train(training)(codes[:, :5]).shape == images.shape
+    assert _decoder(network, params, nn.Tanh).train(training)(codes[:, :5]).shape == images.shape
 
 
 @pytest.mark.parametrize(("network", "size"), REFUSED)
@@ -76,7 +82,7 @@ def test_default_widths_give_the_known_number_of_weights(network: str) -> None:
 
 @pytest.mark.parametrize(
     ("network", "changes"),
-    [("conv", {"base_channels": 3}), ("vanilla", {"vanilla_channels": [2, 4]}), ("mlp", {"mlp_widths": [5, 4]})],
+    [("conv", {"conv_channels": [3, 4]}), ("deep", {"deep_channels": [2, 4]}), ("mlp", {"mlp_widths": [5, 4]})],
 )
 def test_its_own_widths_count_and_those_of_other_networks_do_not(network: str, changes: dict) -> None:
     plain = _weights(network, tiny_params(network=network).of_model(), 6)
@@ -92,7 +98,7 @@ def test_decoded_images_have_the_range_of_the_activation(
     network: str, activation: type[nn.Module], low: float, high: float
 ) -> None:
     torch.manual_seed(0)
-    decoder = load_network(network).decoder(_widths(network, image_size=32), activation)
+    decoder = _decoder(network, _widths(network, image_size=32), activation)
     with torch.no_grad():
         images = decoder(1000 * torch.randn(20, 3))
     assert low <= float(images.min()) < (low + high) / 2 < float(images.max()) <= high
@@ -101,7 +107,7 @@ def test_decoded_images_have_the_range_of_the_activation(
 @pytest.mark.parametrize("changes", [{}, PLAIN], ids=["variational", "plain"])
 @pytest.mark.parametrize("network", NETWORKS_HERE)
 def test_loss_reaches_every_weight(network: str, changes: dict) -> None:
-    model = tiny_model(network=network, vanilla_channels=[4, 4], mlp_widths=[16], base_channels=4, **changes)
+    model = tiny_model(network=network, deep_channels=[4, 4], mlp_widths=[16], conv_channels=[4, 8, 16], **changes)
     noise = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
     model.terms(tiny_images(20), noise).loss.mean().backward()
     for name, weight in model.named_parameters():
@@ -111,7 +117,7 @@ def test_loss_reaches_every_weight(network: str, changes: dict) -> None:
 
 @pytest.mark.parametrize("network", NETWORKS_HERE)
 def test_last_batch_of_a_single_image_can_be_trained_on(network: str) -> None:
-    model = tiny_model(network=network, vanilla_channels=[2, 2, 2])
+    model = tiny_model(network=network, deep_channels=[2, 2, 2])
     loss = model.train().terms(tiny_images(1), torch.zeros(1, 3)).loss
     assert loss.isfinite().all()
 
@@ -119,7 +125,7 @@ def test_last_batch_of_a_single_image_can_be_trained_on(network: str) -> None:
 # With 100 for validation the digits leave 1337 images: with batches of 8 the last one has a single image.
 @pytest.mark.parametrize("batch_size", [1, 8])
 def test_batch_norm_of_a_single_pixel_is_refused_by_name(batch_size: int) -> None:
-    levels = {"network": "vanilla", "vanilla_channels": [2, 2, 2, 2], "validation_size": 100}
+    levels = {"network": "deep", "deep_channels": [2, 2, 2, 2], "validation_size": 100}
     with pytest.raises(ValueError, match=f"batch_size is {batch_size}, which leaves a last batch of one image"):
         tiny_params(**levels, batch_size=batch_size)
     tiny_params(**levels, batch_size=10)

@@ -16,12 +16,12 @@ TUTORIAL = {
     "network": "conv",
     "variational": True,
     "latent_dim": 128,
-    "base_channels": 16,
+    "conv_channels": (16, 32, 64),
     "reconstruction": "squared_error",
     "reduction": "mean",
     "kl_weight": 0.1,
     "kl_warmup_epochs": 0,
-    "free_bits": 0,
+    "free_nats": 0,
     "epochs": 10,
     "batch_size": 64,
     "learning_rate": 0.0001,
@@ -61,13 +61,13 @@ def test_third_beta_is_refused_with_what_is_allowed(tmp_path: Path) -> None:
     assert text.endswith("adam_betas is [0.5, 0.9, 0.9], but must be a list of two numbers")
 
 
-@pytest.mark.parametrize("key", ["vanilla_channels", "mlp_widths"])
+@pytest.mark.parametrize("key", ["deep_channels", "mlp_widths"])
 @pytest.mark.parametrize("width", [0, -2, 65_537, 2.0, "2", True, None, [2]], ids=repr)
 def test_wrong_width_is_refused_by_key_place_and_value(tmp_path: Path, key: str, width: object) -> None:
     assert f"{key}.1 is {width!r}, but must be " in _complaint(tmp_path, TINY | {key: [4, width, 4]})
 
 
-@pytest.mark.parametrize("key", ["vanilla_channels", "mlp_widths"])
+@pytest.mark.parametrize("key", ["deep_channels", "mlp_widths"])
 @pytest.mark.parametrize("widths", [[], [2] * 21, 32, None, "[32, 64]"], ids=repr)
 def test_what_is_no_list_of_widths_is_refused_with_what_is_allowed(tmp_path: Path, key: str, widths: object) -> None:
     text = _complaint(tmp_path, TINY | {key: widths})
@@ -86,7 +86,7 @@ def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:
 def test_unknown_key_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     text = _complaint(tmp_path, TINY | {"kl_wieght": 0.5})
     assert "kl_wieght (value 0.5) is no parameter" in text
-    assert "kl_weight, kl_warmup_epochs, free_bits, epochs" in text
+    assert "kl_weight, kl_warmup_epochs, free_nats, epochs" in text
 
 
 @pytest.mark.parametrize("key", WRONG)
@@ -102,12 +102,12 @@ def test_one_whole_batch_left_is_enough() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"network": "vanilla", "image_size": 28, "vanilla_channels": [32, 64]},
+        {"network": "deep", "image_size": 28, "deep_channels": [32, 64]},
         {"network": "mlp", "image_size": 17},
         {"kl_warmup_epochs": 2, "epochs": 3},
-        {"free_bits": 0.5},
+        {"free_nats": 0.5},
         # The knobs of the networks that are not in use do not matter.
-        {"network": "mlp", "vanilla_channels": [2] * 20},
+        {"network": "mlp", "deep_channels": [2] * 20},
         PLAIN,
     ],
     ids=str,

@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 
 def _trained(precision: str) -> Training:
-    params = tiny_params(precision=precision, epochs=3, base_channels=4, batch_size=16).of_model()
+    params = tiny_params(precision=precision, epochs=3, conv_channels=[4, 8, 16], batch_size=16).of_model()
     training = Training(build_autoencoder(params), tiny_images(96), tiny_images(32, seed=1), params)
     list(training.run())
     return training

@@ -12,7 +12,7 @@ from rank_processes import RankProcesses
 from training_of_ranks import Trained, measure, train
 
 MLP = {"network": "mlp"}
-VANILLA = {"network": "vanilla", "vanilla_channels": [2, 2, 2]}
+VANILLA = {"network": "deep", "deep_channels": [2, 2, 2]}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def _trained(ranks: RankProcesses, images: int, changes: dict, broken_off: int =
     [
         (MLP, 1e-6),
         (MLP | PLAIN, 1e-6),
-        (MLP | {"free_bits": 0.1, "reduction": "sum", "kl_weight": 1}, 1e-6),
+        (MLP | {"free_nats": 0.1, "reduction": "sum", "kl_weight": 1}, 1e-6),
         ({"network": "conv"}, 1e-5),
         (VANILLA, 1e-5),
     ],
@@ -76,7 +76,7 @@ def test_each_image_is_seen_once_an_epoch_in_the_batches_of_one_process(
         assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
-@pytest.mark.parametrize("changes", [MLP, {"network": "conv"}, MLP | {"free_bits": 0.01}], ids=str)
+@pytest.mark.parametrize("changes", [MLP, {"network": "conv"}, MLP | {"free_nats": 0.01}], ids=str)
 def test_course_is_that_of_one_process_and_the_same_on_all_ranks(two: RankProcesses, changes: dict) -> None:
     changes |= {"batch_size": 4, "epochs": 3, "learning_rate": 0.01}
     alone = train(OneProcess(), 9, changes)

@@ -52,12 +52,6 @@ def _end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, printed, complaint
 
 
-def test_paths_of_the_command_line_are_handed_to_main(start: Start) -> None:
-    main = "def main(first: Path, second: Path) -> None: print(repr(first), repr(second))"
-    paths = f"{Path('a/b')!r} {Path('c')!r}\n"
-    assert _end(start(main, "a/b", "c")) == (0, paths, "")
-
-
 def test_foreseen_failure_ends_in_one_line_and_1(start: Start) -> None:
     main = "def main() -> None: raise UserError('no such thing: get one')"
     assert _end(start(main)) == (1, "", "sample: no such thing: get one\n")
@@ -119,12 +113,10 @@ def main() -> None:
     assert _end(process) == (128 + number, "cleaned up\n", f"sample: stopped by {number.name}\n")
 
 
-@pytest.mark.parametrize("arguments", [(), ("a",), ("a", "b", "c")])
-def test_wrong_number_of_paths_is_refused_with_their_names(start: Start, arguments: tuple[str, ...]) -> None:
-    main = "def main(raw: Path, prepared_path: Path) -> None: print('ran')"
-    code, printed, complaint = _end(start(main, *arguments))
+def test_arguments_are_refused(start: Start) -> None:
+    code, printed, complaint = _end(start("def main() -> None: print('ran')", "data/prepared.safetensors"))
     assert (code, printed) == (1, "")
-    assert complaint == "sample: needs 2 paths, as dvc.yaml gives them: RAW PREPARED_PATH\n"
+    assert complaint.startswith("sample: takes no arguments, but was given data/prepared.safetensors: ")
 
 
 def test_code_from_elsewhere_is_refused(start: Start) -> None:

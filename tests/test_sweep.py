@@ -22,8 +22,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_sweep_is_every_combination_exactly_once(root: Path) -> None:
-    points = sweep.grid(sweep.parse_sweep("kl_weight=0.01,0.1,1  latent_dim=2,3 free_bits=0,0.5"), root)
-    found = [tuple(point.changes[key] for key in ("kl_weight", "latent_dim", "free_bits")) for point in points]
+    points = sweep.grid(sweep.parse_sweep("kl_weight=0.01,0.1,1  latent_dim=2,3 free_nats=0,0.5"), root)
+    found = [tuple(point.changes[key] for key in ("kl_weight", "latent_dim", "free_nats")) for point in points]
     assert len(found) == 12
     assert set(found) == {(a, b, c) for a in (0.01, 0.1, 1) for b in (2, 3) for c in (0, 0.5)}
     for point in points:

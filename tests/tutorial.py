@@ -13,7 +13,7 @@ class TutorialVAE(nn.Module):
 
     def __init__(self, params: ModelParams, activation: nn.Module):
         super().__init__()
-        ch, dim, last = params.base_channels, params.latent_dim, params.image_size // 8
+        ch, dim, last = params.conv_channels[0], params.latent_dim, params.image_size // 8
         self.features = nn.Sequential(
             nn.Conv2d(1, ch, 4, 2, 1, bias=False),
             nn.BatchNorm2d(ch),

@@ -17,7 +17,7 @@ SMALL = {
     "validation_size": 32,
     "image_size": 16,
     "latent_dim": 8,
-    "base_channels": 4,
+    "conv_channels": [4, 8, 16],
     "epochs": 2,
     "batch_size": 16,
     "interpolation_steps": 5,

@@ -20,7 +20,7 @@ _COLUMNS = [name for name in EpochRow._fields if name.startswith("validation_")]
 # With another of these, the columns measure something else: other images, or another error.
 _OF_THE_MEASURE = {"seed", "dataset", "image_size", "validation_size", "reconstruction"}
 # With another of these, the loss does, too.
-_OF_THE_LOSS = {"kl_weight", "kl_warmup_epochs", "free_bits", "reduction", "latent_dim", "variational"}
+_OF_THE_LOSS = {"kl_weight", "kl_warmup_epochs", "free_nats", "reduction", "latent_dim", "variational"}
 
 
 class SearchPlan(BaseModel):

@@ -2,7 +2,7 @@
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -10,7 +10,6 @@ from pydantic_core import ErrorDetails
 
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.console.stage import UserError
-from mnist_vae.model.networks import NETWORKS
 
 _LONGEST_HINT = 20  # digits
 
@@ -21,10 +20,6 @@ _Decay = Annotated[float, Field(ge=0, lt=1)]
 _NonNegative = Annotated[float, Field(ge=0)]
 # YAML has lists only, so a tuple itself is not taken strictly; its numbers are.
 _Widths = Annotated[tuple[_Width, ...], Field(strict=False, min_length=1, max_length=20)]
-if TYPE_CHECKING:
-    _Network = str
-else:
-    _Network = Literal[tuple(NETWORKS)]
 
 
 class _Group(BaseModel):
@@ -43,20 +38,19 @@ class DataParams(_Group):
 class ModelParams(DataParams):
     """What decides a trained model; kept inside it."""
 
-    network: _Network
+    network: Literal["conv", "deep", "mlp"]
     variational: bool
     latent_dim: _Width
-    base_channels: _Width
-    vanilla_channels: _Widths
+    conv_channels: _Widths
+    deep_channels: _Widths
     mlp_widths: _Widths
     reconstruction: Literal["squared_error", "squared_error_sigmoid", "bernoulli"]
     reduction: Literal["mean", "sum"]
     kl_weight: _NonNegative
     kl_warmup_epochs: Annotated[int, Field(ge=0)]
-    free_bits: _NonNegative
+    free_nats: _NonNegative
     epochs: _Positive
     batch_size: _Positive
-    shuffle_block: _Positive
     learning_rate: Annotated[float, Field(gt=0)]
     learning_rate_schedule: Literal["constant", "linear"]
     adam_betas: Annotated[tuple[_Decay, _Decay], Field(strict=False)]
@@ -72,6 +66,16 @@ class ModelParams(DataParams):
         return max(DATASETS[self.dataset].train_size - self.validation_size, 0)
 
     @property
+    def widths(self) -> tuple[int, ...]:
+        """The widths of the network's levels: channels of convolutions, or units of hidden layers."""
+        return {"conv": self.conv_channels, "deep": self.deep_channels, "mlp": self.mlp_widths}[self.network]
+
+    @property
+    def size_multiple(self) -> int:
+        """What the network needs image_size to be a multiple of: each convolution halves the side."""
+        return 1 if self.network == "mlp" else 2 ** len(self.widths)
+
+    @property
     def steps_per_epoch(self) -> int:
         """The last step of an epoch takes what is left."""
         return -(-self.train_size // self.batch_size)
@@ -83,8 +87,7 @@ class FigureParams(_Group):
     interpolation_from: _Class
     interpolation_to: _Class
     interpolation_steps: Annotated[int, Field(ge=2, le=10_000)]
-    fitted_samples: Literal["gaussian", "mixture"]
-    mixture_components: Annotated[int, Field(ge=1, le=1000)]
+    fitted_components: Annotated[int, Field(ge=1, le=1000)]
 
 
 class Params(FigureParams, ModelParams):
@@ -111,15 +114,13 @@ class Params(FigureParams, ModelParams):
 
     @model_validator(mode="after")
     def _check_combinations(self) -> "Params":
-        multiple = NETWORKS[self.network](self)
+        multiple = self.size_multiple
         if self.image_size % multiple:
             raise ValueError(
                 f"image_size is {self.image_size}, but network {self.network} needs a multiple of {multiple}"
             )
-        if self.kl_weight and not self.variational:
-            raise ValueError(f"kl_weight is {self.kl_weight}, but must be 0 where variational is false: there is no KL")
-        for name in ("kl_warmup_epochs", "free_bits"):
-            if getattr(self, name) and not self.kl_weight:
+        for name in ("kl_warmup_epochs", "free_nats"):
+            if getattr(self, name) and self.variational and not self.kl_weight:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}, but must be 0 where kl_weight is 0: it has no effect"
                 )
@@ -137,9 +138,9 @@ class Params(FigureParams, ModelParams):
                 f"batch_size is {self.batch_size}, which leaves a last batch of one image; network {self.network} makes"
                 " that one pixel, and its batch norm needs more"
             )
-        if self.fitted_samples == "mixture" and self.mixture_components > self.train_size:
+        if self.fitted_components > self.train_size:
             raise ValueError(
-                f"mixture_components is {self.mixture_components}, but there are {self.train_size} training images"
+                f"fitted_components is {self.fitted_components}, but there are {self.train_size} training images"
             )
         if self.interpolation_from == self.interpolation_to:
             raise ValueError(

@@ -1,7 +1,6 @@
 """What every stage shares: its place in the repository, and how it ends."""
 
 import errno
-import inspect
 import os
 import re
 import signal
@@ -47,8 +46,8 @@ def repository_root(start: Path) -> Path:
     raise UserError(f"{start} is not inside a DVC repository: run the stages with `dvc repro` in a clone of one")
 
 
-def run_stage(main: Callable[..., None]) -> NoReturn:
-    """Call `main` with the command line's paths and exit: 0 when it returns, 1 with one line after a UserError.
+def run_stage(main: Callable[[], None]) -> NoReturn:
+    """Call `main` and exit: 0 when it returns, 1 with one line after a UserError.
 
     So does a machine that is full, may not be written to, or has too little memory. An interrupt ends in one line and
     128 + the signal's number. Any other exception is a bug and keeps its traceback.
@@ -58,10 +57,10 @@ def run_stage(main: Callable[..., None]) -> NoReturn:
     try:
         repository_root(Path.cwd())  # also where the stage has no use for it: DVC alone starts stages
         _check_origin_of_code()
-        wanted = list(inspect.signature(main).parameters)
-        if len(sys.argv) - 1 != len(wanted):
-            raise UserError(f"needs {len(wanted)} paths, as dvc.yaml gives them: {' '.join(wanted).upper()}")
-        main(*map(Path, sys.argv[1:]))
+        if len(sys.argv) > 1:
+            given = " ".join(sys.argv[1:])
+            raise UserError(f"takes no arguments, but was given {given}: its parameters are in params.yaml")
+        main()
     except UserError as error:
         _exit(f"{name}: {error}", 1)
     except (OSError, MemoryError, RuntimeError) as error:

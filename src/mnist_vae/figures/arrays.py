@@ -142,7 +142,7 @@ class _Painter:
 
     def fitted_samples(self, params: FigureParams) -> Float[np.ndarray, "rows columns S S"]:
         seed = derived_seed(self.seed, "fitted samples")
-        drawn = sample_fitted(self.codes.train_mean, _SAMPLES_A_SIDE**2, params, seed)
+        drawn = sample_fitted(self.codes.train_mean, _SAMPLES_A_SIDE**2, params.fitted_components, seed)
         return self.decode(torch.from_numpy(drawn).float().unflatten(0, (_SAMPLES_A_SIDE, _SAMPLES_A_SIDE)))
 
     def permutations(self) -> Float[np.ndarray, "rows columns S S"]:

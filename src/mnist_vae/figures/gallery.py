@@ -66,7 +66,7 @@ def _images(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
         yield Drawing("samples", grids.samples(pictures.samples, f"{data}: decoded samples from the prior"))
         title = f"{data}: decoded codes of test images with standard normal noise added"
         yield Drawing("permutations", grids.permutations(pictures.permutations, title))
-    fitted = "a Gaussian" if params.fitted_samples == "gaussian" else f"{params.mixture_components} Gaussians"
+    fitted = "a Gaussian" if params.fitted_components == 1 else f"{params.fitted_components} Gaussians"
     title = f"{data}: decoded samples from {fitted} fitted to the training codes"
     yield Drawing("fitted_samples", grids.samples(pictures.fitted_samples, title))
     yield Drawing("class_means", grids.class_means(pictures.class_means, f"{data}: decoded mean code of each class"))

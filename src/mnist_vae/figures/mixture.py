@@ -9,24 +9,23 @@ import warnings
 import numpy as np
 from jaxtyping import Float
 
-from mnist_vae.common.params import FigureParams
 from mnist_vae.data import moments
 
 
 def sample_fitted(
-    codes: Float[np.ndarray, "N D"], count: int, params: FigureParams, seed: int
+    codes: Float[np.ndarray, "N D"], count: int, components: int, seed: int
 ) -> Float[np.ndarray, "{count} D"]:
-    """That many draws from the Gaussian, or the mixture of Gaussians, fitted to codes; a function of the seed.
+    """That many draws from the mixture of so many Gaussians that is fitted to codes; a function of the seed.
 
-    Raises ValueError if there are fewer codes than mixture_components.
+    Raises ValueError if there are fewer codes than components.
     """
     random = np.random.default_rng(seed)
-    if params.fitted_samples == "gaussian":
+    if components == 1:
         # The symmetric root, unlike Cholesky's, takes the singular covariance of dimensions that are not in use.
         variances, vectors = np.linalg.eigh(moments.covariance(codes, divisor=len(codes) - 1))
         root = vectors * np.sqrt(variances.clip(0)) @ vectors.T
         return moments.mean(codes) + random.standard_normal((count, codes.shape[1])) @ root
-    drawn = _sample_mixture(codes.astype(np.float64), count, params.mixture_components, seed)
+    drawn = _sample_mixture(codes.astype(np.float64), count, components, seed)
     return random.permutation(drawn)
 
 

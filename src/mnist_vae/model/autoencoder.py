@@ -11,7 +11,7 @@ from mnist_vae.common.precision import Context
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.model.likelihood import LIKELIHOODS, Bernoulli, SquaredError
 from mnist_vae.model.loss import Objective, Terms, make_objective
-from mnist_vae.model.networks import load_network
+from mnist_vae.model.networks import NETWORKS
 from mnist_vae.model.posterior import GaussianCode, GaussianLatent, PointCode, PointLatent
 
 
@@ -67,12 +67,12 @@ class Autoencoder(nn.Module):
 def build_autoencoder(params: ModelParams) -> Autoencoder:
     """The untrained model; its first weights are a function of the seed alone."""
     latent = GaussianLatent() if params.variational else PointLatent()
-    likelihood, network = LIKELIHOODS[params.reconstruction], load_network(params.network)
-    objective = make_objective(
-        params.reduction, params.kl_weight, params.free_bits, params.image_size**2, params.latent_dim
-    )
+    likelihood, network = LIKELIHOODS[params.reconstruction], NETWORKS[params.network]
+    # A plain autoencoder has no KL to weigh.
+    kl_weight, free_nats = (params.kl_weight, params.free_nats) if params.variational else (0.0, 0.0)
+    objective = make_objective(params.reduction, kl_weight, free_nats, params.image_size**2, params.latent_dim)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(params.seed, "first weights"))
-        encoder = network.encoder(params, latent.outputs_per_dimension * params.latent_dim)
-        decoder = network.decoder(params, likelihood.activation)
+        encoder = network.encoder(params.image_size, params.widths, latent.outputs_per_dimension * params.latent_dim)
+        decoder = network.decoder(params.image_size, params.widths, params.latent_dim, likelihood.activation)
     return Autoencoder(encoder, decoder, latent, likelihood, objective)

@@ -49,15 +49,15 @@ class Objective(NamedTuple):
         return torch.where(self.batch_mean(kl) > self.free_nats, kl, self.free_nats)
 
 
-def make_objective(reduction: str, kl_weight: float, free_bits: float, pixels: int, latent_dim: int) -> Objective:
+def make_objective(reduction: str, kl_weight: float, free_nats: float, pixels: int, latent_dim: int) -> Objective:
     """The objective that params.yaml names.
 
     "sum" leaves both terms summed per image; "mean", the tutorial's, divides the distortion by the number of pixels and
     the rate by the number of latent dimensions, so that its β is kl_weight · pixels / latent_dim.
     """
     if reduction == "sum":
-        return Objective(1.0, kl_weight, free_bits)
-    return Objective(1 / pixels, kl_weight / latent_dim, free_bits)
+        return Objective(1.0, kl_weight, free_nats)
+    return Objective(1 / pixels, kl_weight / latent_dim, free_nats)
 
 
 def warmup_share(epoch: int, warmup_epochs: int) -> float:

@@ -15,7 +15,6 @@ from mnist_vae.model.autoencoder import Autoencoder
 from mnist_vae.model.loss import warmup_share
 from mnist_vae.training.ranks import OneProcess, Ranks
 from mnist_vae.training.schedule import initial_rate, set_rate
-from mnist_vae.training.shuffling import epoch_order
 from mnist_vae.training.state import (
     TrainingState,
     adam_tensors,
@@ -128,7 +127,7 @@ class Training:
         self.model.train()
         params, device = self.params, self.model.device
         rate_share = warmup_share(self.epoch, params.kl_warmup_epochs)
-        order = epoch_order(len(self.images), params.shuffle_block, self._generator("order of images", "cpu"))
+        order = torch.randperm(len(self.images), generator=self._generator("order of images", "cpu"))
         order = order.to(self.images.device)
         noise_source = self._generator("noise", device)
         for step, batch in enumerate(order.split(params.batch_size)):

@@ -1,22 +1,23 @@
-"""The deep "vanilla" network: a stride-2 3×3 convolution for each of vanilla_channels, mirrored."""
+"""The deep network of the "vanilla" notebook: a stride-2 3×3 convolution for each width, mirrored."""
+
+from collections.abc import Sequence
+from itertools import pairwise
 
 from jaxtyping import Float
 from torch import Tensor, nn
-
-from mnist_vae.common.params import ModelParams
 
 
 class Encoder(nn.Module):
     """Images (B, 1, S, S) to (B, outputs), S a multiple of 2^levels."""
 
-    def __init__(self, params: ModelParams, outputs: int):
+    def __init__(self, image_size: int, channels: Sequence[int], outputs: int):
         super().__init__()
-        channels = params.vanilla_channels
+        side = image_size // 2 ** len(channels)
         self.layers = nn.Sequential(
-            *(layer for pair in zip((1, *channels), channels, strict=False) for layer in _down(*pair)),
-            nn.Flatten(),  # (B, last · (S / 2^levels)²)
+            *(layer for pair in pairwise((1, *channels)) for layer in _down(*pair)),
+            nn.Flatten(),  # (B, last · side²)
             # The linear layers to mean and log variance, as one with the outputs side by side.
-            nn.Linear(channels[-1] * _smallest_side(params) ** 2, outputs),
+            nn.Linear(channels[-1] * side**2, outputs),
         )
 
     def forward(self, images: Float[Tensor, "B 1 S S"]) -> Float[Tensor, "B outputs"]:
@@ -24,26 +25,24 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Codes (B, latent_dim) to images (B, 1, S, S) in the range of `activation`."""
+    """Latent codes (B, latent_dim) to images (B, 1, S, S) in the range of `activation`."""
 
-    def __init__(self, params: ModelParams, activation: type[nn.Module]):
+    def __init__(self, image_size: int, channels: Sequence[int], latent_dim: int, activation: type[nn.Module]):
         super().__init__()
-        channels, side = params.vanilla_channels[::-1], _smallest_side(params)
+        first, *others = channels[::-1]
+        side = image_size // 2 ** len(channels)
+        # One level more than the encoder's widths give pairs: the last one keeps its width.
+        widths = (first, *others, channels[0])
         self.layers = nn.Sequential(
-            nn.Linear(params.latent_dim, channels[0] * side**2),
-            nn.Unflatten(1, (channels[0], side, side)),
-            # One more than the encoder's widths give pairs: the last level keeps its width.
-            *(layer for pair in zip(channels, (*channels[1:], channels[-1]), strict=True) for layer in _up(*pair)),
-            nn.Conv2d(channels[-1], 1, 3, padding=1),  # (B, 1, S, S)
+            nn.Linear(latent_dim, first * side**2),
+            nn.Unflatten(1, (first, side, side)),
+            *(layer for pair in pairwise(widths) for layer in _up(*pair)),
+            nn.Conv2d(channels[0], 1, 3, padding=1),  # (B, 1, S, S)
             activation(),
         )
 
     def forward(self, codes: Float[Tensor, "B D"]) -> Float[Tensor, "B 1 S S"]:
         return self.layers(codes)
-
-
-def _smallest_side(params: ModelParams) -> int:
-    return params.image_size // 2 ** len(params.vanilla_channels)
 
 
 # No bias before a batch norm, which would subtract it again.

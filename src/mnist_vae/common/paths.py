@@ -1,0 +1,20 @@
+"""The files that the stages hand on, relative to the working copy; dvc.yaml names the same ones (a test compares)."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+PREPARED = Path("data/prepared.safetensors")
+MODEL = Path("models/model.safetensors")
+EPOCHS = Path("reports/history/epochs.csv")
+STEPS = Path("reports/history/steps.csv")
+ENVIRONMENT = Path("reports/environment.json")
+METRICS = Path("reports/metrics.json")
+CLASSES = Path("reports/classes.csv")
+LATENTS = Path("reports/latents.safetensors")
+PICTURES = Path("reports/pictures.safetensors")
+FIGURES = Path("reports/figures")
+
+
+def raw(dataset: str) -> Path:
+    """The folder of a data set's original files."""
+    return Path("data/raw") / dataset
