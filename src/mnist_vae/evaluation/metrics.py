@@ -13,7 +13,6 @@ from mnist_vae.common.seeds import derived_seed
 from mnist_vae.data import moments
 from mnist_vae.data.latents import ACTIVE_VARIANCE
 from mnist_vae.model.autoencoder import Autoencoder
-from mnist_vae.training.ranks import OneProcess, Ranks
 
 _BATCH = 500  # bounds the memory, and more leave a processor's caches; the noise, and so the ELBO, depends on it too
 _CLASSES = 10
@@ -70,9 +69,7 @@ class Evaluation(NamedTuple):
     kl: Float32[np.ndarray, "N D"]
 
 
-def evaluate(
-    model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], seed: int, ranks: OneProcess | Ranks = OneProcess()
-) -> Evaluation:
+def evaluate(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], seed: int) -> Evaluation:
     """Encode and reconstruct each image. The noise of the sampled codes is a function of the seed."""
     rows = _Rows(len(images)), _Rows(len(images)), _Rows(len(images))
 
@@ -90,22 +87,20 @@ def evaluate(
 
     model.eval()
     with torch.inference_mode():
-        for measured in ranks.each(list(map(_Batch, count(), images.split(_BATCH))), measure):
+        for measured in map(measure, map(_Batch, count(), images.split(_BATCH))):
             for row, values in zip(rows, measured, strict=True):
                 row.append(values)
     measures, mean, kl = (row.array() for row in rows)
     return Evaluation(Measures(*np.ascontiguousarray(measures.T)), mean, kl)
 
 
-def encode_means(
-    model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], ranks: OneProcess | Ranks = OneProcess()
-) -> Float32[np.ndarray, "N D"]:
+def encode_means(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Float32[np.ndarray, "N D"]:
     """The mean code of each image."""
     means = _Rows(len(images))
     model.eval()
     with torch.inference_mode():
-        for (mean,) in ranks.each(images.split(_BATCH), lambda one: (model.encode(one.to(model.device)).mean.cpu(),)):
-            means.append(mean)
+        for batch in images.split(_BATCH):
+            means.append(model.encode(batch.to(model.device)).mean.cpu())
     return means.array()
 
 
