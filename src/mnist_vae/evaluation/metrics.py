@@ -2,6 +2,7 @@
 
 import json
 from itertools import count
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from jaxtyping import Float, Float32, Float64, UInt8
 from torch import Tensor
 
+from mnist_vae.common.atomic import write_whole
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.data import moments
 from mnist_vae.data.latents import ACTIVE_VARIANCE
@@ -30,6 +32,14 @@ class Measures(NamedTuple):
     kl: Float64[np.ndarray, " N"]
 
 
+class ClassMetrics(NamedTuple):
+    """Means over the test images of a class."""
+
+    label: int
+    mse_per_pixel_minus1_to_1: float
+    kl_nats_per_image: float
+
+
 class Metrics(NamedTuple):
     """Means over the test set, each named with its unit; by class, in the order of classes."""
 
@@ -41,19 +51,18 @@ class Metrics(NamedTuple):
     effective_beta: float
     active_latent_dimensions: int
     parameter_count: int
-    mse_per_pixel_minus1_to_1_by_class: list[float]
-    kl_nats_per_image_by_class: list[float]
     elbo_nats_per_image: float | None
     elbo_gaussian_variance: float | None
+    classes: list[ClassMetrics]
 
-    def json(self) -> str:
-        """The content of metrics.json, classes by name, without what this model has no value for."""
-        named = {
-            name: {str(label): mean for label, mean in enumerate(value)} if isinstance(value, list) else value
-            for name, value in self._asdict().items()
-            if value is not None
-        }
-        return json.dumps(named, indent=2) + "\n"
+
+def save_metrics(metrics: Metrics, path: Path, classes_path: Path) -> None:
+    """Write the headline numbers as JSON, without what this model has no value for, and those by class as CSV."""
+    *headline, (_, classes) = metrics._asdict().items()
+    named = {name: value for name, value in headline if value is not None}
+    rows = [",".join(["class", *ClassMetrics._fields[1:]]), *(",".join(map(repr, row)) for row in classes)]
+    write_whole((json.dumps(named, indent=2) + "\n").encode(), path)
+    write_whole("".join(f"{row}\n" for row in rows).encode(), classes_path)
 
 
 class _Batch(NamedTuple):
@@ -128,10 +137,12 @@ def compute_metrics(
         effective_beta=beta,
         active_latent_dimensions=active_dimensions(evaluation.mean),
         parameter_count=sum(weight.numel() for weight in model.parameters()),
-        mse_per_pixel_minus1_to_1_by_class=_class_means(mse, labels),
-        kl_nats_per_image_by_class=_class_means(kl, labels),
         elbo_nats_per_image=None if unlikelihood is None else -unlikelihood - float(kl.mean()),
         elbo_gaussian_variance=likelihood.variance(beta),
+        classes=[
+            ClassMetrics(label, float(mse[labels == label].mean()), float(kl[labels == label].mean()))
+            for label in range(_CLASSES)
+        ],
     )
 
 
@@ -154,7 +165,3 @@ class _Rows:
 
     def array(self) -> Float[np.ndarray, "N *shape"]:
         return self._rows.numpy()
-
-
-def _class_means(values: Float64[np.ndarray, " N"], labels: UInt8[np.ndarray, " N"]) -> list[float]:
-    return [float(values[labels == label].mean()) for label in range(_CLASSES)]
