@@ -71,10 +71,7 @@ def test_loading_leaves_torchs_own_generator_alone(path: Path) -> None:
 def test_another_process_saves_the_same_bytes(path: Path) -> None:
     tests = Path(__file__).parent
     other = path.with_name("other")
-    script = (
-        "import sys, pathlib, test_file as t\n"
-        "t.save_model(t.tiny_model(), t._origin(), pathlib.Path(sys.argv[1]))"
-    )
+    script = "import sys, pathlib, test_file as t\nt.save_model(t.tiny_model(), t._origin(), pathlib.Path(sys.argv[1]))"
     search = os.pathsep.join([str(tests.parent / "src"), str(tests)])
     environment = os.environ | {"PYTHONPATH": search, "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", script, str(other)], env=environment, check=True)

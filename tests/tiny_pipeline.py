@@ -35,8 +35,9 @@ stages:
 """
 # A best objective at kl_weight 0.1 and latent_dim 4; test metrics that say the contrary; kl_weight 9 is a failure.
 _TRAIN = f"""
-import math, pathlib, sys, time
+import math, os, pathlib, sys, time
 import yaml
+assert "MNIST_VAE_SEARCH_STORAGE" not in os.environ
 params = yaml.safe_load(open("params.yaml"))
 print("train: begins", flush=True)
 time.sleep(params["epochs"] - 1)

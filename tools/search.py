@@ -22,7 +22,7 @@ import optuna
 from filelock import FileLock
 from optuna.exceptions import ExperimentalWarning, OptunaError
 from optuna.samplers import TPESampler
-from optuna.storages import RDBStorage, RetryFailedTrialCallback
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import MaxTrialsCallback
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL, make_url
@@ -33,12 +33,13 @@ from experiments import start_experiment
 from mnist_vae.common import paths
 from mnist_vae.common.params import Params, load_params
 from mnist_vae.console.stage import Terminated, UserError, without_password
-from mnist_vae.tracking.parents import BestTrial, ParentRun, TrialRun, alive
+from mnist_vae.tracking.search import SearchRun, TrialRun
 from presets import Preset, find_result
 from search_plan import SearchPlan, load_plan
 
 STORAGE = "MNIST_VAE_SEARCH_STORAGE"
 _HEARTBEAT = 30  # seconds; a trial without one for twice as long is tried again
+_FINISHED = (TrialState.COMPLETE,)
 _FAILURES = 3  # in a row, after which something else is wrong
 
 
@@ -69,7 +70,7 @@ def run_trial(preset: Preset, root: Path) -> Outcome:
 class Search:
     """One process's part in a study."""
 
-    def __init__(self, plan: SearchPlan, base: Params, root: Path, parent: ParentRun, run: Runner):
+    def __init__(self, plan: SearchPlan, base: Params, root: Path, parent: SearchRun, run: Runner):
         self._plan, self._base, self._root, self._parent, self._run = plan, base, root, parent, run
         self._failures = 0
 
@@ -95,7 +96,7 @@ class Search:
         """Tell how a trial ended. Raises UserError if several in a row failed."""
         if trial.state == TrialState.COMPLETE:
             self._failures = 0
-            done = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+            done = len(study.get_trials(deepcopy=False, states=_FINISHED))
             print(f"search: trial {trial.number}: {trial.value:.6g}; {done} are finished", flush=True)
             self.link(study)
             return
@@ -107,7 +108,7 @@ class Search:
 
     def link(self, study: optuna.Study) -> None:
         """Put the runs of all finished trials below the study's."""
-        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        trials = study.get_trials(deepcopy=False, states=_FINISHED)
         self._parent.link([TrialRun(f"{study.study_name}-{one.number}", one.user_attrs["model_md5"]) for one in trials])
 
 
@@ -118,30 +119,30 @@ def search(
     base = load_params(root / paths.PARAMS)
     with _told_in_a_line(address):
         study = open_study(plan, base, address, root, heartbeat)
-        with alive(root, _key(study)):
-            parent = ParentRun(root, plan.study, _key(study))
-            part = Search(plan, base, root, parent, run)
-            try:
-                if len(study.get_trials(states=(TrialState.COMPLETE,))) < trials:
-                    enough = MaxTrialsCallback(trials, states=(TrialState.COMPLETE,))
-                    study.optimize(part.objective, catch=(UserError,), callbacks=[enough, part.after])
-            except KeyboardInterrupt as interrupt:
-                parent.stop("KILLED", f"stopped by {'SIGTERM' if isinstance(interrupt, Terminated) else 'SIGINT'}")
-                raise
-            except UserError as error:
-                parent.stop("FAILED", str(error))
-                raise
-            part.link(study)
-            best = study.best_trial
-            parent.finish(BestTrial(best.number, study.best_value, f"{plan.study}-{best.number}"))
+        parent = SearchRun(root, plan.study, _key(study))
+        part = Search(plan, base, root, parent, run)
+        try:
+            if len(study.get_trials(states=_FINISHED)) < trials:
+                enough = MaxTrialsCallback(trials, states=_FINISHED)
+                study.optimize(part.objective, catch=(UserError,), callbacks=[enough, part.after])
+        except KeyboardInterrupt as interrupt:
+            parent.stop("KILLED", f"stopped by {'SIGTERM' if isinstance(interrupt, Terminated) else 'SIGINT'}")
+            raise
+        except UserError as error:
+            parent.stop("FAILED", str(error))
+            raise
+        part.link(study)
+        parent.finish(study.best_trial.number, study.best_value, f"{plan.study}-{study.best_trial.number}")
+        _report(plan, study)
+
+
+def _report(plan: SearchPlan, study: optuna.Study) -> None:
+    best = study.best_trial
+    values = ", ".join(f"{key} {value}" for key, value in best.params.items())
     terms = " + ".join(f"{weight:g} × {column}" for column, weight in plan.objective.items())
-    print(
-        f"search: the best trial is {best.number}: {', '.join(f'{key} {value}' for key, value in best.params.items())}"
-    )
+    print(f"search: the best trial is {best.number}: {values}")
     print(f"search: objective {study.best_value:.6g} = {terms}, in the last epoch")
-    print(
-        f"search: dvc exp apply {plan.study}-{best.number}    (in the repository on {best.user_attrs['host']})"
-    )
+    print(f"search: dvc exp apply {plan.study}-{best.number}    (in the repository on {best.user_attrs['host']})")
 
 
 def open_study(plan: SearchPlan, base: Params, address: str, root: Path, heartbeat: int = _HEARTBEAT) -> optuna.Study:
@@ -180,7 +181,7 @@ def _open_storage(address: str, root: Path, heartbeat: int) -> RDBStorage:
                 return RDBStorage(
                     url.render_as_string(hide_password=False),
                     heartbeat_interval=heartbeat,
-                    heartbeat_stale_trial_callback=RetryFailedTrialCallback(),
+                    heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
                 )
             except (IntegrityError, ProgrammingError):  # another machine may be making the same tables
                 if attempt == 9:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from optuna import Trial
+from optuna.trial import BaseTrial, Trial
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mnist_vae.common.params import ModelParams, Params, UniqueKeyLoader
@@ -51,7 +51,7 @@ class Axis(_Strict):
         whole = isinstance(base, int) and all(float(end or 0).is_integer() for end in (self.low, self.high))
         return [int(end or 0) if whole else end for end in (self.low, self.high)]
 
-    def suggest(self, trial: Trial, key: str, base: object) -> object:
+    def suggest(self, trial: BaseTrial, key: str, base: object) -> object:
         """A trial's value."""
         low, high, *_ = [*self.examples(base), None]
         if self.choices is not None:
