@@ -78,7 +78,7 @@ def epoch_row(epoch: int = 1, **values: float) -> EpochRow:
 def epoch_history(epoch: int = 1, steps: int = 3, images_per_second: float = 100.0) -> EpochHistory:
     """The history of an epoch of that many steps."""
     numbers = range((epoch - 1) * steps + 1, epoch * steps + 1)
-    return EpochHistory(epoch_row(epoch), [StepRow(epoch, number, 1 / number) for number in numbers], images_per_second)
+    return EpochHistory(epoch_row(epoch), [StepRow(epoch, number, number / 8) for number in numbers], images_per_second)
 
 
 def tiny_params(**changes: object) -> Params:

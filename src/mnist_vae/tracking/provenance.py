@@ -71,8 +71,7 @@ def _is_small(path: Path) -> bool:
 
 
 def _git(working_copy: Path, *arguments: str, **environment: str) -> bytes | None:
-    """What a Git command prints; None if it fails."""
-    done = subprocess.run(
-        ["git", *arguments], cwd=working_copy, env=os.environ | environment, capture_output=True, check=False
-    )
+    """What a Git command prints; None if it fails. It leaves the user's index alone."""
+    variables = os.environ | {"GIT_OPTIONAL_LOCKS": "0"} | environment
+    done = subprocess.run(["git", *arguments], cwd=working_copy, env=variables, capture_output=True, check=False)
     return done.stdout if done.returncode == 0 else None
