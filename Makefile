@@ -31,7 +31,7 @@ REPORT := torture.json
 CHANGES := dataset=digits validation_size=200 learning_rate=0.001 epochs=20
 BACK := git restore params.yaml dvc.lock reports
 
-.PHONY: help setup repro demo test lint format lock readme bench growth ui preset compare sweep search verify torture audit
+.PHONY: help setup repro demo test lint format lock readme bench ui preset compare sweep search verify torture audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,7 +63,7 @@ sweep: setup ## run every combination of SWEEP by DVC's queue, JOBS at a time: m
 search: setup ## search the parameters of search.yaml, until the study has TRIALS trials, JOBS at a time
 	@PYTHONPATH=src python tools/search.py "$(TRIALS)" "$(JOBS)"
 
-.PHONY: track runs show plots register rounding fallback results
+.PHONY: track runs show plots register fallback results
 fallback:
 	@echo
 	@echo '######################################################################################'
@@ -108,21 +108,11 @@ verify: setup ## run the last commit's configuration again, elsewhere, and compa
 audit: setup ## check what is installed, the code and its habits for security
 	@PYTHONPATH=src python tools/audit.py $(OSV)
 
-bench: setup ## measure training against others, the pipeline's seconds, and what its reliability costs, into benchmarks/
+bench: setup ## measure speed, memory and costs, each against others, into benchmarks/; only on a quiet machine
 	@[ -e $(PEER)/bin/python ] || uv venv --quiet $(PEER)
 	@uv pip install --quiet --python $(PEER) --requirement benchmarks/contestants/pythae.txt
-	@PYTHONPATH=src:benchmarks python benchmarks/throughput.py \
-		data/raw/mnist data/prepared.safetensors $(PEER)/bin/python benchmarks/throughput.json
-	@KINETO_LOG_LEVEL=5 PYTHONPATH=src python benchmarks/step_profile.py data/prepared.safetensors benchmarks/step_profile.json
-	@PYTHONPATH=src python benchmarks/pipeline.py benchmarks/pipeline.json
-	@PYTHONPATH=src python benchmarks/tracking.py data/prepared.safetensors benchmarks/tracking.json
-	@PYTHONPATH=src python benchmarks/reliability.py data/prepared.safetensors benchmarks/reliability.json
-
-growth: setup ## measure time and memory of each stage against all sizes, into benchmarks/growth.json and growth.png
-	@PYTHONPATH=src python benchmarks/growth.py data/raw/mnist benchmarks/growth.json benchmarks/growth.png
-
-rounding: setup ## measure how far rounding and another seed move the results, into benchmarks/rounding.json
-	@PYTHONPATH=src:tools python benchmarks/rounding.py benchmarks/rounding.json
+	@for name in throughput step_profile pipeline tracking reliability scaling rounding; do \
+		python benchmarks/$$name.py || exit 1; done
 
 track: setup ## enter into MLflow what it lacks: what waited while it failed, and the workspace's result
 	@PYTHONPATH=src python tools/track.py
