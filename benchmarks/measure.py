@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import platform
 import statistics
 import subprocess
 import sys
@@ -34,7 +35,13 @@ def measured_on(params: "ModelParams") -> dict:
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
     command = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=7"]
     commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-    return {"commit": commit, "machine": find_environment(device)._asdict() | {"cores": os.cpu_count()}}
+    return {"commit": commit, "machine": f"{_processor()}, {os.cpu_count()} cores; {find_environment(device)}"}
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

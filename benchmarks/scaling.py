@@ -17,7 +17,7 @@ from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.common.params import load_params
 from mnist_vae.figures.files import save_png
-from mnist_vae.sources.idx import read_idx
+from mnist_vae.sources.idx import idx_bytes, read_idx
 from scaling_figure import scaling_figure
 from stage_runs import Clone, original_files
 
@@ -100,11 +100,6 @@ def _resize_mnist(clone: Clone, point: Point, images: int) -> None:
         array = read_idx(original_files("mnist") / file.name, dimensions)[:first]
         content = idx_bytes(np.resize(array, (size, *array.shape[1:])))
         (folder / file.name).write_bytes(gzip.compress(content, compresslevel=1))
-
-
-def idx_bytes(array: np.ndarray) -> bytes:
-    """An array of bytes as the content of an IDX file."""
-    return bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
 
 
 def against_images(points: Sequence[dict]) -> dict[str, dict]:

@@ -70,20 +70,10 @@ def tracking(result: dict) -> list[str]:
 
 
 def reliability(result: dict) -> list[str]:
-    """What checkpoints and deterministic algorithms cost."""
-    checkpoints, deterministic = result["checkpoints"], result["deterministic algorithms"]
-    each, share = checkpoints["milliseconds of each"], checkpoints["share of the training's time"]
-    return _table(
-        ["cost", ""],
-        [
-            ["a checkpoint, median (longest)", f"{each['median']:.0f} ms ({each['max']:.0f} ms)"],
-            ["checkpoints' share of the training's time", f"{share:.2%}"],
-            [
-                "time with deterministic algorithms, relative to that without",
-                _range(deterministic["time relative to that without"], ".2f"),
-            ],
-        ],
-    )
+    """What checkpoints cost."""
+    each, share = result["milliseconds of each"], result["share of the training's time"]
+    cost = f"{each['median']:.0f} ms ({each['max']:.0f} ms)"
+    return _table(["a checkpoint, median (longest)", "share of the training's time"], [[cost, f"{share:.2%}"]])
 
 
 def scaling(result: dict) -> list[str]:
@@ -128,16 +118,7 @@ TABLES = {
 
 def section(name: str, result: dict) -> str:
     """The table of a benchmark's result, below the commit and the machine that it was measured on."""
-    machine = result["machine"]
-    cores = [f"{machine['cores']} cores"] if "cores" in machine else []
-    parts = [
-        machine["processor"],
-        *cores,
-        machine["device"],
-        machine["vector_instructions"],
-        f"torch {machine['torch']}",
-    ]
-    return "\n".join([f"Commit {result['commit']}; {', '.join(parts)}.", "", *TABLES[name](result)])
+    return "\n".join([f"Commit {result['commit']}; {result['machine']}.", "", *TABLES[name](result)])
 
 
 def filled_in(readme: str, folder: Path) -> str:

@@ -92,7 +92,7 @@ def replace_parts(watch: Stopwatch, script: Path, *, untracked: bool) -> None:
     """Before the stage and its modules import them."""
     from mnist_vae.common import atomic
 
-    atomic.whole_file = watch.watched("writing", atomic.whole_file)
+    atomic.write_whole = partial(watch.timed, "writing", atomic.write_whole)
     if "mnist_vae.tracking" in script.read_text():  # it imports torch, which other stages do without
         from mnist_vae.tracking import run
 

@@ -1,12 +1,9 @@
 """What the scaling benchmark makes of its measurements."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
-from mnist_vae.sources.idx import read_idx
-from scaling import against_images, idx_bytes
+from scaling import against_images
 from scaling_figure import scaling_figure
 
 MEGABYTE = 1_000_000
@@ -67,9 +64,3 @@ def test_figure_has_a_line_for_each_stage_and_size() -> None:
     assert np.asarray(above.lines[0].get_xdata()).tolist() == [2128, 6000, 24_000, 96_000]
     assert len(below.lines) == 4 + 1
     assert np.asarray(figure.axes[2].lines[0].get_xdata()).tolist() == [8, 16]
-
-
-def test_repeated_images_are_an_idx_file(tmp_path: Path) -> None:
-    array = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
-    (tmp_path / "images").write_bytes(idx_bytes(array))
-    assert (read_idx(tmp_path / "images", 3) == array).all()
