@@ -71,17 +71,11 @@ lock: setup ## write requirements.txt from pyproject.toml
 readme: setup ## put the tables of results and parameters into README.md
 	@python tools/readme.py
 
-bench: setup ## measure training against others, the pipeline's seconds, and what its reliability costs, into benchmarks/
+bench: setup ## measure speed, memory and costs, each against others, into benchmarks/; only on a quiet machine
 	@[ -e $(PEER)/bin/python ] || uv venv --quiet $(PEER)
 	@uv pip install --quiet --python $(PEER) --requirement benchmarks/contestants/pythae.txt
-	@PYTHONPATH=src:benchmarks python benchmarks/throughput.py \
-		data/raw/mnist data/prepared.safetensors $(PEER)/bin/python benchmarks/throughput.json
-	@KINETO_LOG_LEVEL=5 PYTHONPATH=src python benchmarks/step_profile.py data/prepared.safetensors benchmarks/step_profile.json
-	@PYTHONPATH=src python benchmarks/pipeline.py benchmarks/pipeline.json
-	@PYTHONPATH=src python benchmarks/tracking.py data/prepared.safetensors benchmarks/tracking.json
-	@PYTHONPATH=src python benchmarks/reliability.py data/prepared.safetensors benchmarks/reliability.json
-	@PYTHONPATH=src python benchmarks/growth.py data/raw/mnist benchmarks/growth.json benchmarks/growth.png
-	@PYTHONPATH=src:tools python benchmarks/rounding.py benchmarks/rounding.json
+	@for name in throughput step_profile pipeline tracking reliability scaling rounding; do \
+		python benchmarks/$$name.py || exit 1; done
 
 sync: setup ## log in MLflow what it lacks: what an outage left out, and the workspace's result
 	@python tools/sync.py
