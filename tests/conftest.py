@@ -90,8 +90,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory, tiny_server: TinyServer
             copy.folder.parent.rename(made)
     copy = WorkingCopy(made / "clone", mirror).copied_to(own / "clone")
     # It finds the runs' artifacts in the new place. Not in this process, which would keep the database open.
-    opening = "from pathlib import Path; from mnist_vae.tracking.store import open_store; open_store(Path())"
-    copy.succeed("python", "-c", opening, PYTHONPATH="src")
+    copy.succeed("python", "tools/sync.py")
     return copy
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import yaml
 from filelock import FileLock
 
+import command  # noqa: F401 (it puts the package on the path)
 from mnist_vae.common import paths
 from mnist_vae.common.atomic import write_whole
 from mnist_vae.console.stage import UserError
@@ -76,19 +77,31 @@ def git(root: Path, *arguments: str) -> str:
     return done.stdout.decode().rstrip("\n")
 
 
+def experiment_commits(root: Path) -> dict[str, str]:
+    """The commit of each experiment of the repository, by its name."""
+    refs = git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
+    pairs = [ref.partition(" ") for ref in refs]
+    # refs/exps/12/3456.../name; others are DVC's own
+    return {name.split("/")[-1]: commit for commit, _, name in pairs if len(name.split("/")) == 5}
+
+
+def stages_of(root: Path, commit: str) -> dict:
+    """The stages of a commit's dvc.lock, by their names; none if it has no such file."""
+    if not git(root, "ls-tree", commit, "dvc.lock"):
+        return {}
+    return yaml.safe_load(git(root, "show", f"{commit}:./dvc.lock")).get("stages", {})
+
+
 def find_experiment(name: str, root: Path) -> Experiment | None:
     """The experiment of that name on the commit that is checked out, if it has run to the pipeline's end."""
     commit = git(root, "for-each-ref", "--format=%(objectname)", _reference(name, root))
-    if not commit:
-        return None
-    stages = yaml.safe_load(git(root, "show", f"{commit}:./dvc.lock"))["stages"]
+    stages = stages_of(root, commit) if commit else {}
     if "render" not in stages:
         return None
-    params = {
-        key: value for stage in stages.values() for key, value in stage.get("params", {}).get("params.yaml", {}).items()
-    }
+    groups = [stage.get("params", {}).get(str(paths.PARAMS), {}) for stage in stages.values()]
     outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
     deps = {dep["path"] for stage in stages.values() for dep in stage["deps"]}
+    params = {key: value for group in groups for key, value in group.items()}
     return Experiment(commit, params, outs[str(paths.MODEL)], sorted(deps - outs.keys()))
 
 
