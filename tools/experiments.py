@@ -32,8 +32,8 @@ class Experiment(NamedTuple):
 
     def has_todays_code(self, root: Path) -> bool:
         """Whether the stages' code is the same in the working copy. Raises UserError if Git fails."""
-        command = ["git", "diff", "--quiet", self.commit, "--", *self.code]
-        code = subprocess.run(command, cwd=root, capture_output=True, check=False).returncode
+        diff = ["git", "diff", "--quiet", self.commit, "--", *self.code]
+        code = subprocess.run(diff, cwd=root, capture_output=True, check=False).returncode
         if code not in {0, 1}:
             raise UserError(f"git diff exited with {code}: is {root} a Git repository?")
         return code == 0
@@ -105,18 +105,9 @@ def find_experiment(name: str, root: Path) -> Experiment | None:
     return Experiment(commit, params, outs[str(paths.MODEL)], sorted(deps - outs.keys()))
 
 
-def experiment_commits(root: Path) -> dict[str, str]:
-    """The commit of each experiment of the repository, on any commit, by its name."""
-    refs = git(root, "for-each-ref", "--format=%(refname) %(objectname)", "refs/exps").splitlines()
-    pairs = [ref.partition(" ") for ref in refs]
-    # refs/exps/12/3456.../name; others are DVC's own
-    return {name.split("/")[-1]: commit for name, _, commit in pairs if len(name.split("/")) == 5}
-
-
 def model_md5(commit: str, root: Path) -> str:
     """The md5 sum of a commit's model, "" if it has none."""
-    stages = yaml.safe_load(git(root, "show", f"{commit}:./dvc.lock"))["stages"]
-    outs = {out["path"]: out["md5"] for out in stages.get("train", {"outs": []})["outs"]}
+    outs = {out["path"]: out["md5"] for out in stages_of(root, commit).get("train", {"outs": []})["outs"]}
     return outs.get(str(paths.MODEL), "")
 
 
@@ -124,13 +115,13 @@ def start_experiment(name: str, settings: Sequence[str], root: Path) -> Running:
     """Begin the pipeline with settings KEY=VALUE as an experiment, in place of one of its name on the same commit."""
     log = root / _LOGS / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = ["dvc", "exp", "run", "--temp", "--name", name, *(part for one in settings for part in ("-S", one))]
+    run = ["dvc", "exp", "run", "--temp", "--name", name, *(part for setting in settings for part in ("-S", setting))]
     with _keep_params(root), log.open("wb") as output:
         # Not by `dvc exp remove`, which takes an older commit's, too, nor by --force, which trains again what the run
         # cache holds.
         git(root, "update-ref", "-d", _reference(name, root))
         process = subprocess.Popen(
-            command, cwd=root, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            run, cwd=root, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
         running = Running(name, process, log)
         try:
