@@ -5,60 +5,52 @@ from pathlib import Path
 from mnist_vae.common import paths
 from mnist_vae.console.stage import repository_root, run_stage
 from mnist_vae.tracking.recorder_process import RecorderProcess
-from mnist_vae.training.launcher import in_ranks, require_ranks
-from mnist_vae.training.rank_process import is_follower
 
 
-@in_ranks
 def main() -> None:
-    if is_follower():
-        _evaluate(None)
-        return
     # The recorder first: it imports MLflow while this process imports torch, which takes as long.
     with RecorderProcess(repository_root(Path.cwd()), "evaluate") as recorder:
         _evaluate(recorder)
 
 
-def _evaluate(recorder: RecorderProcess | None) -> None:
+def _evaluate(recorder: RecorderProcess) -> None:
     from mnist_vae.common.atomic import write_whole
     from mnist_vae.common.device import place, prepare_device
-    from mnist_vae.data.latents import EvaluatedCodes, save_codes
+    from mnist_vae.data.latents import Latents, save_latents
     from mnist_vae.data.prepared import load_prepared
-    from mnist_vae.evaluation.metrics import compute_metrics, encode_means, evaluate
+    from mnist_vae.evaluation.metrics import (
+        class_csv,
+        compute_class_metrics,
+        compute_metrics,
+        encode_means,
+        evaluate,
+    )
     from mnist_vae.model.file import load_model, load_origin
     from mnist_vae.tracking.run import track_known_run
-    from mnist_vae.training.process_group import join_ranks
 
     # The parameters come from the model: params.yaml may have changed since it was trained.
     origin = load_origin(paths.MODEL)
-    made_by = origin.params
-    require_ranks(made_by.processes)
-    device = prepare_device(made_by.device, made_by.threads, deterministic=made_by.deterministic)
-    ranks = join_ranks(made_by.processes, device)
-    if recorder is None:  # the first rank does all but the computing
-        with ranks.together():
-            model, prepared = load_model(paths.MODEL, device).autoencoder, load_prepared(paths.PREPARED)
-            evaluate(model, place(prepared.test.images, device), made_by.seed, ranks)
-            encode_means(model, place(prepared.train.images, device), ranks)
-        return
-    with track_known_run(recorder, origin) as run, ranks.together():
+    params = origin.params
+    device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
+    with track_known_run(recorder, origin) as run:
         model = load_model(paths.MODEL, device).autoencoder
         prepared = load_prepared(paths.PREPARED)
-        labels = prepared.test.labels
         run.settle()
-        evaluation = evaluate(model, place(prepared.test.images, device), made_by.seed, ranks)
-        train_mean = encode_means(model, place(prepared.train.images, device), ranks)
-        metrics = compute_metrics(model, evaluation, labels, pixels=prepared.test.images[0].size)
-        if metrics.elbo_nats_per_image is None:
-            reason = "its loss implies no likelihood" if model.latent.has_prior else "a plain autoencoder has no prior"
-            print(f"evaluate: no ELBO in metrics.json: {reason}")
-        save_codes(EvaluatedCodes(evaluation.mean, evaluation.kl, labels, train_mean), paths.LATENTS)
+        evaluation = evaluate(model, place(prepared.test.images, device), params.seed)
+        train_mean = encode_means(model, place(prepared.train.images, device))
+        labels, pixels = prepared.test.labels, params.image_size**2
+        metrics = compute_metrics(model, evaluation, pixels)
+        save_latents(Latents(evaluation.mean, evaluation.kl, labels, train_mean), paths.LATENTS)
+        write_whole(class_csv(compute_class_metrics(evaluation, labels, pixels)).encode(), paths.CLASSES)
         write_whole(metrics.json().encode(), paths.METRICS)
         run.log_metrics(paths.METRICS)
+        run.log_artifacts("", paths.CLASSES)
+    if metrics.elbo_nats is None:
+        reason = "its loss implies no likelihood" if model.latent.has_prior else "a plain autoencoder has no prior"
+        print(f"evaluate: no ELBO in metrics.json: {reason}")
     print(
-        f"evaluate: MSE {metrics.mse_per_pixel_minus1_to_1:.5f} per pixel on [-1, 1],"
-        f" KL {metrics.kl_nats_per_image:.2f} nats per image,"
-        f" {metrics.active_latent_dimensions} of {origin.params.latent_dim} latent dimensions active"
+        f"evaluate: MSE {metrics.mse_minus1_to_1:.5f} per pixel on [-1, 1], KL {metrics.kl_nats:.2f} nats per image,"
+        f" {metrics.active_dimensions} of {params.latent_dim} latent dimensions active"
     )
 
 

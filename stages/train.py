@@ -40,7 +40,7 @@ def _train(recorder: RecorderProcess | None) -> None:
         return
     environment = find_environment(device)
     beside = f", {params.processes} processes" if params.processes > 1 else ""
-    print(f"train: on {environment.device}{beside}", flush=True)
+    print(f"train: on {environment}{beside}", flush=True)
     if is_emulated(params.precision, device):
         print("train: this processor has no bfloat16, so that is slower here than float32", flush=True)
     with (

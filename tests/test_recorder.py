@@ -26,11 +26,10 @@ HANGING = """
 import sys, time
 from pathlib import Path
 from builders import tiny_origin
-from mnist_vae.data.environment import Environment
 from mnist_vae.tracking.recorder_process import RecorderProcess
 from mnist_vae.tracking.run import track_training_run
 recorder = RecorderProcess(Path(sys.argv[1]), "train")
-with track_training_run(recorder, tiny_origin(), Environment("cpu", "p", "v", "t")):
+with track_training_run(recorder, tiny_origin(), "cpu"):
     print("in it", flush=True)
     time.sleep(600)
 """

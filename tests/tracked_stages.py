@@ -8,7 +8,6 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from builders import tiny_images, tiny_model
-from mnist_vae.data.environment import Environment
 from mnist_vae.data.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.data.prepared import Split
 from mnist_vae.model.file import Origin, TrainedModel, save_model
@@ -16,7 +15,7 @@ from mnist_vae.tracking.run import TrackedRun, track_known_run, track_training_r
 from mnist_vae.tracking.store import EXPERIMENT
 from recorder_thread import RecorderThread
 
-ENVIRONMENT = Environment("cpu (2 threads)", "a processor", "AVX2", "2.13.0")
+ENVIRONMENT = "cpu, 2 threads, AVX2, torch 2.13.0"
 EPOCHS = 3
 
 

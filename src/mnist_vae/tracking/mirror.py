@@ -49,7 +49,7 @@ def enter_result(files: ResultFiles, store: Store, root: Path) -> str:
 def _entries(files: ResultFiles, origin: Origin, at: int) -> list[Entry]:
     epochs = read_epochs(files.epochs, origin.params.epochs)
     steps = read_steps(files.steps, origin.params.epochs * origin.params.steps_per_epoch)
-    tags = load_environment(files.environment)._asdict() | figure_tags(load_params(files.params).of_figures())
+    tags = {"environment": load_environment(files.environment)} | figure_tags(load_params(files.params).of_figures())
     artifacts = [("history", files.epochs), ("history", files.steps), ("", files.environment), ("", files.metrics)]
     artifacts += [("figures", path) for path in sorted(files.figures.iterdir())]
     return [

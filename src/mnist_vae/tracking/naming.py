@@ -4,21 +4,20 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from mnist_vae.data.environment import Environment
 from mnist_vae.model.file import Origin
 from mnist_vae.tracking.entries import Data, NewRun
 from mnist_vae.tracking.provenance import find_provenance
 from mnist_vae.tracking.repository import repository_id
 
 
-def new_run(root: Path, origin: Origin, environment: Environment | None, reuse: Literal["unfinished", "any"]) -> NewRun:
+def new_run(root: Path, origin: Origin, environment: str | None, reuse: Literal["unfinished", "any"]) -> NewRun:
     """The run of a training of that origin, by the code and the experiment in the working directory, which for a queued
     experiment is another one than the repository's root.
     """
     provenance = find_provenance(Path.cwd())
     tags = {"fingerprint": origin.fingerprint, "data_md5": origin.data_md5, **provenance._asdict()}
     tags["repository"] = repository_id(root)
-    tags |= environment._asdict() if environment else {}
+    tags |= {"environment": environment} if environment else {}
     if provenance.dvc_experiment:
         tags["dvc_apply"] = f"dvc exp apply {provenance.dvc_experiment}"
     return NewRun(

@@ -9,7 +9,6 @@ from typing import Literal
 
 from mnist_vae.common.params import FigureParams
 from mnist_vae.console.stage import UserError
-from mnist_vae.data.environment import Environment
 from mnist_vae.data.history import EpochHistory
 from mnist_vae.data.prepared import Split
 from mnist_vae.model.file import Origin
@@ -128,7 +127,7 @@ class TrackedRun:
 
 
 @contextmanager
-def track_training_run(recorder: RecorderProcess, origin: Origin, environment: Environment) -> Iterator[TrackedRun]:
+def track_training_run(recorder: RecorderProcess, origin: Origin, environment: str) -> Iterator[TrackedRun]:
     """A new run, for the train stage, closed as its block ends: SCHEDULED for the next stages, FAILED or KILLED.
 
     If the latest run of the same training in this repository was not finished, it is that one, which goes on.
