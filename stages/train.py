@@ -3,60 +3,60 @@
 from pathlib import Path
 
 from mnist_vae.common import paths
+from mnist_vae.common.atomic import file_md5
+from mnist_vae.common.device import is_emulated, place, prepare_device
+from mnist_vae.common.params import ModelParams, load_params
+from mnist_vae.console.progress import ProgressBar
 from mnist_vae.console.stage import repository_root, run_stage
-from mnist_vae.tracking.recorder_process import RecorderProcess
-from mnist_vae.training.launcher import in_ranks, require_ranks
-from mnist_vae.training.rank_process import is_follower
+from mnist_vae.data.environment import find_environment, save_environment
+from mnist_vae.data.history import save_history
+from mnist_vae.data.prepared import load_prepared
+from mnist_vae.model.autoencoder import build_autoencoder
+from mnist_vae.model.file import Origin, save_model
+from mnist_vae.tracking.run import tracked_run
+from mnist_vae.training.checkpoint import Checkpoint
+from mnist_vae.training.distributed import as_rank, is_rank, join, launch
+from mnist_vae.training.fingerprint import training_fingerprint
+from mnist_vae.training.loop import TrainingImages, fit
 
 
-@in_ranks
 def main() -> None:
-    if is_follower():
-        _train(None)
-        return
-    # The recorder first: it imports MLflow while this process imports torch, which takes as long.
-    with RecorderProcess(repository_root(Path.cwd()), "train") as recorder:
-        _train(recorder)
-
-
-def _train(recorder: RecorderProcess | None) -> None:
-    from mnist_vae.common.params import load_params
-
     params = load_params(paths.PARAMS).of_model()
-    require_ranks(params.processes)
+    if is_rank():
+        as_rank(lambda: train(params))
+    elif params.processes > 1:
+        launch(params.processes)
+    else:
+        train(params)
 
-    from mnist_vae.common.precision import is_emulated
-    from mnist_vae.data.environment import find_environment, save_environment
-    from mnist_vae.data.history import EpochRow, StepRow, write_history
-    from mnist_vae.model.file import TrainedModel, save_model
-    from mnist_vae.tracking.run import track_training_run
-    from mnist_vae.training.checkpoint import Checkpoint
-    from mnist_vae.training.session import gather_ingredients, run_session
 
-    device, ranks, prepared, origin = ingredients = gather_ingredients(params, paths.PREPARED)
-    if recorder is None:  # the first rank does all but the computing
+def train(params: ModelParams) -> None:
+    device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
+    ranks = join(params.processes, device)
+    prepared, data_md5 = load_prepared(paths.PREPARED), file_md5(paths.PREPARED)
+    origin = Origin(params=params, data_md5=data_md5, fingerprint=training_fingerprint(params, data_md5, device))
+    ranks.require_same(origin.fingerprint)
+    model = build_autoencoder(params).to(device)
+    images = TrainingImages(place(prepared.train.images, device), place(prepared.validation.images, device))
+    if not ranks.is_main:
         with ranks.together():
-            ingredients.begin().follow()
+            fit(model, images, params, ranks=ranks)
         return
     environment = find_environment(device)
-    beside = f", {params.processes} processes" if params.processes > 1 else ""
-    print(f"train: on {environment}{beside}", flush=True)
+    print(f"train: on {environment}{f', {ranks.count} processes' if ranks.count > 1 else ''}", flush=True)
     if is_emulated(params.precision, device):
-        print("train: this processor has no bfloat16, so that is slower here than float32", flush=True)
+        print("train: this processor has no bfloat16, so training in it is slower than in float32", flush=True)
+    checkpoints = repository_root(Path.cwd()) / "checkpoints"
     with (
-        Checkpoint(recorder.root / "checkpoints", origin.fingerprint) as checkpoint,
-        track_training_run(recorder, origin, environment) as run,
+        Checkpoint(checkpoints, origin.fingerprint) as checkpoint,
+        tracked_run("train", origin) as run,
         ranks.together(),
     ):
-        training = ingredients.begin()
-        histories = run_session(training, checkpoint, run)
-        save_model(TrainedModel(training.model, origin), paths.MODEL)
+        callbacks = [ProgressBar(params.epochs, len(images.train), params.batch_size), checkpoint, run]
+        histories = fit(model, images, params, checkpoint.load(), callbacks, ranks)
+        save_model(model, origin, paths.MODEL)
+        save_history(histories, paths.EPOCHS, paths.STEPS)
         save_environment(environment, paths.ENVIRONMENT)
-        run.log_model(paths.MODEL, prepared.validation)
-        write_history([history.epoch for history in histories], EpochRow._fields, paths.EPOCHS)
-        write_history([step for history in histories for step in history.steps], StepRow._fields, paths.STEPS)
-        run.log_artifacts("history", paths.EPOCHS, paths.STEPS)
-        run.log_artifacts("", paths.ENVIRONMENT)
         checkpoint.remove()
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from mnist_vae.common.catalogue import Dataset, SourceFile
 from mnist_vae.common.params import Params
+from mnist_vae.data.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.data.latents import EvaluatedCodes
 from mnist_vae.model.autoencoder import Autoencoder, build_autoencoder
 from mnist_vae.model.file import Origin
@@ -66,6 +67,18 @@ FIGURES = [
     "latent_dimensions",
     "training",
 ]
+
+
+def epoch_row(epoch: int = 1, **values: float) -> EpochRow:
+    """An epoch's line with the given values, and others for the columns that are not named."""
+    others = {name: epoch + place / 8 for place, name in enumerate(EpochRow._fields[1:])}
+    return EpochRow(epoch=epoch, **others | values)
+
+
+def epoch_history(epoch: int = 1, steps: int = 3, images_per_second: float = 100.0) -> EpochHistory:
+    """The history of an epoch of that many steps."""
+    numbers = range((epoch - 1) * steps + 1, epoch * steps + 1)
+    return EpochHistory(epoch_row(epoch), [StepRow(epoch, number, number / 8) for number in numbers], images_per_second)
 
 
 def tiny_params(**changes: object) -> Params:

@@ -49,13 +49,14 @@ class RankProcesses:
 def _serve(rank: int, count: int, folder: str, pipe: Connection) -> None:
     # As in the tests' own process; before the first import of the project.
     install_import_hook("mnist_vae", "beartype.beartype")
-    own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MNIST_VAE_RANKS": Path(folder) / "store"}
+    own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MNIST_VAE_STORE": Path(folder) / "store"}
+    own["TORCHELASTIC_RUN_ID"] = "test"
     os.environ |= {name: str(value) for name, value in own.items()} | {"GLOO_SOCKET_IFNAME": "lo"}
     torch.set_num_threads(1)
     torch.set_deterministic_debug_mode("error")
-    from mnist_vae.training.process_group import join_ranks
+    from mnist_vae.training.distributed import join
 
-    ranks = join_ranks(count, torch.device("cpu"))
+    ranks = join(count, torch.device("cpu"))
     try:
         while True:
             module, function, arguments = pipe.recv()

@@ -5,38 +5,46 @@ import torch
 
 from builders import PLAIN, tiny_images, tiny_model, tiny_params
 from mnist_vae.console.stage import UserError
-from mnist_vae.training.checkpoint import Checkpoint, TrainingRecord
-from mnist_vae.training.loop import Training
-from mnist_vae.training.state import TrainingState
+from mnist_vae.data.history import EpochHistory
+from mnist_vae.training.checkpoint import Checkpoint
+from mnist_vae.training.loop import Callback, TrainingImages, fit
+from mnist_vae.training.state import Training, TrainingState, pack, unpack
 
-IMAGES, VALIDATION = tiny_images(20), tiny_images(7, seed=1)
+IMAGES = TrainingImages(tiny_images(20), tiny_images(7, seed=1))
 STEPS, EPOCHS = 3, 3  # of 8, 8 and 4 images
 
 
-class BrokenOffError(Exception):
+class StoppedError(Exception):
     pass
 
 
-def _training(**changes: object) -> Training:
+class Recorder:
+    """Keeps the training, to look at it afterwards, and interrupts it after some steps."""
+
+    def __init__(self, checkpoint: Checkpoint | None = None, after: int = 10**9):
+        self._checkpoint, self._after = checkpoint, after
+        self.training: Training | None = None
+
+    def on_step(self, training: Training) -> None:
+        self.training = training
+        if training.steps_done == self._after and self._checkpoint:
+            self._checkpoint.save(training.state())
+        if training.steps_done > self._after:  # one step more, which is lost
+            raise StoppedError
+
+    def on_epoch_end(self, training: Training) -> None:
+        pass
+
+
+def _fit(recorder: Callback, resume: TrainingState | None = None, **changes: object) -> list[EpochHistory]:
     params = tiny_params(epochs=EPOCHS, **changes).of_model()
-    return Training(tiny_model(epochs=EPOCHS, **changes), IMAGES, VALIDATION, params)
+    histories = fit(tiny_model(epochs=EPOCHS, **changes), IMAGES, params, resume, [recorder])
+    return [history._replace(images_per_second=0) for history in histories]
 
 
-def _broken_off(checkpoint: Checkpoint, after: int, **changes: object) -> None:
-    """Train that many steps, save, and go on for one that is lost."""
-    training, histories, steps = _training(**changes), [], 0
-
-    def watch(training: Training) -> None:
-        nonlocal steps
-        steps += 1
-        if steps == after:
-            checkpoint.save(TrainingRecord(training.state(), histories, [1.0] * len(histories)))
-        if steps > after:
-            raise BrokenOffError
-
-    with pytest.raises(BrokenOffError):  # noqa: PT012 (an epoch's history counts only once it is yielded)
-        for history in training.run(watch):
-            histories += [history]
+def _state(recorder: Recorder) -> TrainingState:
+    assert recorder.training is not None
+    return recorder.training.state()
 
 
 @pytest.mark.parametrize(
@@ -45,71 +53,102 @@ def _broken_off(checkpoint: Checkpoint, after: int, **changes: object) -> None:
     ids=str,
 )
 @pytest.mark.parametrize("after", range(1, STEPS * EPOCHS))
-def test_training_broken_off_after_any_step_ends_with_the_same_bits(tmp_path: Path, after: int, changes: dict) -> None:
-    whole = _training(**changes)
-    expected = list(whole.run())
+def test_training_interrupted_after_any_step_ends_with_the_same_bits(
+    tmp_path: Path, after: int, changes: dict, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = Recorder()
+    expected = _fit(whole, **changes)
     with Checkpoint(tmp_path, "f") as checkpoint:
-        _broken_off(checkpoint, after, **changes)
-        # What is drawn in between does not matter.
-        torch.rand(3)
-        training = _training(**changes)
-        record = checkpoint.load(training.restore)
-    assert record is not None
-    assert record.histories + list(training.run()) == expected
-    for name, weight in whole.model.state_dict().items():
-        assert torch.equal(weight, training.model.state_dict()[name]), name
-    for name, value in whole.state().adam.items():
-        assert torch.equal(value, training.state().adam[name]), name
+        with pytest.raises(StoppedError):
+            _fit(Recorder(checkpoint, after), **changes)
+        torch.rand(3)  # what is drawn in between does not matter
+        again = Recorder()
+        assert _fit(again, checkpoint.load(), **changes) == expected
+    assert capsys.readouterr().out == f"train: resuming at epoch {1 + after // STEPS}, step {after % STEPS}\n" or (
+        after % STEPS == 0
+    )
+    for mine, theirs in ((_state(again).model, _state(whole).model), (_state(again).adam, _state(whole).adam)):
+        assert mine.keys() == theirs.keys()
+        assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
 
 
 def test_state_after_the_last_epoch_has_nothing_left_to_do(tmp_path: Path) -> None:
-    training = _training()
-    histories = list(training.run())
+    recorder = Recorder()
+    histories = _fit(recorder)
     with Checkpoint(tmp_path, "f") as checkpoint:
-        checkpoint.save(TrainingRecord(training.state(), histories, [3.0, 2.0, 1.5]))
-        again = _training()
-        record = checkpoint.load(again.restore)
-    assert record is not None
-    assert (record.histories, record.images_per_second) == (histories, [3.0, 2.0, 1.5])
-    assert list(again.run()) == []
+        checkpoint.save(_state(recorder))
+        again = Recorder()
+        assert _fit(again, checkpoint.load()) == histories
+    assert again.training is None
 
 
-def test_without_a_file_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
+def test_checkpoint_is_saved_at_each_epochs_end_and_within_one_when_it_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seconds, saved in (("1000", EPOCHS), ("0", EPOCHS * (STEPS + 1))):
+        monkeypatch.setenv("MNIST_VAE_CHECKPOINT_SECONDS", seconds)
+        with Checkpoint(tmp_path, "f") as checkpoint:
+            states, save = [], checkpoint.save
+            monkeypatch.setattr(checkpoint, "save", lambda state: (states.append(state), save(state)))  # noqa: B023
+            _fit(checkpoint)
+        assert len(states) == saved
+
+
+def test_without_a_file_there_is_nothing_to_resume_from(tmp_path: Path) -> None:
     with Checkpoint(tmp_path / "checkpoints", "f") as checkpoint:
-        assert checkpoint.load(_training().restore) is None
+        assert checkpoint.load() is None
         checkpoint.remove()
+
+
+def test_state_is_unpacked_as_it_was_packed() -> None:
+    recorder = Recorder()
+    histories = fit(tiny_model(), IMAGES, tiny_params(epochs=2).of_model(), callbacks=[recorder])
+    state = unpack(pack(_state(recorder)))
+    assert (state.epoch, state.histories, len(state.terms)) == (3, histories, 0)
+    empty = Training(tiny_model(), torch.optim.Adam(tiny_model().parameters()), 3).state()
+    assert unpack(pack(empty))[:3:2] == (1, [])
 
 
 def _saved(folder: Path, fingerprint: str = "f") -> Path:
     with Checkpoint(folder, fingerprint) as checkpoint:
-        checkpoint.save(TrainingRecord(_training().state(), [], []))
+        checkpoint.save(Training(tiny_model(), torch.optim.Adam(tiny_model().parameters()), 3).state())
     return folder / f"{fingerprint}.safetensors"
 
 
-@pytest.mark.parametrize("kept", [0, 5, 200, -1])
+@pytest.mark.parametrize("kept", [0, 5, 100, 2000, -1])
 def test_torn_file_is_set_aside_with_a_line(tmp_path: Path, kept: int, capsys: pytest.CaptureFixture[str]) -> None:
     path = _saved(tmp_path)
     content = path.read_bytes()[:kept]
     path.write_bytes(content)
     with Checkpoint(tmp_path, "f") as checkpoint:
-        assert checkpoint.load(_training().restore) is None
+        assert checkpoint.load() is None
     (line,) = capsys.readouterr().out.splitlines()
-    assert "starts afresh" in line
+    assert line.startswith("train: starting afresh: the checkpoint cannot be used (")
     assert (path.exists(), path.with_suffix(".unusable").read_bytes()) == (False, content)
+
+
+@pytest.mark.parametrize("place", [3, 60, 90, 500, -1])
+def test_file_with_a_single_wrong_byte_is_set_aside(tmp_path: Path, place: int) -> None:
+    path = _saved(tmp_path)
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0x80
+    path.write_bytes(content)
+    with Checkpoint(tmp_path, "f") as checkpoint:
+        assert checkpoint.load() is None
 
 
 def test_file_of_another_training_is_set_aside_with_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _saved(tmp_path, "other").rename(tmp_path / "f.safetensors")
     with Checkpoint(tmp_path, "f") as checkpoint:
-        assert checkpoint.load(_training().restore) is None
-    assert "it is of another training" in capsys.readouterr().out
+        assert checkpoint.load() is None
+    assert "it is torn, or of another training" in capsys.readouterr().out
 
 
 def test_unfinished_file_leaves_the_former_one_in_place(tmp_path: Path) -> None:
     path = _saved(tmp_path)
     path.with_name(f"{path.name}.unfinished").write_bytes(b"half")
     with Checkpoint(tmp_path, "f") as checkpoint:
-        assert checkpoint.load(_training().restore) is not None
+        assert checkpoint.load() is not None
 
 
 def test_same_training_cannot_run_twice_at_once(tmp_path: Path) -> None:
@@ -122,57 +161,6 @@ def test_same_training_cannot_run_twice_at_once(tmp_path: Path) -> None:
         second.__enter__()
     with Checkpoint(tmp_path, "f"):
         pass
-
-
-def test_loss_that_is_no_number_is_never_saved(tmp_path: Path) -> None:
-    training = _training()
-    list(training.run())
-    training._history[0, 0] = float("nan")
-    training._steps, training.epoch = 1, 2
-    with (
-        Checkpoint(tmp_path, "f") as checkpoint,
-        pytest.raises(UserError, match="no finite number in epoch 2, step 4"),
-    ):
-        checkpoint.save(TrainingRecord(training.state(), [], []))
-    assert not list(tmp_path.glob("*.safetensors"))
-
-
-def _spoilt_states() -> dict[str, TrainingState]:
-    """States that no training of the tiny model has, each a change of one that it has."""
-    training = _training()
-    next(training.run())
-    whole = training.state()
-    name, weight = next(iter(whole.model.items()))
-    moment = next(key for key in whole.adam if key.endswith("exp_avg"))
-    return {
-        "epoch 0": whole._replace(epoch=0),
-        "an epoch too many": whole._replace(epoch=EPOCHS + 2),
-        "too many steps": whole._replace(terms=torch.zeros(STEPS + 1, 3)),
-        "a weight less": whole._replace(model={key: value for key, value in whole.model.items() if key != name}),
-        "a weight more": whole._replace(model=whole.model | {"more": weight.clone()}),
-        "another shape": whole._replace(model=whole.model | {name: weight[:1]}),
-        "another type": whole._replace(model=whole.model | {name: weight.double()}),
-        "a weight that is no number": whole._replace(model=whole.model | {name: weight * float("nan")}),
-        "a moment less": whole._replace(adam={key: value for key, value in whole.adam.items() if key != moment}),
-        "an infinite moment": whole._replace(adam=whole.adam | {moment: whole.adam[moment] / 0}),
-        "an infinite loss": whole._replace(terms=torch.full((1, 3), float("inf"))),
-    }
-
-
-@pytest.mark.parametrize("what", _spoilt_states())
-def test_state_that_does_not_fit_is_set_aside_and_changes_nothing(
-    tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    training = _training()
-    before = {name: weight.clone() for name, weight in training.model.state_dict().items()}
-    with Checkpoint(tmp_path, "f") as checkpoint:
-        checkpoint.save(TrainingRecord(_spoilt_states()[what], [], []))
-        assert checkpoint.load(training.restore) is None
-    (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("train: starts afresh: its checkpoint cannot be used (")
-    assert (tmp_path / "f.unusable").exists()
-    assert all(torch.equal(before[name], weight) for name, weight in training.model.state_dict().items())
-    assert [history.epoch.epoch for history in training.run()] == list(range(1, EPOCHS + 1))
 
 
 @pytest.mark.parametrize("seconds", ["soon", "", "1 s"])

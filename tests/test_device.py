@@ -1,12 +1,13 @@
 import os
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from builders import tiny_images
+from builders import tiny_images, tiny_model
 from mnist_vae.common import device
-from mnist_vae.common.device import describe, prepare_device
+from mnist_vae.common.device import autocast, describe, is_emulated, prepare_device, tensor_cores
 from mnist_vae.console.stage import UserError
 
 
@@ -86,18 +87,57 @@ def test_device_is_described_with_what_its_results_depend_on(monkeypatch: pytest
     assert describe(torch.device("mps")) == "mps"
 
 
-@pytest.mark.parametrize(("missing", "place"), [(0, "meta"), (1, "cpu")])
-def test_images_go_to_a_device_that_has_room_for_twice_as_much(
-    monkeypatch: pytest.MonkeyPatch, missing: int, place: str
-) -> None:
-    images = tiny_images(5).numpy()
-    monkeypatch.setattr(device, "_free_bytes", lambda _: 2 * images.nbytes - missing)
-    assert device.place(images, torch.device("meta")).device.type == place
-
-
 def test_images_on_the_cpu_are_not_copied() -> None:
     images = tiny_images(5).numpy()
     images.flags.writeable = False  # as mapped ones are
     placed = device.place(images, torch.device("cpu"))
     assert placed.data_ptr() == images.ctypes.data
     assert torch.equal(placed, tiny_images(5))
+
+
+def test_images_go_to_the_device() -> None:
+    assert device.place(tiny_images(5).numpy(), torch.device("meta")).device.type == "meta"
+
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("reconstruction", ["squared_error", "bernoulli"])
+def test_layers_alone_compute_in_bfloat16_and_in_training_alone(reconstruction: str) -> None:
+    model, seen = tiny_model(reconstruction=reconstruction).train(), {}
+    model.autocast = autocast("bfloat16", CPU)
+    distortion = model.likelihood.distortion
+
+    def watched(images: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        seen.update(loss=torch.is_autocast_enabled("cpu"), output=output.dtype)
+        return distortion(images, output)
+
+    model.likelihood = SimpleNamespace(scale=model.likelihood.scale, distortion=watched)  # pyright: ignore[reportAttributeAccessIssue]
+    model.encoder.register_forward_hook(lambda *hooked: seen.update(encoded=hooked[2].dtype))
+    model.decoder.register_forward_hook(lambda *hooked: seen.update(decoded=hooked[2].dtype))
+    terms = model.terms(tiny_images(4), torch.zeros(4, 3))
+    assert seen == {"encoded": torch.bfloat16, "decoded": torch.bfloat16, "loss": False, "output": torch.float32}
+    assert {term.dtype for term in terms} == {torch.float32}
+    model.eval().terms(tiny_images(4), torch.zeros(4, 3))
+    assert seen["encoded"] == seen["decoded"] == torch.float32
+
+
+@pytest.mark.parametrize(("name", "within"), [("float32", "ieee"), ("tf32", "tf32"), ("bfloat16", "ieee")])
+def test_a_gpu_multiplies_in_tf32_within_the_steps_alone(name: str, within: str) -> None:
+    def mantissas() -> set:
+        return {torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision}  # pyright: ignore[reportAttributeAccessIssue]
+
+    with tensor_cores(name, torch.device("cuda")):
+        assert mantissas() == {within}
+    assert mantissas() == {"ieee"}
+
+
+@pytest.mark.parametrize("has_it", [True, False])
+def test_bfloat16_is_emulated_by_a_processor_without_it_and_float32_by_none(
+    has_it: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: has_it)
+    assert is_emulated("bfloat16", CPU) is not has_it
+    assert not is_emulated("float32", CPU)
+    assert not is_emulated("bfloat16", torch.device("cuda"))

@@ -20,29 +20,37 @@ FLOORS = ["console", "common", "data", "model", "sources", "figures", "training"
 STAGE_PARAMS = {"preprocess": DataParams, "train": ModelParams, "render": FigureParams}
 
 
-def imported_folders(source: Path) -> set[str]:
-    """The folders of the package that a file names in its imports, wherever in the file they stand."""
-    folders = set()
+def imported_modules(source: Path) -> set[Path]:
+    """The package's files that a file names in its imports, wherever in the file they stand."""
+    names = set()
     for node in ast.walk(ast.parse(source.read_text())):
-        names: list[str] = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{source} imports relatively"
-            names = [f"{node.module}.{alias.name}" for alias in node.names]
-        folders |= {name.split(".")[1] for name in names if name.startswith("mnist_vae.")}
-    return folders
+            names |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    stems = [PACKAGE.joinpath(*name.split(".")[1:]) for name in names if name.startswith("mnist_vae.")]
+    return {file for stem in stems for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file()}
 
 
-def folders_used(start: set[str]) -> set[str]:
-    """These folders and those that their files import, directly or not, but for those aside."""
-    used, waiting = set(), set(start) - ASIDE
+def folder_of(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0]
+
+
+def imported_folders(source: Path) -> set[str]:
+    return {folder_of(file) for file in imported_modules(source)}
+
+
+def folders_loaded(script: Path) -> set[str]:
+    """The folders of all files that a script imports, directly or not, but for those aside."""
+    seen: set[Path] = set()
+    waiting = imported_modules(script)
     while waiting:
-        folder = waiting.pop()
-        used.add(folder)
-        imported = set().union(*(imported_folders(file) for file in (PACKAGE / folder).rglob("*.py")))
-        waiting |= imported - ASIDE - used
-    return used
+        file = waiting.pop()
+        if folder_of(file) not in ASIDE:
+            seen.add(file)
+            waiting |= imported_modules(file) - seen
+    return {folder_of(file) for file in seen}
 
 
 def listed_paths(stage: str, kind: str) -> set[str]:
@@ -52,7 +60,7 @@ def listed_paths(stage: str, kind: str) -> set[str]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_folders_of_code_among_the_deps_are_those_that_the_stage_imports(stage: str) -> None:
     listed = {dep.removeprefix("src/mnist_vae/") for dep in STAGES[stage]["deps"] if dep.startswith("src/")}
-    assert listed == folders_used(imported_folders(ROOT / "stages" / f"{stage}.py"))
+    assert listed == folders_loaded(ROOT / "stages" / f"{stage}.py")
     assert f"stages/{stage}.py" in STAGES[stage]["deps"]
     assert len(STAGES[stage]["deps"]) == len(set(STAGES[stage]["deps"]))
 

@@ -10,9 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from builders import PLAIN, tiny_images, tiny_model, tiny_params
 from mnist_vae.console.stage import UserError
-from mnist_vae.model.file import Origin, TrainedModel, load_model, load_origin, save_model
+from mnist_vae.model.file import Origin, load_model, load_origin, save_model
 from mnist_vae.model.networks import NETWORKS
-from mnist_vae.training.loop import Training
+from mnist_vae.training.loop import TrainingImages, fit
 
 CPU = torch.device("cpu")
 
@@ -25,7 +25,7 @@ def _origin(**changes: object) -> Origin:
 def path(tmp_path: Path) -> Path:
     """The file of an untrained model."""
     path = tmp_path / "models" / "model.safetensors"
-    save_model(TrainedModel(tiny_model(), _origin()), path)
+    save_model(tiny_model(), _origin(), path)
     return path
 
 
@@ -44,9 +44,8 @@ def _refusal(path: Path) -> str:
 )
 def test_trained_model_comes_back_to_the_bit(tmp_path: Path, changes: dict) -> None:
     model = tiny_model(**changes)
-    for _ in Training(model, tiny_images(20), tiny_images(4), tiny_params().of_model()).run():
-        pass
-    save_model(TrainedModel(model, _origin(**changes)), tmp_path / "model")
+    fit(model, TrainingImages(tiny_images(20), tiny_images(4)), tiny_params().of_model())
+    save_model(model, _origin(**changes), tmp_path / "model")
     again = load_model(tmp_path / "model", CPU)
     assert again.origin == load_origin(tmp_path / "model") == _origin(**changes)
     assert again.autoencoder.objective == model.objective
@@ -72,10 +71,7 @@ def test_loading_leaves_torchs_own_generator_alone(path: Path) -> None:
 def test_another_process_saves_the_same_bytes(path: Path) -> None:
     tests = Path(__file__).parent
     other = path.with_name("other")
-    script = (
-        "import sys, pathlib, test_model_file as t\n"
-        "t.save_model(t.TrainedModel(t.tiny_model(), t._origin()), pathlib.Path(sys.argv[1]))"
-    )
+    script = "import sys, pathlib, test_file as t\nt.save_model(t.tiny_model(), t._origin(), pathlib.Path(sys.argv[1]))"
     search = os.pathsep.join([str(tests.parent / "src"), str(tests)])
     environment = os.environ | {"PYTHONPATH": search, "PYTHONHASHSEED": "12345", "OMP_NUM_THREADS": "1"}
     subprocess.run([sys.executable, "-c", script, str(other)], env=environment, check=True)

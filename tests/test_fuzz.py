@@ -16,8 +16,8 @@ from builders import TINY, plain_idx, tiny_images, tiny_model, tiny_params
 from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import UserError
 from mnist_vae.sources.idx import read_idx
-from mnist_vae.training.checkpoint import Checkpoint, TrainingRecord
-from mnist_vae.training.loop import Training
+from mnist_vae.training.checkpoint import Checkpoint
+from mnist_vae.training.loop import TrainingImages, fit
 
 Content = TypeVar("Content")
 # The same examples for everyone, each time: what is found is found by all.
@@ -129,28 +129,25 @@ def test_any_damage_to_a_gzip_is_refused(tmp_path: Path, packed: bytes, cut: int
 @pytest.fixture(scope="module")
 def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     folder = tmp_path_factory.mktemp("checkpoint")
-    training = Training(tiny_model(), tiny_images(20), tiny_images(7), tiny_params(epochs=2).of_model())
-    histories = [next(training.run())]
+    images = TrainingImages(tiny_images(20), tiny_images(7))
     with Checkpoint(folder, "f") as checkpoint:
-        checkpoint.save(TrainingRecord(training.state(), histories, [1.0]))
+        fit(tiny_model(), images, tiny_params(epochs=2).of_model(), callbacks=[checkpoint])
     return (folder / "f.safetensors").read_bytes()
 
 
 @FUZZ
 @given(data=st.data())
-def test_any_damage_to_a_checkpoints_header_starts_afresh_or_goes_on(
-    tmp_path: Path, checkpoint_file: bytes, data: st.DataObject
-) -> None:
-    header = int.from_bytes(checkpoint_file[:8], "little") + 8
+def test_any_damage_to_a_checkpoint_starts_afresh(tmp_path: Path, checkpoint_file: bytes, data: st.DataObject) -> None:
     content = bytearray(checkpoint_file)
     for _ in range(data.draw(st.integers(1, 3))):
-        content[data.draw(st.integers(0, header - 1))] = data.draw(st.one_of(st.integers(48, 57), st.integers(0, 255)))
+        place = data.draw(st.one_of(st.integers(0, 400), st.integers(0, len(content) - 1)))
+        content[place] = data.draw(st.one_of(st.integers(48, 57), st.integers(0, 255)))
     del content[len(content) - data.draw(st.sampled_from([0, 0, 1, 300])) :]
     (tmp_path / "f.safetensors").write_bytes(content)
-    training = Training(tiny_model(), tiny_images(20), tiny_images(7), tiny_params(epochs=2).of_model())
-    before = {name: weight.clone() for name, weight in training.model.state_dict().items()}
     with Checkpoint(tmp_path, "f") as checkpoint:
-        record = checkpoint.load(training.restore)
-    if record is None:
+        state = checkpoint.load()
+    if content == checkpoint_file:
+        assert state is not None
+    else:
+        assert state is None
         assert (tmp_path / "f.unusable").read_bytes() == content
-        assert all(np.array_equal(before[name], weight) for name, weight in training.model.state_dict().items())

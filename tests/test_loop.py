@@ -11,28 +11,38 @@ from mnist_vae.common.params import ModelParams
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.history import EpochHistory
-from mnist_vae.model.autoencoder import Autoencoder
+from mnist_vae.model.autoencoder import Autoencoder, build_autoencoder
 from mnist_vae.model.loss import Terms
 from mnist_vae.model.networks import NETWORKS
-from mnist_vae.training import loop, validation
-from mnist_vae.training.loop import Training
-from mnist_vae.training.validation import mean_terms
+from mnist_vae.training import loop
+from mnist_vae.training.loop import TrainingImages, fit, validate
+from mnist_vae.training.state import Training
 from tutorial import TutorialVAE, split_heads
 
 IMAGES, VALIDATION = tiny_images(20), tiny_images(7, seed=1)
 
 
+class Spy:
+    """A callback that is told of each step and each epoch's end."""
+
+    def __init__(self, on_step: Callable[[Training], object] = lambda _: None):
+        self._on_step = on_step
+        self.epochs: list[EpochHistory] = []
+
+    def on_step(self, training: Training) -> None:
+        self._on_step(training)
+
+    def on_epoch_end(self, training: Training) -> None:
+        self.epochs.append(training.histories[-1])
+        self._on_step(training)
+
+
 def _train(
-    model: Autoencoder,
-    params: ModelParams,
-    watch: loop.StepWatcher = loop._unwatched,
-    between: Callable[[], None] = lambda: None,
+    model: Autoencoder, params: ModelParams, spy: Spy | None = None, images: Tensor = IMAGES
 ) -> list[EpochHistory]:
-    histories = []
-    for history in Training(model, IMAGES, VALIDATION, params).run(watch):
-        histories.append(history)
-        between()
-    return histories
+    """The history of a training, without its speed."""
+    histories = fit(model, TrainingImages(images, VALIDATION), params, callbacks=[spy] if spy else [])
+    return [history._replace(images_per_second=0) for history in histories]
 
 
 def _trained(**changes: object) -> tuple[Autoencoder, list[EpochHistory]]:
@@ -73,10 +83,8 @@ def test_another_seed_gives_another_course() -> None:
     other = tiny_model()
     _train(model, tiny_params(seed=0).of_model())
     _train(other, tiny_params(seed=1).of_model())
-    assert not torch.equal(
-        model.encoder.state_dict()["layers.0.convolution.weight"],
-        other.encoder.state_dict()["layers.0.convolution.weight"],
-    )
+    first, second = (one.encoder.state_dict()["layers.0.weight"] for one in (model, other))
+    assert not torch.equal(first, second)
 
 
 def test_epoch_does_not_depend_on_what_was_drawn_before() -> None:
@@ -84,7 +92,7 @@ def test_epoch_does_not_depend_on_what_was_drawn_before() -> None:
     undisturbed, disturbed = tiny_model(), tiny_model()
     histories = _train(undisturbed, params)
     torch.manual_seed(99)
-    assert _train(disturbed, params, _draw, _draw) == histories
+    assert _train(disturbed, params, Spy(_draw)) == histories
     _assert_equal_weights(undisturbed, disturbed)
 
 
@@ -105,7 +113,7 @@ def test_each_image_is_seen_once_an_epoch(monkeypatch: pytest.MonkeyPatch, batch
         return terms(images, noise, rate_share)
 
     monkeypatch.setattr(model, "terms", spy)
-    histories = list(Training(model, numbered, VALIDATION, params).run())
+    histories = _train(model, params, images=numbered)
     epochs = batches[: len(sizes)], batches[len(sizes) :]
     for epoch in epochs:
         assert [len(batch) for batch in epoch] == sizes
@@ -141,7 +149,7 @@ def test_epochs_equal_those_of_a_loop_written_by_hand(schedule: str) -> None:
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.001, betas=(0.5, 0.999))
     last_factor = {"constant": 1.0, "linear": 0.0}[schedule]  # after 2 epochs of 3 steps
     scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, last_factor, total_iters=6)
-    for history in Training(model, IMAGES, VALIDATION, params).run():
+    for history in _train(model, params):
         epoch = history.epoch.epoch
         order = torch.randperm(20, generator=_generator("order of images", epoch))
         noise_source = _generator("noise", epoch)
@@ -204,17 +212,17 @@ def test_free_nats_leave_a_collapsing_code_with_more_rate() -> None:
     assert kept[-1].epoch.train_kl_nats_per_image > 0.2
 
 
-def test_mean_terms_do_not_depend_on_the_size_of_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_validation_terms_do_not_depend_on_the_size_of_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny_model()
-    whole = mean_terms(model, IMAGES)
-    monkeypatch.setattr(validation, "_BATCH", 3)
-    assert torch.stack(mean_terms(model, IMAGES)).tolist() == pytest.approx(torch.stack(whole).tolist(), rel=1e-6)
+    whole = validate(model, IMAGES)
+    monkeypatch.setattr(loop, "EVALUATION_BATCH", 3)
+    assert torch.stack(validate(model, IMAGES)).tolist() == pytest.approx(torch.stack(whole).tolist(), rel=1e-6)
 
 
 def test_validation_changes_nothing_in_the_model() -> None:
     model = tiny_model()
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    mean_terms(model, IMAGES)
+    validate(model, IMAGES)
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
 
 
@@ -231,20 +239,35 @@ def test_loss_that_is_no_number_ends_training_by_step(monkeypatch: pytest.Monkey
         return found._replace(loss=found.loss * float("nan")) if len(calls) == 5 else found
 
     monkeypatch.setattr(model, "terms", spoilt)
-    course = Training(model, IMAGES, VALIDATION, params).run()
-    assert next(course).epoch.epoch == 1
-    with pytest.raises(UserError, match="no finite number in epoch 2, step 5: lower learning_rate"):
-        next(course)
+    spy = Spy()
+    with pytest.raises(UserError, match="the loss was not finite in epoch 2, step 5: lower learning_rate"):
+        _train(model, params, spy)
+    assert [history.epoch.epoch for history in spy.epochs] == [1]
 
 
-def test_weight_that_is_no_number_is_no_state_to_go_on_from() -> None:
+@pytest.mark.parametrize("spoilt", [1, 99, 100, 101, 250, 300])
+def test_on_a_device_a_loss_that_is_no_number_is_found_by_its_step(spoilt: int) -> None:
+    # "meta" cannot be read, so a CPU tensor stands for a device's, which is looked at each 100 steps.
+    training = Training(tiny_model(), torch.optim.Adam(tiny_model().parameters()), steps_per_epoch=300)
+    training.is_on_cpu = False
+    terms = torch.ones(300, 3)
+    terms[spoilt - 1 :] = float("nan")
+    message = f"the loss was not finite in epoch 1, step {spoilt}: lower learning_rate"
+    with pytest.raises(UserError, match=message):
+        list(map(training.end_step, terms))
+    assert training.step == min(300, -(-spoilt // 100) * 100)
+
+
+def test_weight_that_is_no_number_ends_training_with_its_epoch() -> None:
     model = tiny_model()
-    training = Training(model, IMAGES, VALIDATION, tiny_params(epochs=3).of_model())
-    next(training.run())
     name, weight = next(iter(model.state_dict().items()))
-    weight.view(-1)[5] = float("inf")
-    with pytest.raises(UserError, match=f"{name} was not finite in epoch 1, after step 3: lower learning_rate"):
-        training.state()
+
+    def spoil(training: Training) -> None:
+        if (training.epoch, training.step) == (2, 3):
+            weight.view(-1)[5] = float("inf")
+
+    with pytest.raises(UserError, match=f"({name}|the validation loss) was not finite after epoch 2: lower"):
+        _train(model, tiny_params(epochs=3).of_model(), Spy(spoil))
 
 
 def test_validation_loss_that_is_no_number_ends_training(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,17 +279,48 @@ def test_validation_loss_that_is_no_number_ends_training(monkeypatch: pytest.Mon
         return found._replace(loss=found.loss / 0) if noise is None else found
 
     monkeypatch.setattr(model, "terms", spoilt)
-    course = Training(model, IMAGES, VALIDATION, tiny_params(epochs=3).of_model()).run()
-    with pytest.raises(UserError, match="the validation loss was no finite number after epoch 1: lower learning_rate"):
-        next(course)
+    with pytest.raises(UserError, match="the validation loss was not finite after epoch 1: lower learning_rate"):
+        _train(model, tiny_params(epochs=3).of_model())
 
 
-def test_watcher_gets_the_growing_history_of_each_epoch() -> None:
+def test_callbacks_are_told_of_each_step_and_of_each_epochs_end() -> None:
     seen: list[tuple[int, int, list[float]]] = []
-    params = tiny_params(epochs=2).of_model()
-    histories = _train(
-        tiny_model(), params, lambda one: seen.append((one.epoch, len(one.terms), one.terms[:, 0].tolist()))
-    )
-    assert [(epoch, length) for epoch, length, _ in seen] == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
-    for epoch, length, losses in seen:
-        assert losses == [row.loss for row in histories[epoch - 1].steps][:length]
+
+    def look(training: Training) -> None:
+        seen.append((training.epoch, training.step, training.terms[:, 0].tolist()))
+
+    histories = _train(tiny_model(), tiny_params(epochs=2).of_model(), Spy(look))
+    places = [(epoch, step) for epoch, step, _ in seen]
+    assert places == [(1, 1), (1, 2), (1, 3), (2, 0), (2, 1), (2, 2), (2, 3), (3, 0)]
+    for epoch, step, losses in seen:
+        assert losses == [row.loss for row in histories[min(epoch, 2) - 1].steps][:step]
+
+
+def test_speed_counts_all_the_time_of_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([100.0, 102.0, 200.0, 205.0])
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(now))
+    histories = fit(tiny_model(), TrainingImages(IMAGES, VALIDATION), tiny_params(epochs=2).of_model())
+    assert [history.images_per_second for history in histories] == [10, 4]
+
+
+def _bfloat16_and_float32() -> tuple[Autoencoder, Autoencoder]:
+    images = TrainingImages(tiny_images(96), tiny_images(32, seed=1))
+    models = []
+    for precision in ("bfloat16", "float32"):
+        params = tiny_params(precision=precision, epochs=3, conv_channels=[4, 8, 16], batch_size=16).of_model()
+        models.append(build_autoencoder(params))
+        fit(models[-1], images, params)
+    return models[0], models[1]
+
+
+def test_bfloat16_learns_as_float32_does_to_one_percent_with_weights_in_float32() -> None:
+    short, exact = _bfloat16_and_float32()
+    assert {weight.dtype for weight in short.parameters()} == {torch.float32}
+    mine, expected = (validate(model, tiny_images(32, seed=1)).distortion for model in (short, exact))
+    assert mine != expected
+    torch.testing.assert_close(mine, expected, rtol=0.01, atol=0)
+
+
+def test_tf32_is_refused_on_the_cpu() -> None:
+    with pytest.raises(UserError, match="precision is tf32, which cpu lacks: set precision to float32 or bfloat16"):
+        _train(tiny_model(), tiny_params(precision="tf32").of_model())

@@ -4,7 +4,7 @@ from torch.nn import functional
 
 from builders import PLAIN, tiny_images, tiny_model, tiny_params
 from mnist_vae.model.likelihood import LIKELIHOODS
-from mnist_vae.model.loss import Objective, make_objective, warmup_share
+from mnist_vae.model.loss import Objective, make_objective
 from tutorial import TutorialVAE
 
 DISTORTION = torch.tensor([3.0, 5.0, 4.0, 8.0])
@@ -94,14 +94,6 @@ def test_models_loss_has_the_free_nats_of_its_parameters() -> None:
     assert charged > float(kl.sum()) / 6
     loss, distortion = (term.mean().item() for term in model.terms(images, NOISE)[:2])
     assert loss == pytest.approx(distortion + 0.7 * charged, rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("warmup_epochs", "shares"),
-    [(0, [1, 1, 1]), (1, [0, 1, 1, 1]), (2, [0, 0.5, 1, 1]), (4, [0, 0.25, 0.5, 0.75, 1, 1, 1])],
-)
-def test_kls_share_rises_in_equal_steps_from_zero_to_one(warmup_epochs: int, shares: list[float]) -> None:
-    assert [warmup_share(epoch, warmup_epochs) for epoch in range(1, len(shares) + 1)] == shares
 
 
 @pytest.mark.parametrize("free_nats", [0.0, 0.3])

@@ -30,7 +30,7 @@ def start(tmp_path: Path) -> Start:
 
     def start(main: str, *arguments: str, code: str = "src") -> subprocess.Popen[str]:
         copy = tmp_path / "src" / "mnist_vae"
-        copy.mkdir(parents=True)
+        (copy / "console").mkdir(parents=True)
         (tmp_path / ".dvc").mkdir()
         for name in ("__init__.py", "console/__init__.py", "console/stage.py"):
             shutil.copy2(PACKAGE / name, copy / name)

@@ -1,73 +1,82 @@
-"""What the stages enter into MLflow, without the stages, and what a store then holds."""
+"""What the stages do with MLflow, on a tiny result and without computing, and what a store then holds."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import yaml
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from safetensors.numpy import save_file
 
-from builders import tiny_images, tiny_model
-from mnist_vae.data.history import EpochHistory, EpochRow, StepRow
-from mnist_vae.data.prepared import Split
-from mnist_vae.model.file import Origin, TrainedModel, save_model
-from mnist_vae.tracking.run import TrackedRun, track_known_run, track_training_run
+from builders import TINY, epoch_history, tiny_images, tiny_model
+from mnist_vae.common import paths
+from mnist_vae.common.atomic import file_md5
+from mnist_vae.common.params import Params
+from mnist_vae.data.history import save_history
+from mnist_vae.model.file import Origin, save_model
+from mnist_vae.tracking.run import TrackedRun, tracked_run
 from mnist_vae.tracking.store import EXPERIMENT
-from recorder_thread import RecorderThread
 
-ENVIRONMENT = "cpu, 2 threads, AVX2, torch 2.13.0"
-EPOCHS = 3
-
-
-def history(epoch: int) -> EpochHistory:
-    steps = [StepRow(epoch, 4 * (epoch - 1) + step, 1 / (epoch + step)) for step in range(1, 5)]
-    return EpochHistory(EpochRow(epoch, 0.5 / epoch, 10.0, 3.0, 0.4, 9.0, 2.0), steps)
+EPOCHS, STEPS = 3, 4  # 1,339 digits are left to train on
+PARAMS = TINY | {"epochs": EPOCHS, "batch_size": 400}
 
 
-def training_run(root: Path, origin: Origin) -> AbstractContextManager[TrackedRun]:
-    """The run of the train stage."""
-    return track_training_run(RecorderThread(root, "train"), origin, ENVIRONMENT)
+def make_repository(root: Path) -> Origin:
+    """A folder that stages can run in, with prepared data, and what a training there has as origin."""
+    (root / ".dvc").mkdir(parents=True)
+    (root / paths.PARAMS).write_text(yaml.safe_dump(PARAMS))
+    (root / paths.PREPARED).parent.mkdir()
+    splits = ("train", "validation", "test")
+    images = {f"{name}_images": tiny_images(3, seed=seed).numpy() for seed, name in enumerate(splits)}
+    save_file(images | {f"{name}_labels": np.zeros(3, np.uint8) for name in splits}, root / paths.PREPARED)
+    params = Params.model_validate(PARAMS).of_model()
+    return Origin(params=params, data_md5=file_md5(root / paths.PREPARED), fingerprint="f" * 16)
 
 
-def known_run(stage: str, root: Path, origin: Origin) -> AbstractContextManager[TrackedRun]:
-    """The run of a later stage."""
-    return track_known_run(RecorderThread(root, stage), origin)
+def on_epoch_end(run: TrackedRun, epoch: int) -> None:
+    """Call back as a training does at the end of an epoch."""
+    training: Any = SimpleNamespace(histories=[epoch_history(epoch, STEPS, images_per_second=100.0 + epoch)])
+    run.on_epoch_end(training)
 
 
-def enter_training(root: Path, origin: Origin, epochs: range = range(1, EPOCHS + 1)) -> None:
-    """What the train stage enters."""
-    with training_run(root, origin) as run:
-        for epoch in epochs:
-            run.log_epoch(history(epoch), images_per_second=100.0 + epoch)
-        enter_end_of_training(root, origin, run)
+def train(root: Path, origin: Origin, between: Callable[[int], object] = lambda _: None, first: int = 1) -> None:
+    """What the train stage does, from the first epoch on; `between` is called with the number of each that is over."""
+    with chdir(root), tracked_run("train", origin) as run:
+        for epoch in range(first, EPOCHS + 1):
+            on_epoch_end(run, epoch)
+            between(epoch)
+        save_model(tiny_model(), origin, paths.MODEL)
+        save_history([epoch_history(epoch, STEPS) for epoch in range(1, EPOCHS + 1)], paths.EPOCHS, paths.STEPS)
+        paths.ENVIRONMENT.write_text('{"environment": "cpu, 2 threads"}')
 
 
-def enter_end_of_training(root: Path, origin: Origin, run: TrackedRun) -> None:
-    """What the train stage enters when the last epoch is over."""
-    save_model(TrainedModel(tiny_model(), origin), root / "model.safetensors")
-    images = Split(tiny_images(3).numpy(), np.zeros(3, np.uint8))
-    run.log_model(root / "model.safetensors", images)
-    (root / "epochs.csv").write_text("epoch\n1\n")
-    run.log_artifacts("history", root / "epochs.csv")
+def evaluate(root: Path, origin: Origin, mse: float = 0.25) -> None:
+    with chdir(root), tracked_run("evaluate", origin):
+        paths.METRICS.write_text(f'{{"mse": {mse}, "kl_nats_per_image": 3.0}}')
+        paths.CLASSES.write_text("class,kl_nats_per_image\n0,1.5\n1,2.5\n")
 
 
-def enter_evaluation(root: Path, origin: Origin) -> None:
-    with known_run("evaluate", root, origin) as run:
-        (root / "metrics.json").write_text('{"mse": 0.25, "kl_by_class": {"0": 1.5, "1": 2.5}}')
-        run.log_metrics(root / "metrics.json")
+def render(root: Path, origin: Origin, picture: bytes = b"picture") -> None:
+    with chdir(root), tracked_run("render", origin):
+        paths.FIGURES.mkdir(exist_ok=True)
+        (paths.FIGURES / "samples.png").write_bytes(picture)
 
 
-def enter_figures(root: Path, origin: Origin) -> None:
-    with known_run("render", root, origin) as run:
-        (root / "samples.png").write_bytes(b"picture")
-        run.log_artifacts("figures", root / "samples.png")
+STAGES = (train, evaluate, render)
 
 
-STAGES = (enter_training, enter_evaluation, enter_figures)
+def run_pipeline(root: Path, origin: Origin) -> None:
+    """All stages, in their order."""
+    for stage in STAGES:
+        stage(root, origin)
 
 
 def contents(client: MlflowClient) -> list[dict]:
-    """What each run holds, but for times and ids."""
+    """What each run holds, but for times, ids, speed and what names the place."""
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id], order_by=["start_time ASC"])
@@ -75,31 +84,24 @@ def contents(client: MlflowClient) -> list[dict]:
 
 
 def _holds(client: MlflowClient, run: Run) -> dict:
+    run_id = run.info.run_id
     points = {
-        name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
+        name: [(point.step, point.value) for point in client.get_metric_history(run_id, name)]
         for name in sorted(run.data.metrics)
-        if not name.startswith("system/")  # the machine's load, which depends on the time
+        if not name.startswith(("system/", "speed/"))  # what is measured live, and in no file
     }
-    files = [
-        file.path for place in ("", "history", "figures") for file in client.list_artifacts(run.info.run_id, place)
-    ]
-    tags = {name: value for name, value in run.data.tags.items() if not name.startswith("mlflow.")}
-    del tags["repository"]
+    files = [file.path for place in ("", "history", "figures") for file in client.list_artifacts(run_id, place)]
+    varying = ("mlflow.", "repository", "git_", "host")
+    tags = {name: value for name, value in run.data.tags.items() if not name.startswith(varying)}
     assert run.inputs is not None
-    models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run.info.run_id}'")
+    models = client.search_logged_models([run.info.experiment_id], f"source_run_id = '{run_id}'")
     return {
         "status": run.info.status,
         "params": run.data.params,
         "tags": tags,
         "points": points,
         "files": files,
-        "description": run.data.tags.get("mlflow.note.content", "").replace(run.info.run_id, "RUN"),
-        "data": [(one.dataset.name, one.dataset.digest) for one in run.inputs.dataset_inputs],
+        "description": run.data.tags.get("mlflow.note.content", "").replace(run_id, "RUN"),
+        "data": [(entry.dataset.name, entry.dataset.digest) for entry in run.inputs.dataset_inputs],
         "models": [(model.status, model.tags["model_md5"]) for model in models],
     }
-
-
-def enter_pipeline(root: Path, origin: Origin) -> None:
-    """All that a pipeline enters, stage by stage."""
-    for stage in STAGES:
-        stage(root, origin)

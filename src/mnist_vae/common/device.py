@@ -1,36 +1,44 @@
-"""The device that tensors live on, and the settings that make its results repeatable."""
+"""The device that tensors live on, what it multiplies in, and the settings that make its results repeatable."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from mnist_vae.common.precision import use_precision
 from mnist_vae.console.stage import UserError
+
+# Images a pass outside training: it bounds the memory, and more leave a processor's caches. Noise and free nats, which
+# are drawn and averaged by the batch, depend on it.
+EVALUATION_BATCH = 500
+
+Context = Callable[[], AbstractContextManager]
 
 
 def find_device(name: str) -> torch.device:
-    """The device named cpu, cuda or mps, or for auto the first there is of cuda, mps and cpu.
+    """The device named cpu, cuda or mps, or for auto the first available one of cuda, mps and cpu.
 
     Raises UserError for a device that this machine lacks.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    kind = next(kind for kind, there in available.items() if there) if name == "auto" else name
+    kind = next(kind for kind, is_available in available.items() if is_available) if name == "auto" else name
     if not available[kind]:
         raise UserError(f"device is {kind}, but torch sees none here: set device to auto or cpu")
     return torch.device(kind)
 
 
 def prepare_device(name: str, threads: int, *, deterministic: bool) -> torch.device:
-    """The device that find_device finds, with torch made to compute with that many CPU threads.
+    """The device that find_device finds, with torch set to compute in float32, with that many CPU threads.
 
-    Deterministic: with algorithms only that give the same bits each time. Otherwise with the fastest that it finds.
+    Deterministic: only with algorithms that give the same bits each time. Otherwise with the fastest that torch finds.
     """
     device = find_device(name)
     torch.set_num_threads(threads)
-    use_precision("float32", device)  # a training may then choose another
+    _multiply_in("ieee")
     # The same as use_deterministic_algorithms, which spends two seconds on importing a compiler that is not used here.
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
     torch.backends.cudnn.benchmark = not deterministic  # tries several for each convolution, and may choose another
@@ -44,20 +52,42 @@ def prepare_device(name: str, threads: int, *, deterministic: bool) -> torch.dev
     return device
 
 
-def place(images: UInt8[np.ndarray, "N 1 S S"], device: torch.device) -> UInt8[Tensor, "N 1 S S"]:
-    """The images whole on a device that has room for twice as much; else where they are, such as in a mapped file.
+def autocast(precision: str, device: torch.device) -> Context:
+    """The context in which the layers of a training compute: for bfloat16 with 7 bits of mantissa, else unchanged.
 
-    There they are not copied, and must not be written to: batches of them go to the device one by one.
+    Neither the loss nor the weights are in bfloat16.
     """
-    there = torch.from_dlpack(images)  # unlike from_numpy it has nothing against a read-only array
-    return there.to(device) if 2 * images.nbytes <= _free_bytes(device) else there
+    if precision != "bfloat16":
+        return nullcontext
+    # Weights are cast in each step: one cast that is kept could not be part of a CUDA graph.
+    return lambda: torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
-def _free_bytes(device: torch.device) -> int:
-    """Of a GPU's own memory: 0 for the CPU."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    return torch.mps.recommended_max_memory() if device.type == "mps" else 0
+@contextmanager
+def tensor_cores(precision: str, device: torch.device) -> Iterator[None]:
+    """A block of training steps, backward passes included, that multiply with 10 bits of mantissa if it is tf32.
+
+    Raises UserError for tf32 on a device that lacks it.
+    """
+    if precision == "tf32" and device.type != "cuda":
+        raise UserError(f"precision is tf32, which {device.type} lacks: set precision to float32 or bfloat16")
+    _multiply_in("tf32" if precision == "tf32" else "ieee")
+    try:
+        yield
+    finally:
+        _multiply_in("ieee")
+
+
+def is_emulated(precision: str, device: torch.device) -> bool:
+    """Whether the device computes in that precision by way of float32, and so more slowly than in float32."""
+    if precision != "bfloat16" or device.type != "cpu":
+        return False
+    return not torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 (it has no public name)
+
+
+def place(images: UInt8[np.ndarray, "N 1 S S"], device: torch.device) -> UInt8[Tensor, "N 1 S S"]:
+    """The images as one tensor on the device; on the CPU it shares the array's memory."""
+    return torch.from_dlpack(images).to(device)  # unlike from_numpy it has nothing against a read-only array
 
 
 def describe(device: torch.device) -> str:
@@ -65,3 +95,10 @@ def describe(device: torch.device) -> str:
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
+
+
+def _multiply_in(precision: str) -> None:
+    # torch's own default is tf32 for convolutions, and not for matrix products.
+    cudnn: Any = torch.backends.cudnn  # whose parts pyright does not see
+    for operations in (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn):
+        operations.fp32_precision = precision

@@ -39,4 +39,3 @@ def load_environment(path: Path) -> str:
         raise UserError(f"{path} is missing: run `dvc repro train`") from None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} is no record of an environment ({error}): run `dvc repro train --force`") from None
-

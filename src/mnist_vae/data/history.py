@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -34,13 +34,20 @@ class StepRow(NamedTuple):
 
 
 class EpochHistory(NamedTuple):
-    """An epoch's own line and those of its steps."""
+    """An epoch's own line and those of its steps; the training's speed, which varies, so that no file has it."""
 
     epoch: EpochRow
     steps: list[StepRow]
+    images_per_second: float
 
 
-def write_history(rows: Iterable[EpochRow] | Iterable[StepRow], header: tuple[str, ...], path: Path) -> None:
+def save_history(histories: Sequence[EpochHistory], epochs_path: Path, steps_path: Path) -> None:
+    """Write the lines of the epochs and those of all steps, each below a header."""
+    _write_rows([history.epoch for history in histories], EpochRow._fields, epochs_path)
+    _write_rows([step for history in histories for step in history.steps], StepRow._fields, steps_path)
+
+
+def _write_rows(rows: Iterable[EpochRow] | Iterable[StepRow], header: tuple[str, ...], path: Path) -> None:
     """Write the lines below a header, numbers with the nine digits that tell any two float32 apart."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -29,8 +29,10 @@ class Prepared(NamedTuple):
 
 def save_prepared(prepared: Prepared, path: Path) -> None:
     """Write the splits to a file. Raises UserError if it cannot be written."""
-    splits = prepared._asdict().items()
-    write_whole(save({f"{name}_{part}": array for name, split in splits for part, array in split._asdict().items()}), path)
+    arrays = {}
+    for name, split in prepared._asdict().items():
+        arrays |= {f"{name}_images": split.images, f"{name}_labels": split.labels}
+    write_whole(save(arrays), path)
 
 
 def load_prepared(path: Path) -> Prepared:

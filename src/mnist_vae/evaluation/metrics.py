@@ -1,8 +1,7 @@
 """The numbers: how well a model reconstructs the test set, and what its codes cost."""
 
-import csv
-import io
 import json
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,12 +9,12 @@ import torch
 from jaxtyping import Float32, Float64, UInt8
 from torch import Tensor
 
+from mnist_vae.common.atomic import write_whole
 from mnist_vae.common.catalogue import CLASSES, WHITE
+from mnist_vae.common.device import EVALUATION_BATCH
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.data.latents import active_dimensions
 from mnist_vae.model.autoencoder import Autoencoder
-
-_BATCH = 500  # bounds the memory, and more leave a processor's caches; the noise, and so the ELBO, depends on it too
 
 
 class Evaluation(NamedTuple):
@@ -30,11 +29,19 @@ class Evaluation(NamedTuple):
     kl: Float32[np.ndarray, "N D"]
 
 
-class Metrics(NamedTuple):
-    """The headline numbers of the test set.
+class ClassMetrics(NamedTuple):
+    """Means over the test images of a class."""
 
-    Means per image: the squared error per pixel of images on [-1, 1], reconstructed from their mean codes, the KL and
-    the ELBO in nats. `effective_beta` is the weight of one nat of KL against one unit of distortion.
+    label: int
+    mse_per_pixel_minus1_to_1: float
+    kl_nats_per_image: float
+
+
+class Metrics(NamedTuple):
+    """The numbers of the test set, and in `classes` those of each class, in their order.
+
+    The MSE is that of a pixel of images on [-1, 1], reconstructed from their mean codes; KL and ELBO are means per
+    image. `effective_beta` is the weight of one nat of KL against one unit of distortion.
     """
 
     mse_minus1_to_1: float
@@ -43,18 +50,16 @@ class Metrics(NamedTuple):
     effective_beta: float
     active_dimensions: int
     parameter_count: int
-
-    def json(self) -> str:
-        """The content of metrics.json, without what this model has no value for."""
-        return json.dumps({name: value for name, value in self._asdict().items() if value is not None}, indent=2) + "\n"
+    classes: list[ClassMetrics]
 
 
-class ClassMetrics(NamedTuple):
-    """A line of classes.csv: means over the test images of one class."""
-
-    label: int
-    mse_per_pixel_minus1_to_1: float
-    kl_nats_per_image: float
+def save_metrics(metrics: Metrics, path: Path, classes_path: Path) -> None:
+    """Write the headline numbers as JSON, without what this model has no value for, and those by class as CSV."""
+    *headline, (_, classes) = metrics._asdict().items()
+    named = {name: value for name, value in headline if value is not None}
+    rows = [",".join(["class", *ClassMetrics._fields[1:]]), *(",".join(map(repr, row)) for row in classes)]
+    write_whole((json.dumps(named, indent=2) + "\n").encode(), path)
+    write_whole("".join(f"{row}\n" for row in rows).encode(), classes_path)
 
 
 def evaluate(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], seed: int) -> Evaluation:
@@ -62,7 +67,7 @@ def evaluate(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], seed: int) ->
     squared_error, distortion, mean, kl = [], [], [], []
     model.eval()
     with torch.inference_mode():
-        for number, batch in enumerate(images.to(model.device).split(_BATCH)):
+        for number, batch in enumerate(images.split(EVALUATION_BATCH)):
             code = model.encode(batch)
             # To the CPU before float64, which MPS lacks.
             error = (model.decode(code.mean) - batch / WHITE).cpu().double()
@@ -80,49 +85,30 @@ def encode_means(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Float3
     """The mean code of each image."""
     model.eval()
     with torch.inference_mode():
-        return torch.cat([model.encode(batch.to(model.device)).mean.cpu() for batch in images.split(_BATCH)]).numpy()
+        return torch.cat([model.encode(batch).mean.cpu() for batch in images.split(EVALUATION_BATCH)]).numpy()
 
 
-def compute_metrics(model: Autoencoder, evaluation: Evaluation, pixels: int) -> Metrics:
+def compute_metrics(
+    model: Autoencoder, evaluation: Evaluation, labels: UInt8[np.ndarray, " N"], pixels: int
+) -> Metrics:
     """The means of an evaluation on images of that many pixels.
 
     The ELBO takes E[log p(x|z)] from one sampled code an image, under the likelihood that the loss implies: Bernoulli,
     or the Gaussian of the variance at which the loss is an ELBO. It is None where there is none: where kl_weight is 0
     with a Gaussian, and for a plain autoencoder.
     """
-    beta, kl = model.objective.beta, float(_kl_per_image(evaluation).mean())
-    nll = None
+    mse = 4 * evaluation.squared_error / pixels  # on twice the range, four times the squared error
+    kl = evaluation.kl.sum(axis=1, dtype=np.float64)
+    beta, nll = model.objective.beta, None
     if model.latent.has_prior:
         nll = model.likelihood.negative_log_likelihood(float(evaluation.sampled_distortion.mean()), pixels, beta)
+    members = [labels == label for label in range(CLASSES)]
     return Metrics(
-        mse_minus1_to_1=float(_mse(evaluation, pixels).mean()),
-        kl_nats=kl,
-        elbo_nats=None if nll is None else -nll - kl,
+        mse_minus1_to_1=float(mse.mean()),
+        kl_nats=float(kl.mean()),
+        elbo_nats=None if nll is None else -nll - float(kl.mean()),
         effective_beta=beta,
         active_dimensions=active_dimensions(evaluation.mean.var(axis=0, dtype=np.float64)),
         parameter_count=sum(weight.numel() for weight in model.parameters()),
+        classes=[ClassMetrics(label, float(mse[of].mean()), float(kl[of].mean())) for label, of in enumerate(members)],
     )
-
-
-def compute_class_metrics(evaluation: Evaluation, labels: UInt8[np.ndarray, " N"], pixels: int) -> list[ClassMetrics]:
-    """The means of each class, in the order of classes."""
-    mse, kl = _mse(evaluation, pixels), _kl_per_image(evaluation)
-    members = [labels == label for label in range(CLASSES)]
-    return [ClassMetrics(label, float(mse[of].mean()), float(kl[of].mean())) for label, of in enumerate(members)]
-
-
-def class_csv(rows: list[ClassMetrics]) -> str:
-    """The content of classes.csv."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["class", *ClassMetrics._fields[1:]])
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _mse(evaluation: Evaluation, pixels: int) -> Float64[np.ndarray, " N"]:
-    return 4 * evaluation.squared_error / pixels  # on twice the range, four times the squared error
-
-
-def _kl_per_image(evaluation: Evaluation) -> Float64[np.ndarray, " N"]:
-    return evaluation.kl.sum(axis=1, dtype=np.float64)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mnist_vae.data.history import EpochRow, StepRow
-from mnist_vae.data.latents import ACTIVE_VARIANCE
+from mnist_vae.data.latents import ACTIVE_VARIANCE, active_dimensions
 from mnist_vae.figures.style import figure_style
 
 
@@ -67,7 +67,7 @@ def latent_dimensions(kl: Float[np.ndarray, " D"], mean_variance: Float[np.ndarr
     with figure_style():
         order = kl.argsort(kind="stable")[::-1]
         rank = np.arange(1, len(kl) + 1)
-        active = int((mean_variance > ACTIVE_VARIANCE).sum())
+        active = active_dimensions(mean_variance)
         figure = Figure(figsize=(10, 7), layout="constrained")
         figure.suptitle(title)
         above, below = figure.subplots(2, 1, sharex=True)

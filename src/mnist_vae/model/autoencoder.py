@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from mnist_vae.common.device import Context
 from mnist_vae.common.params import ModelParams
-from mnist_vae.common.precision import Context
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.model.likelihood import LIKELIHOODS, Bernoulli, SquaredError
 from mnist_vae.model.loss import Objective, Terms, make_objective
@@ -29,7 +29,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
         self.latent, self.likelihood, self.objective = latent, likelihood, objective
-        self.training_context: Context = nullcontext  # for the layers alone: torch refuses a Bernoulli's loss in it
+        self.autocast: Context = nullcontext  # for the layers alone: torch refuses a Bernoulli's loss in it
 
     @property
     def device(self) -> torch.device:
@@ -38,15 +38,15 @@ class Autoencoder(nn.Module):
 
     def encode(self, images: UInt8[Tensor, "B 1 S S"]) -> GaussianCode | PointCode:
         """The code of each image, given as grey levels 0..255: the posterior over codes, or a point."""
-        return self.latent.code(self._in_float32(self.encoder, self.likelihood.scale(images)))
+        return self._encode_scaled(self.likelihood.scale(images))
 
     def decode(self, codes: Float[Tensor, "B D"]) -> Float[Tensor, "B 1 S S"]:
         """The images that codes stand for, as brightness from 0 to 1."""
-        return self.likelihood.brightness(self._in_float32(self.decoder, codes))
+        return self.likelihood.brightness(self._compute(self.decoder, codes))
 
     def distortion(self, images: UInt8[Tensor, "B 1 S S"], codes: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
         """The distortion of each image when reconstructed from its code, in the likelihood's unit."""
-        return self.likelihood.distortion(self.likelihood.scale(images), self._in_float32(self.decoder, codes))
+        return self.likelihood.distortion(self.likelihood.scale(images), self._compute(self.decoder, codes))
 
     def terms(
         self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B D"] | None, rate_share: float = 1.0
@@ -55,12 +55,16 @@ class Autoencoder(nn.Module):
 
         The loss takes that share of the rate's weight.
         """
-        code = self.encode(images)
-        distortion = self.distortion(images, code.mean if noise is None else code.sample(noise))
-        return self.objective.terms(distortion, code.kl(), rate_share)
+        scaled = self.likelihood.scale(images)
+        code = self._encode_scaled(scaled)
+        output = self._compute(self.decoder, code.mean if noise is None else code.sample(noise))
+        return self.objective.terms(self.likelihood.distortion(scaled, output), code.kl(), rate_share)
 
-    def _in_float32(self, layers: nn.Module, inputs: Tensor) -> Tensor:
-        with self.training_context() if self.training else nullcontext():
+    def _encode_scaled(self, scaled: Float[Tensor, "B 1 S S"]) -> GaussianCode | PointCode:
+        return self.latent.code(self._compute(self.encoder, scaled))
+
+    def _compute(self, layers: nn.Module, inputs: Tensor) -> Tensor:
+        with self.autocast() if self.training else nullcontext():
             return layers(inputs).float()
 
 

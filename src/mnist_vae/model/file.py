@@ -34,10 +34,10 @@ class TrainedModel(NamedTuple):
     origin: Origin
 
 
-def save_model(model: TrainedModel, path: Path) -> None:
+def save_model(autoencoder: Autoencoder, origin: Origin, path: Path) -> None:
     """Write the weights and their origin to a safetensors file."""
-    weights = {name: tensor.contiguous().cpu() for name, tensor in model.autoencoder.state_dict().items()}
-    write_whole(save(weights, {_ENTRY: model.origin.model_dump_json()}), path)
+    weights = {name: tensor.contiguous().cpu() for name, tensor in autoencoder.state_dict().items()}
+    write_whole(save(weights, {_ENTRY: origin.model_dump_json()}), path)
 
 
 def load_origin(path: Path) -> Origin:

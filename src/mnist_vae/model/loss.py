@@ -58,8 +58,3 @@ def make_objective(reduction: str, kl_weight: float, free_nats: float, pixels: i
     if reduction == "sum":
         return Objective(1.0, kl_weight, free_nats)
     return Objective(1 / pixels, kl_weight / latent_dim, free_nats)
-
-
-def warmup_share(epoch: int, warmup_epochs: int) -> float:
-    """The share of the KL's weight in an epoch, counted from 1: from 0 in the first to 1 after warmup_epochs."""
-    return min(1.0, (epoch - 1) / warmup_epochs) if warmup_epochs else 1.0

@@ -66,9 +66,7 @@ class _TransferError(Exception):
     """A source did not give a file; the text says why."""
 
 
-def _download(
-    files: list[SourceFile], sources: Iterator[str], patience: Patience, scratch: Path, folder: Path
-) -> str:
+def _download(files: list[SourceFile], sources: Iterator[str], patience: Patience, scratch: Path, folder: Path) -> str:
     waiting, tried, origins = list(files), [], []
     for source in sources:
         try:

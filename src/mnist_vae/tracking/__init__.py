@@ -1,1 +1,1 @@
-"""The mirror in MLflow of what the stages wrote, and the only importer of mlflow."""
+"""The mirror of results in MLflow. No result depends on it, so no stage does; nothing else imports mlflow."""

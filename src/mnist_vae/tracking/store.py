@@ -3,15 +3,16 @@
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from filelock import FileLock
 
 from mnist_vae.console.stage import UserError, without_password
-from mnist_vae.tracking.experiment_page import furnish
+from mnist_vae.tracking.page import EXPERIMENT_TAGS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -28,16 +29,6 @@ class Store(NamedTuple):
 
     client: "MlflowClient"
     experiment_id: str
-
-
-class Target(NamedTuple):
-    """The run that is entered into, and by metric and step the points that it has, as times (milliseconds since 1970)
-    and values, as far as they were looked up.
-    """
-
-    store: Store
-    run_id: str
-    entered: dict[str, dict[int, set[tuple[int, float]]]]
 
 
 def open_store(root: Path) -> Store:
@@ -73,6 +64,16 @@ def open_store(root: Path) -> Store:
 def reason_of(error: Exception) -> str:
     """What MLflow says, in a line, without a password that an address may hold."""
     return without_password(" ".join(str(error).split()))[:300]
+
+
+def retry(action: Callable[[], object]) -> None:
+    """Do it, and once more if MLflow refuses it: it does when two processes insert the same in the same moment."""
+    from mlflow import MlflowException
+
+    try:
+        action()
+    except MlflowException:
+        action()
 
 
 @contextmanager
@@ -129,5 +130,7 @@ def _experiment(client: "MlflowClient", artifacts: str | None) -> str:
             there = client.get_experiment_by_name(EXPERIMENT)
             if there is None:
                 raise
-    furnish(client, there)
+    for name, value in EXPERIMENT_TAGS.items():
+        if name not in there.tags:  # what somebody wrote there stays
+            retry(partial(client.set_experiment_tag, there.experiment_id, name, value))
     return there.experiment_id

@@ -1,87 +1,125 @@
-"""Where a training stands."""
+"""Where a training stands, and what resuming it needs."""
 
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
+from safetensors.torch import load, save
 from torch import Tensor
+
+from mnist_vae.console.stage import UserError
+from mnist_vae.data.history import EpochHistory, EpochRow, StepRow
+from mnist_vae.model.autoencoder import Autoencoder
+
+_MODEL, _ADAM = "model/", "adam/"
+_STEPS_BETWEEN_CHECKS = 100  # on a device, where each check waits for it
 
 
 class TrainingState(NamedTuple):
-    """Enough to go on from there to the same bits.
-
-    The epoch in progress, counted from 1, and the mean terms of its steps so far; the model's and Adam's tensors.
+    """Enough to resume to the same bits: the epoch in progress, counted from 1, the mean terms of its steps so far, the
+    history of the epochs before, the model's and Adam's tensors.
     """
 
     epoch: int
     terms: Float[Tensor, "steps 3"]
+    histories: list[EpochHistory]
     model: dict[str, Tensor]
     adam: dict[str, Tensor]
 
 
-_MODEL, _ADAM = "model/", "adam/"
+class Training:
+    """A training in progress: its model and optimiser, the epoch in progress, counted from 1, and its steps so far."""
+
+    def __init__(self, model: Autoencoder, optimizer: torch.optim.Adam, steps_per_epoch: int):
+        self.model, self.optimizer = model, optimizer
+        self.epoch, self.step, self._checked = 1, 0, 0
+        self.histories: list[EpochHistory] = []
+        self.is_on_cpu = model.device.type == "cpu"
+        # Kept on the device: nothing in a step waits for it.
+        self._terms = torch.empty(steps_per_epoch, 3, device=model.device)
+
+    @property
+    def terms(self) -> Float[Tensor, "steps 3"]:
+        """The mean loss, distortion and rate of each step of the epoch so far, on the device.
+
+        Reading it waits for the device, so a callback that must not slow the training down reads it seldom.
+        """
+        return self._terms[: self.step]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """The steps of a whole epoch."""
+        return len(self._terms)
+
+    @property
+    def steps_done(self) -> int:
+        """The steps of all epochs so far."""
+        return (self.epoch - 1) * self.steps_per_epoch + self.step
+
+    def end_step(self, terms: Float[Tensor, "3"]) -> None:
+        """A step of these mean terms is done. Raises UserError if they are not finite; on a device it looks seldom."""
+        self._terms[self.step] = terms
+        self.step += 1
+        if self.is_on_cpu or self.step % _STEPS_BETWEEN_CHECKS == 0 or self.step == self.steps_per_epoch:
+            finite = self.terms[self._checked :].isfinite().all(dim=1)
+            if not finite.all():
+                number = self.steps_done - self.step + self._checked + 1 + int((~finite).nonzero()[0])
+                raise UserError(f"the loss was not finite in epoch {self.epoch}, step {number}: lower learning_rate")
+            self._checked = self.step
+
+    def end_epoch(self, history: EpochHistory | None) -> None:
+        """The epoch in progress is done. Raises UserError if the model then holds what is not finite."""
+        for name, tensor in self.model.state_dict().items():
+            if not tensor.isfinite().all():
+                raise UserError(f"{name} was not finite after epoch {self.epoch}: lower learning_rate")
+        self.histories += [history] if history else []
+        self.epoch, self.step, self._checked = self.epoch + 1, 0, 0
+
+    def state(self) -> TrainingState:
+        """What resuming needs. The tensors are the training's own: they change with it."""
+        adam = self.optimizer.state_dict()["state"]
+        tensors = {f"{index}.{name}": value for index, values in adam.items() for name, value in values.items()}
+        return TrainingState(self.epoch, self.terms, self.histories, self.model.state_dict(), tensors)
+
+    def restore(self, state: TrainingState) -> None:
+        """Resume from the state of a training of the same model, data and parameters."""
+        self.model.load_state_dict(state.model)
+        adam = self.optimizer.state_dict()
+        for name, value in state.adam.items():
+            index, _, key = name.partition(".")
+            adam["state"].setdefault(int(index), {})[key] = value
+        self.optimizer.load_state_dict(adam)
+        self.epoch, self.step, self.histories = state.epoch, len(state.terms), list(state.histories)
+        self._checked = self.step
+        self.terms.copy_(state.terms)
 
 
-def named_tensors(state: TrainingState) -> dict[str, Tensor]:
-    """All of the state in tensors, to be kept or sent."""
-    return {
+def pack(state: TrainingState) -> bytes:
+    """The state in the safetensors format, to be kept or sent."""
+    histories = state.histories
+    tensors = {
         "epoch": torch.tensor(state.epoch),
         "terms": state.terms,
+        "epochs": torch.tensor([history.epoch[1:] for history in histories], dtype=torch.float64),
+        "losses": torch.tensor([[step.loss for step in history.steps] for history in histories], dtype=torch.float64),
+        "images_per_second": torch.tensor([history.images_per_second for history in histories], dtype=torch.float64),
         **{_MODEL + name: value for name, value in state.model.items()},
         **{_ADAM + name: value for name, value in state.adam.items()},
     }
+    return save({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()})
 
 
-def state_from(tensors: dict[str, Tensor]) -> TrainingState:
-    """The state that named_tensors made them of, whatever others are among them."""
-    (epoch,) = tensors["epoch"].flatten().tolist()
-    return TrainingState(int(epoch), tensors["terms"], _part(tensors, _MODEL), _part(tensors, _ADAM))
-
-
-def adam_tensors(adam: torch.optim.Adam) -> dict[str, Tensor]:
-    """The optimiser's own tensors, by the index of their parameter and their name: none before its first step."""
-    state = adam.state_dict()["state"]
-    return {f"{index}.{name}": value for index, values in state.items() for name, value in values.items()}
-
-
-def restore_adam(adam: torch.optim.Adam, tensors: dict[str, Tensor]) -> None:
-    """Give the optimiser the tensors that adam_tensors returned."""
-    content = adam.state_dict()
-    for name, value in tensors.items():
-        index, _, key = name.partition(".")
-        content["state"].setdefault(int(index), {})[key] = value
-    adam.load_state_dict(content)
-
-
-def require_fit(state: TrainingState, model: torch.nn.Module, epochs: int, steps: int) -> None:
-    """Raise ValueError for a state that no training of the model, for that many epochs of steps, can have."""
-    if not 1 <= state.epoch <= epochs + 1 or state.terms.shape[1:] != (3,) or len(state.terms) > steps:
-        raise ValueError("its place in the training is none that there is")
-    moments = {
-        f"{index}.{name}": _Form(shape, torch.float32)
-        for index, weight in enumerate(model.parameters())
-        for name, shape in (("step", torch.Size()), ("exp_avg", weight.shape), ("exp_avg_sq", weight.shape))
-    }
-    if _forms(state.model) != _forms(model.state_dict()) or _forms(state.adam) not in (moments, {}):
-        raise ValueError("its tensors are not those of this model")
-    if spoilt := spoilt_tensors(state):
-        raise ValueError(f"its {spoilt[0]} holds numbers that are not finite")
-
-
-def spoilt_tensors(state: TrainingState) -> list[str]:
-    """The names of the tensors in which not every number is finite."""
-    tensors = {**state.model, **{f"adam {name}": value for name, value in state.adam.items()}, "loss": state.terms}
-    return [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
-
-
-def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-
-class _Form(NamedTuple):
-    shape: torch.Size
-    dtype: torch.dtype
-
-
-def _forms(tensors: dict[str, Tensor]) -> dict[str, _Form]:
-    return {name: _Form(tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
+def unpack(content: bytes) -> TrainingState:
+    """The state that was packed, on the CPU."""
+    tensors = load(content)
+    histories = []
+    rows = zip(tensors["epochs"], tensors["losses"], tensors["images_per_second"].tolist(), strict=True)
+    for number, (row, losses, speed) in enumerate(rows, start=1):
+        first = (number - 1) * len(losses) + 1
+        steps = [StepRow(number, step, loss) for step, loss in enumerate(losses.tolist(), start=first)]
+        histories.append(EpochHistory(EpochRow(number, *row.tolist()), steps, speed))
+    model, adam = (
+        {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        for prefix in (_MODEL, _ADAM)
+    )
+    return TrainingState(int(tensors["epoch"]), tensors["terms"], histories, model, adam)

@@ -1,8 +1,8 @@
 """The conv network, computed faster: the weights and layers of conv.py, the first and the last convolution rearranged.
 
-The results equal those of conv.py but for rounding. On two CPU cores a training step takes 0.6 of its time, because
-oneDNN is slow at convolutions with one channel, or with a kernel that covers the whole image. Between the first and the
-last convolution the images lie in memory with their channels last, which its other convolutions prefer.
+The results equal those of conv.py but for rounding. On two CPU cores a training step takes two thirds of its time,
+because oneDNN is slow at convolutions with one channel, or with a kernel that covers the whole image. Between the first
+and the last convolution the images lie in memory with their channels last, which its other convolutions prefer.
 """
 
 from collections.abc import Sequence

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
+from mnist_vae.tracking.served import ServedModel
 
 import register
 from builders import tiny_images, tiny_model, tiny_origin, tiny_params
 from mlflow_servers import free_port, wait_for_answer
 from mnist_vae.console.stage import UserError
 from mnist_vae.model.file import TrainedModel, load_model
-from mnist_vae.tracking.served import ServedModel
 from working_copy import REPOSITORY, WorkingCopy
 
 ROWS = tiny_images(3).flatten(1).numpy().astype(np.float32)

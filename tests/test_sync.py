@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import track
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 import runs
-import track
 from mnist_vae.common.params import FigureParams
 from runs import Experiment, TrackedModel
 from working_copy import WorkingCopy

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from mlflow.entities import Run
 
-from mnist_vae.tracking.dead_runs import close_dead_runs
-from mnist_vae.tracking.parents import BestTrial, ParentRun, TrialRun, alive
+from mnist_vae.tracking.orphans import close_orphans
+from mnist_vae.tracking.search import SearchRun, TrialRun
 from mnist_vae.tracking.store import open_store
 
 
@@ -26,7 +26,7 @@ def test_of_two_parents_the_earliest_stays_with_all_children(root: Path) -> None
     tags = {"study_key": "k", "study": "s"}
     later, earlier = (store.client.create_run(store.experiment_id, at, tags, "s").info.run_id for at in (2_000, 1_000))
     child = store.client.create_run(store.experiment_id, 3_000, {"mlflow.parentRunId": later}, "c").info.run_id
-    ParentRun(root, "s", "k").finish(BestTrial(4, 0.5, "s-4"))
+    SearchRun(root, "s", "k").finish(4, 0.5, "s-4")
     (parent,) = _parents(root)
     assert (parent.info.run_id, parent.info.status) == (earlier, "FINISHED")
     assert parent.data.tags["dvc_apply"] == "dvc exp apply s-4"
@@ -42,25 +42,25 @@ def test_trial_without_a_run_of_its_own_has_that_of_its_model(root: Path) -> Non
         "of another study": {"dvc_experiment": "s-2", "model_md5": "c", "mlflow.parentRunId": "other"},
     }.items():
         made[name] = store.client.create_run(store.experiment_id, 1, tags, name).info.run_id
-    parent = ParentRun(root, "s", "k")
+    parent = SearchRun(root, "s", "k")
     parent.link([TrialRun("s-0", "a"), TrialRun("s-1", "b"), TrialRun("s-2", "c"), TrialRun("s-3", "")])
+    parent.stop("KILLED", "stopped by SIGINT")
     (run,) = _parents(root)
-    found = {name: store.client.get_run(one).data.tags.get("mlflow.parentRunId") for name, one in made.items()}
-    assert found == {"own": run.info.run_id, "of the model": run.info.run_id, "of another study": "other"}
+    linked = {name: store.client.get_run(run_id).data.tags.get("mlflow.parentRunId") for name, run_id in made.items()}
+    assert linked == {"own": run.info.run_id, "of the model": run.info.run_id, "of another study": "other"}
+    assert (run.info.status, run.data.tags["reason"]) == ("KILLED", "stopped by SIGINT")
 
 
 def test_run_of_a_search_that_died_is_closed_and_one_that_lives_is_not(root: Path) -> None:
     store = open_store(root)
-    with alive(root, "k"):
-        ParentRun(root, "s", "k")
-        assert close_dead_runs(store, root) == []
-    ParentRun(root, "s", "k")
-    (root / ".dvc" / "tmp" / "runs" / "k.search.1").touch()  # as a process leaves it that is killed
+    search = SearchRun(root, "s", "k")
+    assert close_orphans(store, root) == []
+    search._lock.release(settled=False)  # as a process leaves it that is killed
     (run,) = _parents(root)
-    assert close_dead_runs(store, root) == [run.info.run_id]
+    assert close_orphans(store, root) == [run.info.run_id]
     (run,) = _parents(root)
     assert (run.info.status, run.data.tags["reason"]) == ("KILLED", "search: its process ended without a word")
-    ParentRun(root, "s", "k")
+    SearchRun(root, "s", "k").link([])
     (run,) = _parents(root)
     assert run.info.status == "RUNNING"
     assert not {"reason", "stage.search"} & run.data.tags.keys()

@@ -1,13 +1,11 @@
 """The run of a search, above the runs of its trials."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from mnist_vae.tracking.liveness import hold, let_go
-from mnist_vae.tracking.repository import repository_id
+from mnist_vae.tracking.orphans import RunLock, close_orphans, repository_id
 from mnist_vae.tracking.store import Store, open_store, reason_of
 
 if TYPE_CHECKING:
@@ -18,16 +16,6 @@ _KEY = "study_key"
 _STAGE = "search"
 
 
-@contextmanager
-def alive(root: Path, key: str) -> Iterator[None]:
-    """Meanwhile the run of the study with that key is worked on; if this process dies, the next command closes it."""
-    lock = hold(root, key, _STAGE)
-    try:
-        yield
-    finally:
-        let_go(lock)
-
-
 class TrialRun(NamedTuple):
     """A trial by its experiment's name, and the md5 sum of its model, "" if it has none."""
 
@@ -35,53 +23,44 @@ class TrialRun(NamedTuple):
     model_md5: str
 
 
-class BestTrial(NamedTuple):
-    """The best trial's number, its objective, and its experiment's name."""
+class SearchRun:
+    """The one run of a study, whichever of its machines made it; found again by a key that no other study has.
 
-    number: int
-    value: float
-    experiment: str
-
-
-class ParentRun:
-    """The one run of a study, whichever of its machines made it.
-
-    No method raises because of MLflow: its failure is told once, and what could not be entered is by the next start.
+    No method raises because of MLflow: its failure is told once, and the next start logs what is missing.
     """
 
     def __init__(self, root: Path, study: str, key: str):
-        """The run is found again by the study's `key`, which no other study has."""
         self._root, self._study, self._key = root, study, key
         self._store: Store | None = None
-        self._told = False
-        self.link([])
+        self._failed = False
+        self._lock = RunLock(root, key, _STAGE)
+        self._attempt(self._begin)
 
     def link(self, trials: Sequence[TrialRun]) -> None:
         """Put those runs of the trials below this one that are not there yet."""
-        self._enter(lambda store: self._link(store, trials))
+        self._attempt(lambda store: self._link(store, trials))
 
-    def finish(self, best: BestTrial) -> None:
+    def finish(self, number: int, value: float, experiment: str) -> None:
         """The search has ended, with that best trial."""
-        apply = f"dvc exp apply {best.experiment}"
-        tags = {"best_trial": str(best.number), "best_value": f"{best.value:.9g}", "dvc_apply": apply}
-        self._enter(lambda store: self._end(store, "FINISHED", tags))
+        tags = {"best_trial": str(number), "best_value": f"{value:.9g}", "dvc_apply": f"dvc exp apply {experiment}"}
+        self._end("FINISHED", tags)
 
     def stop(self, status: Literal["FAILED", "KILLED"], reason: str) -> None:
         """The search has ended otherwise, and why."""
-        self._enter(lambda store: self._end(store, status, {"reason": reason[:5000]}))
+        self._end(status, {"reason": reason[:5000]})
 
-    def _begin(self, store: Store) -> str:
+    def _begin(self, store: Store) -> None:
+        close_orphans(store, self._root)
         run = self._find(store)
         for name in {"reason", f"stage.{_STAGE}"} & run.data.tags.keys():  # of an earlier try
             store.client.delete_tag(run.info.run_id, name)
         if run.info.status != "RUNNING":  # also if another machine's part was stopped
             store.client.update_run(run.info.run_id, status="RUNNING")
-        return run.info.run_id
 
     def _find(self, store: Store) -> "Run":
         """The run, made if need be. Of several, which machines made at the same time, the earliest stays."""
         if not (parents := self._parents(store)):
-            # By fingerprint and repository, its process's death is found out like that of a stage.
+            # By fingerprint and repository its process's death is noticed like that of a stage.
             tags = {_KEY: self._key, "study": self._study, "fingerprint": self._key}
             tags["repository"] = repository_id(self._root)
             store.client.create_run(store.experiment_id, _now(), tags, self._study)
@@ -93,35 +72,39 @@ class ParentRun:
         return parents[0]
 
     def _parents(self, store: Store) -> list["Run"]:
-        found = store.client.search_runs([store.experiment_id], f"tags.{_KEY} = '{self._key}'")
-        return sorted(found, key=lambda run: (run.info.start_time, run.info.run_id))
+        runs = store.client.search_runs([store.experiment_id], f"tags.{_KEY} = '{self._key}'")
+        return sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id))
 
     def _link(self, store: Store, trials: Sequence[TrialRun]) -> None:
-        parent = self._begin(store)
+        parent = self._find(store).info.run_id
         linked = {run.data.tags.get("dvc_experiment") for run in _children(store, parent)}
         for trial in trials:
             if trial.experiment not in linked:
                 for run in _runs_of(store, trial):
                     store.client.set_tag(run.info.run_id, _PARENT, parent)
 
-    def _end(self, store: Store, status: str, tags: dict[str, str]) -> None:
-        run_id = self._find(store).info.run_id
-        for name, value in tags.items():
-            store.client.set_tag(run_id, name, value)
-        store.client.set_terminated(run_id, status, _now())
+    def _end(self, status: str, tags: dict[str, str]) -> None:
+        def end(store: Store) -> None:
+            run_id = self._find(store).info.run_id
+            for name, value in tags.items():
+                store.client.set_tag(run_id, name, value)
+            store.client.set_terminated(run_id, status, _now())
 
-    def _enter(self, action: Callable[[Store], None]) -> None:
+        self._attempt(end)
+        self._lock.release(settled=not self._failed)
+
+    def _attempt(self, action: Callable[[Store], None]) -> None:
         try:
             self._store = self._store or open_store(self._root)
             action(self._store)
         except Exception as error:  # noqa: BLE001 (a tracking store can fail in any way; the search must not)
-            if not self._told:
+            if not self._failed:
                 print(
                     f"{self._study}: MLflow failed, so the search goes on without it: {reason_of(error)}; the next"
-                    " start enters what is missing",
+                    " start logs what is missing",
                     flush=True,
                 )
-            self._told = True
+            self._failed = True
 
 
 def _runs_of(store: Store, trial: TrialRun) -> list["Run"]:
@@ -129,8 +112,8 @@ def _runs_of(store: Store, trial: TrialRun) -> list["Run"]:
     queries = [f"tags.dvc_experiment = '{trial.experiment}'"]
     queries += [f"tags.model_md5 = '{trial.model_md5}'"] if trial.model_md5 else []
     for query in queries:
-        found = store.client.search_runs([store.experiment_id], query)
-        if free := [run for run in found if _PARENT not in run.data.tags]:  # others are of another study
+        runs = store.client.search_runs([store.experiment_id], query)
+        if free := [run for run in runs if _PARENT not in run.data.tags]:  # others are of another study
             return free
     return []
 

@@ -1,0 +1,193 @@
+"""Completing a run from the files of a result. Whatever is logged a second time changes nothing."""
+
+import csv
+import json
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from mnist_vae.common import paths
+from mnist_vae.common.atomic import file_md5
+from mnist_vae.common.params import load_params
+from mnist_vae.data.history import EpochHistory, EpochRow, StepRow, read_epochs, read_steps
+from mnist_vae.model.file import Origin
+from mnist_vae.tracking.model import log_model
+from mnist_vae.tracking.page import describe
+from mnist_vae.tracking.store import Store, retry
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+STAGES = ("train", "evaluate", "render")  # those that a run has, in their order
+_METRICS_A_CALL = 1000  # MLflow refuses more
+
+
+class Result(NamedTuple):
+    """A result: the folder in which its files lie, as paths.py names them, and what made its model."""
+
+    folder: Path
+    origin: Origin
+
+    def files(self, stage: str) -> dict[Path, str]:
+        """The files that a stage wrote and a run has as artifacts, each with its folder in the run."""
+        if stage == "train":
+            names = {paths.EPOCHS: "history", paths.STEPS: "history", paths.ENVIRONMENT: ""}
+        elif stage == "evaluate":
+            names = {paths.METRICS: "", paths.CLASSES: ""}
+        else:
+            return dict.fromkeys(sorted((self.folder / paths.FIGURES).iterdir()), "figures")
+        return {self.folder / path: folder for path, folder in names.items()}
+
+
+class _Point(NamedTuple):
+    name: str
+    step: int
+    value: float
+
+
+def find_or_create_run(store: Store, origin: Origin, tags: dict[str, str], *, only_unfinished: bool) -> str:
+    """The id of the latest run of a training, with these tags, or of a new one.
+
+    The latest of this repository, or if need be of another one; only an unfinished one of this repository for a stage
+    that trains: what was finished is another execution.
+    """
+    same = f"tags.fingerprint = '{origin.fingerprint}'"
+    run = _latest(store, f"{same} and tags.repository = '{tags['repository']}'")
+    if only_unfinished and run and run.info.status == "FINISHED":
+        run = None
+    elif not only_unfinished:
+        run = run or _latest(store, same)
+    if run is None:
+        # Its tags at once: without them nobody would find it if this breaks off.
+        name = tags.get("dvc_experiment") or f"{origin.params.network}, kl_weight {origin.params.kl_weight:g}"
+        tags = {"fingerprint": origin.fingerprint, "data_md5": origin.data_md5, **tags}
+        run = store.client.create_run(store.experiment_id, _now(), tags, name)
+    _log_inputs(store, run, origin)
+    return run.info.run_id
+
+
+def complete(store: Store, run_id: str, result: Result, stages: Sequence[str]) -> None:
+    """Log what the run lacks of what these stages wrote, and mark them as finished; the run, once all of them are.
+
+    What it logs of a stage it keeps the md5 sum of, so that nothing is logged twice. Raises UserError for a file that
+    cannot be read, and what MLflow raises.
+    """
+    for stage in stages:
+        tags = store.client.get_run(run_id).data.tags
+        files = result.files(stage)
+        digest = _digest([*files, result.folder / paths.MODEL])
+        if tags.get(f"files.{stage}") != digest:
+            _log_stage(store, run_id, result, stage)
+            for path, folder in files.items():
+                store.client.log_artifact(run_id, str(path), folder or None)
+            store.client.set_tag(run_id, f"files.{stage}", digest)
+        store.client.set_tag(run_id, f"stage.{stage}", "finished")
+    describe(store.client, run_id)
+    tags = store.client.get_run(run_id).data.tags
+    if "reason" in tags:  # of an earlier try
+        store.client.delete_tag(run_id, "reason")
+    if all(tags.get(f"stage.{stage}") == "finished" for stage in STAGES):
+        store.client.set_terminated(run_id, "FINISHED", _now())
+    else:
+        store.client.update_run(run_id, status="SCHEDULED")
+
+
+def log_history(store: Store, run_id: str, histories: Iterable[EpochHistory]) -> None:
+    """Log the terms of epochs by epoch, the losses of their steps by step, and the speed."""
+    points = []
+    for history in histories:
+        points += _epoch_points([history.epoch], history.steps)
+        points.append(_Point("speed/images_per_second", history.epoch.epoch, history.images_per_second))
+    _log_points(store, run_id, points)
+
+
+def _log_stage(store: Store, run_id: str, result: Result, stage: str) -> None:
+    if stage == "train":
+        params = result.origin.params
+        epochs = read_epochs(result.folder / paths.EPOCHS, params.epochs)
+        steps = read_steps(result.folder / paths.STEPS, params.epochs * params.steps_per_epoch)
+        _log_points(store, run_id, _epoch_points(epochs, steps))
+        _set_tags(store, run_id, json.loads((result.folder / paths.ENVIRONMENT).read_text()))
+        log_model(store, run_id, result.folder / paths.MODEL, result.folder / paths.PREPARED)
+    elif stage == "evaluate":
+        _log_points(store, run_id, _test_points(result.folder))
+    else:
+        # As tags: unlike params they may change, when figures are drawn again.
+        figures = load_params(result.folder / paths.PARAMS).of_figures()
+        _set_tags(store, run_id, {name: str(value) for name, value in figures.model_dump().items()})
+
+
+def _epoch_points(epochs: Iterable[EpochRow], steps: Iterable[StepRow]) -> list[_Point]:
+    points = [
+        _Point(name.replace("_", "/", 1), row.epoch, value)
+        for row in epochs
+        for name, value in row._asdict().items()
+        if name != "epoch"
+    ]
+    return points + [_Point("train/step_loss", row.step, row.loss) for row in steps]
+
+
+def _test_points(folder: Path) -> list[_Point]:
+    metrics = json.loads((folder / paths.METRICS).read_text())
+    points = [_Point(f"test/{name}", 0, value) for name, value in metrics.items()]
+    with (folder / paths.CLASSES).open(newline="") as file:
+        for row in csv.DictReader(file):
+            label = row.pop("class")
+            points += [_Point(f"test/{name}/{label}", 0, float(value)) for name, value in row.items()]
+    return points
+
+
+def _log_points(store: Store, run_id: str, points: Sequence[_Point]) -> None:
+    """Log the points that the run lacks: MLflow would keep a second one for the same step.
+
+    The course of training is what it is, but a test's number changes with the code that measures it.
+    """
+    from mlflow.entities import Metric
+
+    logged = {}
+    for name in {point.name for point in points}:
+        history = sorted(store.client.get_metric_history(run_id, name), key=lambda metric: metric.timestamp)
+        logged[name] = {metric.step: metric.value for metric in history}
+    missing = [
+        Metric(point.name, point.value, _now(), point.step)
+        for point in points
+        if point.step not in logged[point.name]
+        or (point.name.startswith("test/") and logged[point.name][point.step] != point.value)
+    ]
+    for start in range(0, len(missing), _METRICS_A_CALL):
+        store.client.log_batch(run_id, metrics=missing[start : start + _METRICS_A_CALL])
+
+
+def _log_inputs(store: Store, run: "Run", origin: Origin) -> None:
+    """The parameters and the data set, as far as the run lacks them."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+
+    params = {name: str(value) for name, value in origin.params.model_dump().items()}
+    if missing := params.keys() - run.data.params.keys():
+        store.client.log_batch(run.info.run_id, params=[Param(name, params[name]) for name in sorted(missing)])
+    if not (run.inputs and run.inputs.dataset_inputs):
+        # As dvc.lock names it: `dvc get`, or `dvc pull` and the commit in the tags, bring that very file.
+        source = json.dumps({"path": str(paths.PREPARED), "md5": origin.data_md5})
+        data = Dataset(origin.params.dataset, origin.data_md5, "dvc", source)
+        inputs = [DatasetInput(data, [InputTag("mlflow.data.context", "training")])]
+        retry(lambda: store.client.log_inputs(run.info.run_id, inputs))
+
+
+def _latest(store: Store, query: str) -> "Run | None":
+    runs = store.client.search_runs([store.experiment_id], query, max_results=1, order_by=["start_time DESC"])
+    return runs[0] if runs else None
+
+
+def _set_tags(store: Store, run_id: str, tags: dict[str, str]) -> None:
+    from mlflow.entities import RunTag
+
+    store.client.log_batch(run_id, tags=[RunTag(name, value) for name, value in tags.items()])
+
+
+def _digest(files: Iterable[Path]) -> str:
+    return "-".join(file_md5(path)[:8] for path in files)
+
+
+def _now() -> int:
+    return round(time.time() * 1000)

@@ -1,0 +1,84 @@
+"""Telling the runs that a process works on from those whose process died: by a lock, which ends with its process."""
+
+import time
+from pathlib import Path
+from uuid import uuid4
+
+from filelock import FileLock, Timeout
+
+from mnist_vae.tracking.store import Store
+
+_REASON = "its process ended without a word"
+
+
+def repository_id(root: Path) -> str:
+    """What tells this repository's runs from those of others in the same store; it is kept when the folder is moved."""
+    place = root / ".dvc" / "tmp" / "repository"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{place}.lock"):
+        if not place.exists():
+            place.write_text(uuid4().hex)
+        return place.read_text()
+
+
+class RunLock:
+    """Held while this process works on the runs with a fingerprint.
+
+    If the process dies without releasing it, or could not leave the run as it should be, the next command that calls
+    close_orphans closes the run.
+    """
+
+    def __init__(self, root: Path, fingerprint: str, stage: str):
+        folder = _folder(root)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / f"{fingerprint}.{stage}.{uuid4().hex[:8]}"
+        self._lock = FileLock(self._path)
+        self._lock.acquire()
+
+    def release(self, *, settled: bool) -> None:
+        """The work is over; settled if MLflow knows how it ended."""
+        if settled:
+            self._path.unlink(missing_ok=True)
+        self._lock.release()
+
+
+def close_orphans(store: Store, root: Path) -> list[str]:
+    """Mark the runs KILLED whose process died while it worked on them, and return their ids.
+
+    A run that another process works on is left to that one. Raises what MLflow raises.
+    """
+    closed = []
+    for path in sorted(_folder(root).glob("*.*.*")):
+        try:
+            with FileLock(path).acquire(timeout=0):
+                fingerprint, stage, _ = path.name.split(".")
+                if not _is_taken(root, fingerprint, path):
+                    closed += _close(store, root, fingerprint, stage)
+                path.unlink(missing_ok=True)
+        except Timeout:
+            continue  # its process lives
+    return closed
+
+
+def _is_taken(root: Path, fingerprint: str, orphan: Path) -> bool:
+    for path in set(_folder(root).glob(f"{fingerprint}.*")) - {orphan}:
+        try:
+            FileLock(path).acquire(timeout=0).lock.release()
+        except Timeout:
+            return True
+    return False
+
+
+def _close(store: Store, root: Path, fingerprint: str, stage: str) -> list[str]:
+    mine = f"tags.fingerprint = '{fingerprint}' and tags.repository = '{repository_id(root)}'"
+    runs = store.client.search_runs([store.experiment_id], f"{mine} and attributes.status = 'RUNNING'")
+    for run in runs:
+        run_id = run.info.run_id
+        store.client.set_tag(run_id, f"stage.{stage}", "killed")
+        store.client.set_tag(run_id, "reason", f"{stage}: {_REASON}")
+        store.client.set_terminated(run_id, "KILLED", round(time.time() * 1000))
+    return [run.info.run_id for run in runs]
+
+
+def _folder(root: Path) -> Path:
+    return root / ".dvc" / "tmp" / "runs"

@@ -1,0 +1,269 @@
+"""Several processes that train one model: torchrun's launcher, DistributedDataParallel, SyncBatchNorm.
+
+Each rank has a shard of every batch, of the same size or one image less, so `batch_size` means the whole batch, and the
+gradient is that of one process but for rounding.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, distributed, nn
+from torch.distributed.nn.functional import all_reduce  # gradients flow through it
+from torch.nn.parallel import DistributedDataParallel
+
+import mnist_vae
+from mnist_vae.console.stage import Terminated, UserError, machine_complaint
+from mnist_vae.model.autoencoder import Autoencoder
+from mnist_vae.model.loss import Terms
+
+_STORE = "MNIST_VAE_STORE"  # names the file through which ranks on one machine find each other
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The place of this process among those that train one model; alone, it does what a single process does."""
+
+    rank: int = 0
+    count: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the main process, which alone prints, validates, tracks and writes."""
+        return self.rank == 0
+
+    def replicate(self, model: Autoencoder) -> Callable[..., Terms]:
+        """The model's `terms`, whose gradients, batch norms and free nats are those of the whole batch."""
+        if self.count == 1:
+            return model.terms
+        model.objective = model.objective._replace(batch_mean=lambda kl: self._batch_mean(kl, model.training))
+        if self.device.type == "cuda":
+            nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        else:
+            _use_global_batch_norm(model)
+        return DistributedDataParallel(_TermsOf(model), forward_sync_buffers=False)
+
+    def shard(self, batch: Tensor) -> Tensor:
+        """The part of a batch that this rank computes with, along its first dimension."""
+        return batch.tensor_split(self.count)[self.rank]
+
+    def loss(self, losses: Float[Tensor, " B"], batch_size: int) -> Float[Tensor, ""]:
+        """The mean loss of a batch of that size, as far as this rank contributes to its gradient."""
+        # DistributedDataParallel weighs all ranks alike, however many images each of them has.
+        return losses.mean() if self.count == 1 else losses.sum() * (self.count / batch_size)
+
+    def mean_terms(self, terms: Terms, batch_size: int) -> Float[Tensor, "3"]:
+        """The mean terms of a batch of that size, over the images of all ranks."""
+        if self.count == 1:
+            return torch.stack([term.detach().mean() for term in terms])
+        sums = torch.stack([term.detach().sum() for term in terms])
+        distributed.all_reduce(sums)
+        return sums / batch_size
+
+    def broadcast(self, content: bytes) -> bytes:
+        """The main process's bytes, on all ranks."""
+        if self.count == 1:
+            return content
+        size = torch.tensor([len(content)], device=self.device)
+        distributed.broadcast(size, 0)
+        sent = torch.zeros(int(size), dtype=torch.uint8, device=self.device)
+        if self.is_main and content:
+            sent.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+        distributed.broadcast(sent, 0)
+        return sent.cpu().numpy().tobytes()
+
+    def require_same(self, fingerprint: str) -> None:
+        """Raise UserError on a rank whose data, code, parameters or torch differ from the main process's."""
+        if self.broadcast(fingerprint.encode()) != fingerprint.encode():
+            raise UserError(
+                f"process {self.rank} of {self.count} has other data, code, parameters or torch than process 0: make"
+                " them equal"
+            )
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """A block in which the end of another rank ends this one, as SIGTERM does: the launcher says why."""
+        try:
+            yield
+        except RuntimeError as error:
+            if isinstance(error, distributed.DistError) or "gloo" in str(error):  # which has no type of its own
+                raise Terminated from None
+            raise
+
+    def _batch_mean(self, kl: Float[Tensor, "B D"], training: bool) -> Float[Tensor, " D"]:  # noqa: FBT001
+        if not training:  # the main process validates alone
+            return kl.mean(dim=0)
+        images = torch.full((1,), len(kl), dtype=kl.dtype, device=kl.device)
+        sums = all_reduce(torch.cat([kl.sum(dim=0), images]))
+        return sums[:-1] / sums[-1]
+
+
+def is_rank() -> bool:
+    """Whether torchrun has started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def join(processes: int, device: torch.device) -> Ranks:
+    """Join the process group of that many ranks, which torchrun or `launch` has started; for one there is none.
+
+    Raises UserError where torchrun has started another number, or the device cannot be that of several ranks.
+    """
+    started = int(os.environ["WORLD_SIZE"]) if is_rank() else 1
+    if started != processes:
+        raise UserError(f"torchrun started {started} processes, but processes is {processes}: make them equal")
+    if processes == 1:
+        return Ranks(device=device)
+    _take_own(device, processes)
+    rank, path = int(os.environ["RANK"]), os.environ.get(_STORE)
+    where = f"file://{path}" if path else "env://"
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    # While it waits for the others in C++, Python could not act on a signal.
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGINT)}
+    distributed.init_process_group(backend, init_method=where, rank=rank, world_size=processes)
+    for number, handler in before.items():
+        signal.signal(number, handler if rank == 0 else signal.SIG_DFL)
+    return Ranks(rank, processes, device)
+
+
+def launch(processes: int) -> None:
+    """Run this script again as that many ranks by torchrun's launcher, and return when all have succeeded.
+
+    Raises UserError with the reason of the first one that failed, and what interrupts them.
+    """
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    logging.disable()  # what torchrun says in many lines, the UserError says in one
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ |= _environment(f"{folder}/store")
+        # The rendezvous is a file, because torchrun's servers listen on every network. No restarts: a training that is
+        # started again resumes from its checkpoint.
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=processes,
+            run_id="stage",
+            rdzv_backend="c10d",
+            rdzv_endpoint=f"{folder}/rendezvous",
+            rdzv_configs={"store_type": "file"},
+            local_addr="127.0.0.1",
+            max_restarts=0,
+            logs_specs=DefaultLogsSpecs(log_dir=folder),
+            signals_to_handle="SIGTERM,SIGINT",
+        )
+        try:
+            elastic_launch(config, sys.executable)(*sys.argv)
+        except SignalException as interrupt:
+            raise (Terminated if interrupt.sigval == signal.SIGTERM else KeyboardInterrupt) from None
+        except ChildFailedError as error:
+            # A killed rank comes before those that lost it.
+            rank, failure = min(error.failures.items(), key=lambda item: (item[1].exitcode >= 0, item[1].timestamp))
+            if failure.exitcode < 0:
+                name = signal.Signals(-failure.exitcode).name
+                raise UserError(f"process {rank} of {processes} was ended by {name}: start again to resume") from None
+            raise UserError(_reason(failure.message)) from None
+
+
+def as_rank(main: Callable[[], None]) -> None:
+    """Run `main` as a rank, without a word about its end: the launcher prints the first failure, once for all."""
+    from torch.distributed.elastic.multiprocessing.errors import record
+
+    if sys.platform == "linux":  # ranks have sessions of their own, so what kills the launcher does not reach them
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+    @record
+    def reported() -> None:
+        try:
+            main()
+        except (OSError, MemoryError, RuntimeError) as error:
+            raise (UserError(complaint) if (complaint := machine_complaint(error)) else error) from None
+
+    try:
+        reported()
+    except (UserError, KeyboardInterrupt):
+        sys.exit(1)
+
+
+def _reason(message: Any) -> str:
+    text = message["message"] if isinstance(message, dict) else str(message)
+    return text.removeprefix("UserError: ")
+
+
+def _environment(store: str) -> dict[str, str]:
+    loopback = "lo0" if sys.platform == "darwin" else "lo"
+    return {
+        _STORE: store,
+        "GLOO_SOCKET_IFNAME": loopback,
+        "NCCL_SOCKET_IFNAME": loopback,
+        "PYTHONPATH": str(Path(str(mnist_vae.__file__)).parent.parent),
+        "TORCH_CPP_LOG_LEVEL": "FATAL",
+    }
+
+
+def _take_own(device: torch.device, processes: int) -> None:
+    if device.type == "mps":
+        raise UserError(f"processes is {processes}, but must be 1 on mps: set it to 1, or device to cpu")
+    if device.type == "cuda":
+        local_rank, devices = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if local_rank >= devices:
+            raise UserError(
+                f"processes is {processes}, each on a CUDA device of its own, but this machine has {devices}: lower"
+                " processes, or set device to cpu"
+            )
+        torch.cuda.set_device(local_rank)
+
+
+class _TermsOf(nn.Module):
+    # DistributedDataParallel wraps what `forward` computes.
+    def __init__(self, model: Autoencoder):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: Tensor, noise: Tensor, rate_share: float) -> Terms:
+        return self.model.terms(images, noise, rate_share)
+
+
+class GlobalBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm (Ioffe & Szegedy 2015) by the statistics of the whole batch, on CPUs, which SyncBatchNorm refuses.
+
+    Equals nn.BatchNorm2d of one process but for rounding. A rank may have one image of the batch, or none.
+    """
+
+    def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:  # noqa: A002 (as in the base class)
+        if not self.training:
+            return super().forward(input)
+        pixels = torch.full((1,), input[:, 0].numel(), dtype=input.dtype, device=input.device)
+        *sums, count = all_reduce(torch.cat([input.sum(dim=(0, 2, 3)), pixels])).split([self.num_features, 1])
+        mean = sums[0] / count
+        # In a second pass: the mean of squares less the square of the mean would lose digits.
+        centred = input - mean[:, None, None]
+        variance = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count
+        self._track(mean.detach(), (variance * count / (count - 1)).detach())
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return centred * scale[:, None, None] + self.bias[:, None, None]
+
+    def _track(self, mean: Float[Tensor, " C"], variance: Float[Tensor, " C"]) -> None:
+        for running, value in ((self.running_mean, mean), (self.running_var, variance)):
+            if running is not None and self.momentum is not None:
+                running.lerp_(value, self.momentum)
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+
+
+def _use_global_batch_norm(model: nn.Module) -> None:
+    # They have the same tensors and settings, and differ in what `forward` computes.
+    for module in model.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = GlobalBatchNorm2d

@@ -1,0 +1,286 @@
+"""The run that the stages of a pipeline share, against a real SQLite store, also when MLflow fails in every way."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import chdir, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+from mlflow_servers import BadServer, MlflowServer
+from mnist_vae.console.stage import Terminated, UserError
+from mnist_vae.model.file import Origin
+from mnist_vae.tracking.run import tracked_run
+from mnist_vae.tracking.store import open_store
+from tracked_stages import (
+    EPOCHS,
+    STAGES,
+    contents,
+    evaluate,
+    make_repository,
+    on_epoch_end,
+    render,
+    run_pipeline,
+    train,
+)
+
+ROOT = Path(__file__).parent.parent
+# A training whose process hangs in its run until it is killed.
+HANGING = """
+import sys, time
+from builders import tiny_origin
+from mnist_vae.tracking.run import tracked_run
+with tracked_run("train", tiny_origin()):
+    print("in it", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, empty_store: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with prepared data and an empty store."""
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    make_repository(tmp_path / "root")
+    (tmp_path / "root" / "mlflow.db").write_bytes(empty_store)
+    open_store(tmp_path / "root")
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Origin:
+    return make_repository(tmp_path / "origin")
+
+
+@pytest.fixture
+def expected(tmp_path: Path, empty_store: bytes) -> list[dict]:
+    """What a store holds that never failed."""
+    root = tmp_path / "undisturbed"
+    origin = make_repository(root)
+    (root / "mlflow.db").write_bytes(empty_store)
+    run_pipeline(root, origin)
+    content = contents(open_store(root).client)
+    assert [run["status"] for run in content] == ["FINISHED"]
+    return content
+
+
+def _statuses(root: Path) -> list[str]:
+    return [run["status"] for run in contents(open_store(root).client)]
+
+
+def test_run_is_finished_only_after_all_its_stages(root: Path, origin: Origin) -> None:
+    seen = []
+    train(root, origin, between=lambda _: seen.append(_statuses(root)))
+    assert seen == [["RUNNING"]] * EPOCHS
+    assert _statuses(root) == ["SCHEDULED"]
+    evaluate(root, origin)
+    assert _statuses(root) == ["SCHEDULED"]
+    render(root, origin)
+    assert _statuses(root) == ["FINISHED"]
+
+
+def test_epochs_are_in_mlflow_while_the_training_runs(root: Path, origin: Origin) -> None:
+    seen = []
+
+    def look(_: int) -> None:
+        (run,) = contents(open_store(root).client)
+        seen.append([len(run["points"][name]) for name in ("validation/loss", "train/step_loss")])
+
+    train(root, origin, between=look)
+    assert seen == [[epoch, 4 * epoch] for epoch in range(1, EPOCHS + 1)]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (UserError("no such thing"), "FAILED", "train: no such thing"),
+        (ValueError("a bug"), "FAILED", "train: ValueError: a bug"),
+        (KeyboardInterrupt(), "KILLED", "train: stopped by SIGINT"),
+        (Terminated(), "KILLED", "train: stopped by SIGTERM"),
+    ],
+)
+def test_run_that_does_not_end_well_says_why_and_a_later_success_mends_it(
+    root: Path, origin: Origin, error: BaseException, status: str, reason: str
+) -> None:
+    with pytest.raises(type(error)), chdir(root), tracked_run("train", origin):
+        raise error
+    (run,) = contents(open_store(root).client)
+    assert (run["status"], run["tags"]["reason"], run["tags"]["stage.train"]) == (status, reason, status.lower())
+    train(root, origin)
+    (run,) = contents(open_store(root).client)
+    assert (run["status"], "reason" in run["tags"]) == ("SCHEDULED", False)
+
+
+def test_stopped_training_resumes_in_its_run_without_points_twice(
+    root: Path, origin: Origin, expected: list[dict]
+) -> None:
+    with suppress(KeyboardInterrupt), chdir(root), tracked_run("train", origin) as run:
+        on_epoch_end(run, 1)
+        raise KeyboardInterrupt
+    assert _statuses(root) == ["KILLED"]
+    train(root, origin, first=2)
+    evaluate(root, origin)
+    render(root, origin)
+    assert contents(open_store(root).client) == expected
+
+
+def test_training_again_after_a_finished_run_makes_a_second_one(
+    root: Path, origin: Origin, expected: list[dict]
+) -> None:
+    run_pipeline(root, origin)
+    run_pipeline(root, origin)
+    assert contents(open_store(root).client) == expected * 2
+
+
+def test_stages_run_again_change_their_part_and_nothing_twice(root: Path, origin: Origin) -> None:
+    run_pipeline(root, origin)
+    for mse in (0.25, 0.5, 0.5):
+        evaluate(root, origin, mse)
+    render(root, origin, b"other")
+    (run,) = contents(open_store(root).client)
+    assert run["points"]["test/mse"] == [(0, 0.25), (0, 0.5)]
+    client = open_store(root).client
+    run_id = client.search_runs(["1"])[0].info.run_id
+    assert Path(client.download_artifacts(run_id, "figures/samples.png")).read_bytes() == b"other"
+
+
+def test_load_of_the_machine_is_logged_while_a_training_runs(
+    root: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")
+    store, metrics = open_store(root), {}
+    with chdir(root), suppress(KeyboardInterrupt), tracked_run("train", origin):
+        for _ in range(600):
+            metrics = store.client.search_runs([store.experiment_id])[0].data.metrics
+            if "system/cpu_utilization_percentage" in metrics:
+                break
+            time.sleep(0.1)
+        raise KeyboardInterrupt
+    assert 0 <= metrics["system/cpu_utilization_percentage"] <= 100
+    assert 0 < metrics["system/system_memory_usage_megabytes"] < psutil.virtual_memory().total / 1e6
+
+
+def test_orphaned_run_is_closed_by_the_next_stage_and_that_of_a_living_process_is_not(
+    root: Path, origin: Origin
+) -> None:
+    search = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
+    environment = os.environ | {"PYTHONPATH": search}
+    process = subprocess.Popen(
+        [sys.executable, "-c", HANGING], cwd=root, env=environment, stdout=subprocess.PIPE, text=True
+    )
+    other = origin.model_copy(update={"fingerprint": "1" * 16})
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "in it\n"
+        train(root, other)
+        assert _statuses(root) == ["RUNNING", "SCHEDULED"]
+    finally:
+        process.kill()
+        process.communicate(timeout=60)
+    assert _statuses(root) == ["RUNNING", "SCHEDULED"]
+    evaluate(root, other)
+    orphan, mine = contents(open_store(root).client)
+    assert (orphan["status"], orphan["tags"]["stage.train"]) == ("KILLED", "killed")
+    assert orphan["tags"]["reason"] == "train: its process ended without a word"
+    assert mine["status"] == "SCHEDULED"
+    assert list((root / ".dvc" / "tmp" / "runs").iterdir()) == []
+
+
+@pytest.fixture(params=["hangs", "500", "401", "507"])
+def bad_server(request: pytest.FixtureRequest) -> Iterator[BadServer]:
+    server = BadServer(request.param)
+    yield server
+    server.close()
+
+
+def test_failing_server_costs_one_call_and_one_line_a_stage_and_is_made_up_for(
+    root: Path,
+    origin: Origin,
+    bad_server: BadServer,
+    expected: list[dict],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", bad_server.address)
+    for calls, stage in enumerate(STAGES, start=1):
+        stage(root, origin)
+        # Each waits for MLFLOW_HTTP_REQUEST_TIMEOUT at most.
+        assert bad_server.requests == calls
+        (line,) = capsys.readouterr().out.splitlines()
+        assert "MLflow failed, so this stage goes on without it" in line
+        assert "hunter7" not in line
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "3"
+    assert not [path for path in root.rglob("*") if path.is_file() and b"hunter7" in path.read_bytes()]
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    render(root, origin)
+    assert contents(open_store(root).client) == expected
+
+
+@pytest.mark.parametrize("down", [(0,), (0, 1), (1,)])
+def test_what_a_stage_could_not_log_a_later_one_does(
+    root: Path, origin: Origin, expected: list[dict], monkeypatch: pytest.MonkeyPatch, down: tuple[int, ...]
+) -> None:
+    for number, stage in enumerate(STAGES):
+        if number in down:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+        else:
+            monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        stage(root, origin)
+    assert contents(open_store(root).client) == expected
+
+
+def test_server_that_crashes_in_the_middle_of_a_training_gets_the_rest_when_it_is_back(
+    root: Path,
+    origin: Origin,
+    expected: list[dict],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    server = MlflowServer(tmp_path / "server", f"sqlite:///{tmp_path}/server.db")
+    server.start()
+    try:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
+        train(root, origin, between=lambda epoch: epoch == 1 and server.kill())
+        (line,) = capsys.readouterr().out.splitlines()
+        assert "goes on without it" in line
+        server.start()
+        evaluate(root, origin)
+        render(root, origin)
+        assert capsys.readouterr().out == ""
+        assert contents(MlflowClient(server.address)) == expected
+    finally:
+        server.kill()
+
+
+def test_run_that_could_not_be_closed_is_closed_by_the_next_command(
+    root: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with suppress(UserError), chdir(root), tracked_run("train", origin):
+        monkeypatch.setattr(MlflowClient, "set_tag", _fail)
+        raise UserError("no such thing")
+    monkeypatch.undo()
+    assert _statuses(root) == ["RUNNING"]
+    train(root, origin.model_copy(update={"fingerprint": "1" * 16}))
+    assert _statuses(root) == ["KILLED", "SCHEDULED"]
+
+
+def _fail(*_: object) -> None:
+    raise ConnectionError("the server is gone")
+
+
+def test_moved_repository_finds_its_artifacts_again(
+    root: Path, origin: Origin, expected: list[dict], tmp_path: Path
+) -> None:
+    run_pipeline(root, origin)
+    moved = root.rename(tmp_path / "moved")
+    train(moved, origin.model_copy(update={"fingerprint": "1" * 16}))
+    client = open_store(moved).client
+    assert contents(client)[0] == expected[0]
+    for run in client.search_runs(["1"]):
+        assert str(run.info.artifact_uri).startswith(moved.as_uri())
+        assert Path(client.download_artifacts(run.info.run_id, "history/epochs.csv")).stat().st_size > 0
