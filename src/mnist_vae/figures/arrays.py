@@ -40,8 +40,8 @@ class Pictures(NamedTuple):
     straight_interpolation: Float[np.ndarray, "1 steps S S"]
     labels: UInt8[np.ndarray, " N"]
     mean_variance: Float[np.ndarray, " D"]  # of the mean codes, in each dimension
-    # Without a prior there are no samples from it, no codes perturbed by noise of its size (a row: an original, its mean
-    # code decoded, eight perturbed), and no KL.
+    # Without a prior there are no samples from it, no codes perturbed by noise of its size (a row: an original, its
+    # mean code decoded, eight perturbed ones decoded), and no KL.
     samples: Float[np.ndarray, "10 10 S S"] | None = None
     perturbed: Float[np.ndarray, "10 10 S S"] | None = None
     kl_per_dimension: Float[np.ndarray, " D"] | None = None  # nats
@@ -103,9 +103,8 @@ def draw_pictures(
 
 def class_means(latents: Latents) -> Float[Tensor, "10 D"]:
     """The mean of the codes of each class: the sum divided by how many images the class really has."""
-    return torch.stack(
-        [torch.from_numpy(latents.mean[latents.labels == label]).mean(dim=0) for label in range(CLASSES)]
-    )
+    means = torch.from_numpy(latents.mean)
+    return torch.stack([means[torch.from_numpy(latents.labels == label)].mean(dim=0) for label in range(CLASSES)])
 
 
 class _Painter:
