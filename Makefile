@@ -31,7 +31,7 @@ REPORT := torture.json
 CHANGES := dataset=digits validation_size=200 learning_rate=0.001 epochs=20
 BACK := git restore params.yaml dvc.lock reports
 
-.PHONY: help setup repro demo test lint format lock readme bench ui preset compare sweep search verify torture audit
+.PHONY: help setup repro demo test lint format lock readme bench growth ui preset compare sweep search verify torture audit
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,7 +63,7 @@ sweep: setup ## run every combination of SWEEP by DVC's queue, JOBS at a time: m
 search: setup ## search the parameters of search.yaml, until the study has TRIALS trials, JOBS at a time
 	@PYTHONPATH=src python tools/search.py "$(TRIALS)" "$(JOBS)"
 
-.PHONY: track runs show plots register fallback results
+.PHONY: track runs show plots register rounding fallback results
 fallback:
 	@echo
 	@echo '######################################################################################'
