@@ -63,7 +63,7 @@ def _numbers(folder: Path) -> Iterator[tuple[str, float]]:
 def differences(unchanged: Mapping[str, float], changed: Mapping[str, float]) -> dict:
     """How far each metric is off, relatively; and the largest of the means, over the test set and over a class."""
     off = {name: abs(changed[name] - value) / abs(value) if value else 0.0 for name, value in unchanged.items()}
-    means = {name: value for name, value in off.items() if name != "active_latent_dimensions"}
+    means = {name: value for name, value in off.items() if name != "active_dimensions"}
     return {
         "largest of all": max(value for name, value in means.items() if "/" not in name),
         "largest of a class": max(value for name, value in means.items() if "/" in name),

@@ -3,7 +3,7 @@
 from mnist_vae.common import paths
 from mnist_vae.common.device import place, prepare_device
 from mnist_vae.console.stage import run_stage
-from mnist_vae.data.latents import EvaluatedCodes, save_codes
+from mnist_vae.data.latents import Latents, save_latents
 from mnist_vae.data.prepared import load_prepared
 from mnist_vae.evaluation.metrics import compute_metrics, encode_means, evaluate, save_metrics
 from mnist_vae.model.file import load_model, load_origin
@@ -22,15 +22,14 @@ def main() -> None:
         evaluation = evaluate(model, place(prepared.test.images, device), params.seed)
         train_mean = encode_means(model, place(prepared.train.images, device))
         metrics = compute_metrics(model, evaluation, labels, pixels=params.image_size**2)
-        if metrics.elbo_nats_per_image is None:
+        if metrics.elbo_nats is None:
             reason = "its loss implies no likelihood" if model.latent.has_prior else "a plain autoencoder has no prior"
             print(f"evaluate: no ELBO in metrics.json: {reason}")
-        save_codes(EvaluatedCodes(evaluation.mean, evaluation.kl, labels, train_mean), paths.LATENTS)
+        save_latents(Latents(evaluation.mean, evaluation.kl, labels, train_mean), paths.LATENTS)
         save_metrics(metrics, paths.METRICS, paths.CLASSES)
     print(
-        f"evaluate: MSE {metrics.mse_per_pixel_minus1_to_1:.5f} per pixel on [-1, 1],"
-        f" KL {metrics.kl_nats_per_image:.2f} nats per image,"
-        f" {metrics.active_latent_dimensions} of {params.latent_dim} latent dimensions active"
+        f"evaluate: MSE {metrics.mse_minus1_to_1:.5f} per pixel on [-1, 1], KL {metrics.kl_nats:.2f} nats per image,"
+        f" {metrics.active_dimensions} of {params.latent_dim} latent dimensions active"
     )
 
 

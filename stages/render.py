@@ -6,12 +6,12 @@ from mnist_vae.common.device import place, prepare_device
 from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import run_stage
 from mnist_vae.data.history import read_epochs, read_steps
-from mnist_vae.data.latents import load_codes
+from mnist_vae.data.latents import load_latents
 from mnist_vae.data.prepared import load_prepared
 from mnist_vae.figures import grids
 from mnist_vae.figures.arrays import draw_pictures, save_pictures
-from mnist_vae.figures.files import save_gif, save_png
 from mnist_vae.figures.gallery import Course, Subject, draw_gallery
+from mnist_vae.figures.style import save_gif, save_png
 from mnist_vae.model.file import load_model, load_origin
 from mnist_vae.tracking.run import tracked_run
 
@@ -24,7 +24,7 @@ def main() -> None:
     with tracked_run("render", origin):
         model = load_model(paths.MODEL, device).autoencoder
         test_images = place(load_prepared(paths.PREPARED).test.images, device)
-        pictures = draw_pictures(model, test_images, load_codes(paths.LATENTS), params.seed, figure_params)
+        pictures = draw_pictures(model, test_images, load_latents(paths.LATENTS), params.seed, figure_params)
         save_pictures(pictures, paths.PICTURES)
         subject = Subject(DATASETS[params.dataset].title, model.likelihood.distortion_unit, figure_params)
         epochs = read_epochs(paths.EPOCHS, params.epochs)

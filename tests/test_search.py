@@ -302,7 +302,7 @@ def test_committed_plan_weighs_as_the_defaults_loss_does() -> None:
 
 @pytest.mark.parametrize(
     "column",
-    ["train_loss", "train_kl_nats_per_image", "epoch", "kl_nats_per_image", "mse_per_pixel_0_to_1", "test/mse"],
+    ["train_loss", "train_kl_nats_per_image", "epoch", "kl_nats", "mse_per_pixel_0_to_1", "test/mse"],
 )
 def test_objective_refuses_what_is_not_of_the_validation_images(tmp_path: Path, column: str) -> None:
     with pytest.raises(UserError, match=f"objective has {column}, but only the validation images may choose"):

@@ -9,7 +9,7 @@ from tiny_mnist import TinyServer
 from verify import Result, compare, verify
 from working_copy import WorkingCopy
 
-METRICS = {"mse": 0.016, "kl": 36.0, "active_latent_dimensions": 126, "parameter_count": 476353}
+METRICS = {"mse": 0.016, "kl": 36.0, "active_dimensions": 126, "parameter_count": 476353}
 OUTPUTS = {"data/prepared.safetensors": "d", "models/model.safetensors": "m", "reports/environment.json": "e"}
 COMMITTED = Result(OUTPUTS, METRICS, "cpu, 2 threads, AVX512, torch 2.13.0")
 ROUNDED = OUTPUTS | {"models/model.safetensors": "other"}
@@ -28,10 +28,10 @@ def test_same_bytes_are_identical_also_on_another_machine_which_is_named() -> No
     [
         ("mse", 0.016 * 1.0049, "same within 0.490%, the largest of mse"),
         ("mse", 0.016 * 0.9951, "same within 0.490%, the largest of mse"),
-        ("active_latent_dimensions", 124, "same within 1.587%, the largest of active_latent_dimensions"),
+        ("active_dimensions", 124, "same within 1.587%, the largest of active_dimensions"),
         ("mse", 0.016 * 1.0051, "different: mse off by more than allowed"),
         ("kl", 36 * 0.994, "different: kl off by more than allowed"),
-        ("active_latent_dimensions", 123, "different: active_latent_dimensions off by more than allowed"),
+        ("active_dimensions", 123, "different: active_dimensions off by more than allowed"),
         ("parameter_count", 476354, "different: parameter_count off by more than allowed"),
     ],
 )

@@ -54,7 +54,7 @@ _RENDER = """
 import json, pathlib
 import yaml
 params = yaml.safe_load(open("params.yaml"))
-metrics = {"kl_nats_per_image": 9.0, "mse_per_pixel_minus1_to_1": 1 / params["kl_weight"]}
+metrics = {"kl_nats": 9.0, "mse_minus1_to_1": 1 / params["kl_weight"]}
 pathlib.Path("reports/metrics.json").write_text(json.dumps(metrics))
 pathlib.Path("reports/pictures.safetensors").write_text(str(params))
 """

@@ -79,8 +79,8 @@ def write_comparison(results: Sequence[Result], root: Path) -> None:
         System(
             one.preset.name,
             one.preset.params,
-            one.metrics["kl_nats_per_image"],
-            one.metrics["mse_per_pixel_minus1_to_1"],
+            one.metrics["kl_nats"],
+            one.metrics["mse_minus1_to_1"],
         )
         for one in results
     ]

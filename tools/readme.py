@@ -17,15 +17,15 @@ from mnist_vae.console.stage import UserError
 from presets import load_presets
 
 RESULTS = {
-    "mse_per_pixel_minus1_to_1": "MSE per pixel, images in [-1, 1]",
+    "mse_minus1_to_1": "MSE per pixel, images in [-1, 1]",
     "mse_per_pixel_0_to_1": "MSE per pixel, images in [0, 1]",
     "squared_error_per_image_minus1_to_1": "squared error per image, summed over pixels, images in [-1, 1]",
-    "kl_nats_per_image": "KL, nats per image",
+    "kl_nats": "KL, nats per image",
     "kl_nats_per_dimension": "KL, nats per latent dimension",
-    "elbo_nats_per_image": "ELBO, nats per image",
+    "elbo_nats": "ELBO, nats per image",
     "elbo_gaussian_variance": "variance of the ELBO's Gaussian, images in [-1, 1]",
     "effective_beta": "effective β: weight of one nat against one unit of summed squared error",
-    "active_latent_dimensions": "active latent dimensions",
+    "active_dimensions": "active latent dimensions",
 }
 
 
@@ -45,7 +45,7 @@ def classes_table(root: Path) -> str:
     """MSE and KL by class."""
     with (root / paths.CLASSES).open(newline="") as file:
         classes = list(csv.DictReader(file))
-    columns = {"mse_per_pixel_minus1_to_1": "MSE per pixel, [-1, 1]", "kl_nats_per_image": "KL, nats per image"}
+    columns = {"mse_minus1_to_1": "MSE per pixel, [-1, 1]", "kl_nats": "KL, nats per image"}
     rows = [[text, *(_number(float(one[column])) for one in classes)] for column, text in columns.items()]
     return _table(["class", *(one["class"] for one in classes)], rows)
 
@@ -73,14 +73,14 @@ def comparison_table(root: Path) -> str:
 
 def _system_row(name: str, system: dict) -> list[str]:
     params, metrics = system["params"], system["metrics"]
-    elbo, variance = metrics.get("elbo_nats_per_image"), metrics.get("elbo_gaussian_variance")
+    elbo, variance = metrics.get("elbo_nats"), metrics.get("elbo_gaussian_variance")
     return [
         f"`{name}`",
         f"{params['image_size']}×{params['image_size']}",
-        _number(metrics["mse_per_pixel_minus1_to_1"]),
-        _number(metrics["kl_nats_per_image"]),
+        _number(metrics["mse_minus1_to_1"]),
+        _number(metrics["kl_nats"]),
         "none" if elbo is None else _number(elbo) + ("" if variance is None else f" ({_number(variance)})"),
-        f"{metrics['active_latent_dimensions']} of {params['latent_dim']}",
+        f"{metrics['active_dimensions']} of {params['latent_dim']}",
         f"{metrics['parameter_count']:,}",
     ]
 

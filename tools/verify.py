@@ -77,7 +77,7 @@ def _relative(committed: float, here: float) -> float:
 def _allowed(name: str) -> float:
     if name in EXACT:
         return 0.0
-    return ALLOWED_OF_DIMENSIONS if name == "active_latent_dimensions" else ALLOWED
+    return ALLOWED_OF_DIMENSIONS if name == "active_dimensions" else ALLOWED
 
 
 def read_result(lock: str, metrics: str, environment: str) -> Result:

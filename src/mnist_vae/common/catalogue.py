@@ -2,6 +2,9 @@
 
 from typing import NamedTuple
 
+CLASSES = 10  # of each data set
+WHITE = 255  # its grey level; black is 0
+
 
 class SourceFile(NamedTuple):
     """One of a data set's original files, in the IDX format, and the md5 sum of its bytes."""

@@ -1,62 +1,41 @@
-"""What the rounding of results depends on besides parameters, data and code."""
+"""What the rounding of results depends on besides parameters, data and code, as one text."""
 
 import json
-import platform
-import subprocess
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 
 from mnist_vae.common.atomic import write_whole
-from mnist_vae.common.device import describe
 from mnist_vae.console.stage import UserError
 
-_CPUINFO = Path("/proc/cpuinfo")
+_KEY = "environment"
 
 
-class Environment(NamedTuple):
-    """The device, with a GPU's name or a CPU's threads; the processor's kind, and the widest vector instructions that
-    torch uses on it; torch's build.
+def find_environment(device: torch.device) -> str:
+    """The environment of this process, once its device is prepared, such as `cpu, 2 threads, AVX2, torch 2.13.0+cu130`.
 
-    Where all are equal, so are results, to the byte; where one is not, they can differ by rounding.
+    It names the device with a GPU's name or a CPU's threads, the widest vector instructions that torch uses, and
+    torch's build. Where two texts differ, results can differ by rounding.
     """
-
-    device: str
-    processor: str
-    vector_instructions: str
-    torch: str
-
-
-def find_environment(device: torch.device) -> Environment:
-    """The environment of this process, once its device is prepared."""
-    return Environment(
-        device=describe(device),
-        processor=_processor(),
-        vector_instructions=torch.backends.cpu.get_cpu_capability(),
-        torch=str(torch.__version__),
-    )
+    threads = torch.get_num_threads()
+    name = device.type
+    if name == "cuda":
+        name += f" ({torch.cuda.get_device_name(device)})"
+    elif name == "cpu":
+        name += f", {threads} thread{'s' if threads > 1 else ''}"
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
 
 
-def save_environment(environment: Environment, path: Path) -> None:
-    """Write it as JSON."""
-    write_whole((json.dumps(environment._asdict(), indent=2) + "\n").encode(), path)
+def save_environment(environment: str, path: Path) -> None:
+    """Write it as JSON. Raises UserError if it cannot be written."""
+    write_whole((json.dumps({_KEY: environment}) + "\n").encode(), path)
 
 
-def load_environment(path: Path) -> Environment:
+def load_environment(path: Path) -> str:
     """Read what save_environment wrote. Raises UserError for a missing or foreign file."""
     try:
-        return Environment(**json.loads(path.read_text()))
+        return str(json.loads(path.read_text())[_KEY])
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro train`") from None
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise UserError(f"{path} is no record of an environment ({error}): run `dvc repro train --force`") from None
-
-
-def _processor() -> str:
-    if platform.system() == "Darwin":
-        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    lines = _CPUINFO.read_text().splitlines() if _CPUINFO.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

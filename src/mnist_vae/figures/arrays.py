@@ -11,22 +11,21 @@ from safetensors.numpy import load_file, save
 from torch import Tensor
 
 from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.catalogue import CLASSES, WHITE
 from mnist_vae.common.params import FigureParams
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.console.stage import UserError
-from mnist_vae.data import moments
-from mnist_vae.data.latents import EvaluatedCodes
-from mnist_vae.figures.interpolation import spherical_path, straight_path
+from mnist_vae.data.latents import Latents
+from mnist_vae.figures.interpolation import lerp, slerp
 from mnist_vae.figures.mixture import sample_fitted
 from mnist_vae.figures.projection import latent_plane
 from mnist_vae.model.autoencoder import Autoencoder
 
-_CLASSES = 10
 _RECONSTRUCTIONS = 10  # images a row, and rows of pairs below
 _PAIRS = 2
 _OF_A_CLASS = 10
 _SAMPLES_A_SIDE = 10
-_PERMUTATIONS = 8
+_PERTURBED = 8
 _PLANE_SIDE = 20
 
 
@@ -41,10 +40,10 @@ class Pictures(NamedTuple):
     straight_interpolation: Float[np.ndarray, "1 steps S S"]
     labels: UInt8[np.ndarray, " N"]
     mean_variance: Float[np.ndarray, " D"]  # of the mean codes, in each dimension
-    # Without a prior there are no samples from it, no permutations with noise of its size (a row: an original, its mean
-    # code decoded, eight permutations), and no KL.
+    # Without a prior there are no samples from it, no codes perturbed by noise of its size (a row: an original, its
+    # mean code decoded, eight perturbed ones decoded), and no KL.
     samples: Float[np.ndarray, "10 10 S S"] | None = None
-    permutations: Float[np.ndarray, "10 10 S S"] | None = None
+    perturbed: Float[np.ndarray, "10 10 S S"] | None = None
     kl_per_dimension: Float[np.ndarray, " D"] | None = None  # nats
     # Without two latent dimensions there is no plane.
     plane: Float[np.ndarray, "20 20 S S"] | None = None
@@ -73,14 +72,14 @@ def load_pictures(path: Path) -> Pictures:
 
 
 def draw_pictures(
-    model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], codes: EvaluatedCodes, seed: int, params: FigureParams
+    model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], latents: Latents, seed: int, params: FigureParams
 ) -> Pictures:
     """All pictures of a model and its test set. Random ones are a function of the seed."""
-    painter = _Painter(model, images, codes, seed)
+    painter = _Painter(model, images, latents, seed)
     has_prior = model.latent.has_prior
-    means = class_means(codes)
+    means = class_means(latents)
     ends, steps = means[[params.interpolation_from, params.interpolation_to]], params.interpolation_steps
-    arc, plane = spherical_path(ends, steps), latent_plane(codes.mean, has_prior=has_prior)
+    arc, plane = slerp(ends, steps), latent_plane(latents.mean, has_prior=has_prior)
     originals, regenerated = painter.class_rows()
     return Pictures(
         reconstructions=painter.reconstructions(),
@@ -88,32 +87,33 @@ def draw_pictures(
         class_reconstructions=regenerated,
         fitted_samples=painter.fitted_samples(params),
         class_means=painter.decode(means[None]),
-        straight_interpolation=painter.decode(straight_path(ends, steps)[None]),
-        labels=codes.labels,
-        mean_variance=moments.variance(codes.mean),
+        straight_interpolation=painter.decode(lerp(ends, steps)[None]),
+        labels=latents.labels,
+        mean_variance=latents.mean.var(axis=0, dtype=np.float64),
         samples=painter.decode(painter.noise("samples", _SAMPLES_A_SIDE, _SAMPLES_A_SIDE)) if has_prior else None,
-        permutations=painter.permutations() if has_prior else None,
-        kl_per_dimension=moments.mean(codes.kl) if has_prior else None,
+        perturbed=painter.perturbed() if has_prior else None,
+        kl_per_dimension=latents.kl.mean(axis=0, dtype=np.float64) if has_prior else None,
         plane=painter.decode(torch.from_numpy(plane.grid(_PLANE_SIDE)).float()) if plane else None,
         plane_quantiles=plane.quantiles(_PLANE_SIDE) if plane else None,
-        scatter=plane.coordinates(codes.mean) if plane else None,
+        scatter=plane.coordinates(latents.mean) if plane else None,
         explained_variance=plane.explained if plane else None,
         spherical_interpolation=painter.decode(arc[None]) if arc is not None else None,
     )
 
 
-def class_means(codes: EvaluatedCodes) -> Float[Tensor, "10 D"]:
+def class_means(latents: Latents) -> Float[Tensor, "10 D"]:
     """The mean of the codes of each class: the sum divided by how many images the class really has."""
-    return torch.stack([torch.from_numpy(codes.mean[codes.labels == label]).mean(dim=0) for label in range(_CLASSES)])
+    means = torch.from_numpy(latents.mean)
+    return torch.stack([means[torch.from_numpy(latents.labels == label)].mean(dim=0) for label in range(CLASSES)])
 
 
 class _Painter:
-    def __init__(self, model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], codes: EvaluatedCodes, seed: int):
-        self.model, self.images, self.codes, self.seed = model, images, codes, seed
+    def __init__(self, model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], latents: Latents, seed: int):
+        self.model, self.images, self.latents, self.seed = model, images, latents, seed
 
     def noise(self, purpose: str, rows: int, columns: int) -> Float[Tensor, "{rows} {columns} D"]:
         source = torch.Generator().manual_seed(derived_seed(self.seed, purpose))
-        return torch.randn(rows, columns, self.codes.mean.shape[1], generator=source)
+        return torch.randn(rows, columns, self.latents.mean.shape[1], generator=source)
 
     def decode(self, codes: Float[Tensor, "rows columns D"]) -> Float[np.ndarray, "rows columns S S"]:
         with torch.inference_mode():
@@ -121,34 +121,34 @@ class _Painter:
         return decoded.cpu().numpy().reshape(*codes.shape[:2], *decoded.shape[2:])
 
     def originals(self, indices: list[int]) -> Float[np.ndarray, "n S S"]:
-        return self.images[indices, 0].cpu().numpy() / np.float32(255)
+        return self.images[indices, 0].cpu().numpy() / np.float32(WHITE)
 
     def reconstructions(self) -> Float[np.ndarray, "rows columns S S"]:
         rows = []
         for pair in range(_PAIRS):
             indices = list(range(pair * _RECONSTRUCTIONS, (pair + 1) * _RECONSTRUCTIONS))
-            decoded = self.decode(torch.from_numpy(self.codes.mean[indices])[None])
+            decoded = self.decode(torch.from_numpy(self.latents.mean[indices])[None])
             rows += [self.originals(indices)[None], decoded]
         return np.concatenate(rows)
 
     def class_rows(self) -> Float[np.ndarray, "2 10 columns S S"]:
         # The first test images of each class, as many as each has.
-        of_class = [np.flatnonzero(self.codes.labels == label)[:_OF_A_CLASS] for label in range(_CLASSES)]
+        of_class = [np.flatnonzero(self.latents.labels == label)[:_OF_A_CLASS] for label in range(CLASSES)]
         columns = min(map(len, of_class))
         indices = np.stack([found[:columns] for found in of_class])  # (10, columns)
         originals = self.originals(indices.ravel().tolist())
-        decoded = self.decode(torch.from_numpy(self.codes.mean[indices]))
+        decoded = self.decode(torch.from_numpy(self.latents.mean[indices]))
         return np.stack([originals.reshape(decoded.shape), decoded])
 
     def fitted_samples(self, params: FigureParams) -> Float[np.ndarray, "rows columns S S"]:
         seed = derived_seed(self.seed, "fitted samples")
-        drawn = sample_fitted(self.codes.train_mean, _SAMPLES_A_SIDE**2, params.fitted_components, seed)
+        drawn = sample_fitted(self.latents.train_mean, _SAMPLES_A_SIDE**2, params.fitted_components, seed)
         return self.decode(torch.from_numpy(drawn).float().unflatten(0, (_SAMPLES_A_SIDE, _SAMPLES_A_SIDE)))
 
-    def permutations(self) -> Float[np.ndarray, "rows columns S S"]:
+    def perturbed(self) -> Float[np.ndarray, "rows columns S S"]:
         # The first test image of each class.
-        indices = [int(np.flatnonzero(self.codes.labels == label)[0]) for label in range(_CLASSES)]
-        mean = torch.from_numpy(self.codes.mean[indices])[:, None]  # (10, 1, D)
-        permuted = mean + self.noise("permutations", _CLASSES, _PERMUTATIONS)
-        decoded = self.decode(torch.cat([mean, permuted], dim=1))
+        indices = [int(np.flatnonzero(self.latents.labels == label)[0]) for label in range(CLASSES)]
+        mean = torch.from_numpy(self.latents.mean[indices])[:, None]  # (10, 1, D)
+        noisy = mean + self.noise("permutations", CLASSES, _PERTURBED)
+        decoded = self.decode(torch.cat([mean, noisy], dim=1))
         return np.concatenate([self.originals(indices)[:, None], decoded], axis=1)

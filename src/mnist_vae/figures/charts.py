@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mnist_vae.data.history import EpochRow, StepRow
-from mnist_vae.data.latents import ACTIVE_VARIANCE
+from mnist_vae.data.latents import ACTIVE_VARIANCE, active_dimensions
 from mnist_vae.figures.style import figure_style
 
 
@@ -24,7 +24,7 @@ def training_curves(epochs: Sequence[EpochRow], steps: Sequence[StepRow], distor
         for axis, name, unit in (
             (axes[0, 1], "loss", "loss"),
             (axes[1, 0], "distortion_per_image", f"distortion per image\n({distortion_unit})".replace(", ", ",\n", 1)),
-            (axes[1, 1], "kl_nats_per_image", "rate per image\n(KL, nats)"),
+            (axes[1, 1], "kl_nats", "rate per image\n(KL, nats)"),
         ):
             for split, label in ("train", "training images, sampled codes"), ("validation", "validation, mean codes"):
                 values = [getattr(row, f"{split}_{name}") for row in epochs]
@@ -67,7 +67,7 @@ def latent_dimensions(kl: Float[np.ndarray, " D"], mean_variance: Float[np.ndarr
     with figure_style():
         order = kl.argsort(kind="stable")[::-1]
         rank = np.arange(1, len(kl) + 1)
-        active = int((mean_variance > ACTIVE_VARIANCE).sum())
+        active = active_dimensions(mean_variance)
         figure = Figure(figsize=(10, 7), layout="constrained")
         figure.suptitle(title)
         above, below = figure.subplots(2, 1, sharex=True)

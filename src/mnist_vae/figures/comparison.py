@@ -26,8 +26,8 @@ class System(NamedTuple):
 
     name: str
     params: Params
-    kl_nats_per_image: float
-    mse_per_pixel_minus1_to_1: float
+    kl_nats: float
+    mse_minus1_to_1: float
 
 
 class Pair(NamedTuple):
@@ -50,18 +50,23 @@ def kl_weight_families(systems: Sequence[System]) -> list[list[System]]:
     for system in systems:
         if system.params.variational:
             families.setdefault(system.params.model_copy(update={"kl_weight": 0.0}), []).append(system)
-    return [sorted(one, key=lambda system: system.params.kl_weight) for one in families.values() if len(one) > 1]
+    return [
+        sorted(family, key=lambda system: system.params.kl_weight) for family in families.values() if len(family) > 1
+    ]
 
 
 def autoencoder_pairs(systems: Sequence[System]) -> Iterator[Pair]:
-    """Each plain autoencoder with the first VAE that has its parameters otherwise, if there is one."""
-    for system in systems:
-        if not system.params.variational:
-            for other in systems:
-                same = other.params.model_copy(update={"variational": False, "kl_weight": system.params.kl_weight})
-                if other.params.variational and same == system.params:
-                    yield Pair(system, other)
-                    break
+    """Each plain autoencoder with the first VAE that has its parameters otherwise, if there is one.
+
+    What weighs the KL does not matter: a plain autoencoder has none.
+    """
+    without_kl = {"variational": False, "kl_weight": 0.0, "kl_warmup_epochs": 0, "free_nats": 0.0}
+    shared = [system.params.model_copy(update=without_kl) for system in systems]
+    for plain, own in zip(systems, shared, strict=True):
+        if not plain.params.variational:
+            vaes = (vae for vae, other in zip(systems, shared, strict=True) if vae.params.variational and other == own)
+            if vae := next(vaes, None):
+                yield Pair(plain, vae)
 
 
 def rate_distortion(systems: Sequence[System], title: str) -> Figure:
@@ -102,7 +107,7 @@ def side_by_side(members: Sequence[Member], title: str) -> Figure:
 
 
 def _points(systems: Sequence[System]) -> np.ndarray:
-    return np.array([(system.kl_nats_per_image, system.mse_per_pixel_minus1_to_1) for system in systems])
+    return np.array([(system.kl_nats, system.mse_minus1_to_1) for system in systems])
 
 
 def _name_points(axis: Axes, systems: Sequence[System]) -> None:

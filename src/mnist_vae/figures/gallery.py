@@ -40,7 +40,7 @@ class Drawing(NamedTuple):
 def draw_gallery(pictures: Pictures, course: Course, subject: Subject) -> Iterator[Drawing]:
     """Each figure, in turn."""
     yield from _images(pictures, subject)
-    yield from _codes(pictures, subject)
+    yield from _latents(pictures, subject)
     title = f"{subject.data}: training"
     yield Drawing("training", charts.training_curves(course.epochs, course.steps, subject.distortion_unit, title))
 
@@ -60,12 +60,12 @@ def _images(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
     )
     title = f"{data}: test images by class"
     yield Drawing("classes", grids.classes(pictures.class_originals, pictures.class_reconstructions, title))
-    if pictures.samples is None or pictures.permutations is None:
-        yield from (Drawing(name, None, _NO_PRIOR) for name in ("samples", "permutations"))
+    if pictures.samples is None or pictures.perturbed is None:
+        yield from (Drawing(name, None, _NO_PRIOR) for name in ("samples", "perturbed"))
     else:
         yield Drawing("samples", grids.samples(pictures.samples, f"{data}: decoded samples from the prior"))
         title = f"{data}: decoded codes of test images with standard normal noise added"
-        yield Drawing("permutations", grids.permutations(pictures.permutations, title))
+        yield Drawing("perturbed", grids.perturbed(pictures.perturbed, title))
     fitted = "a Gaussian" if params.fitted_components == 1 else f"{params.fitted_components} Gaussians"
     title = f"{data}: decoded samples from {fitted} fitted to the training codes"
     yield Drawing("fitted_samples", grids.samples(pictures.fitted_samples, title))
@@ -81,7 +81,7 @@ def _images(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
         )
 
 
-def _codes(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
+def _latents(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
     data, axes = subject.data, plane_axis_titles(pictures)
     if pictures.scatter is None or pictures.plane is None or pictures.plane_quantiles is None:
         yield from (Drawing(name, None, _NO_PLANE) for name in ("scatter", "plane"))

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from mnist_vae.common.catalogue import WHITE
 from mnist_vae.figures.style import figure_style
 
 _STRIP = 12  # images of an interpolation that fit side by side
@@ -37,7 +38,7 @@ def samples(images: Float[np.ndarray, "rows columns S S"], title: str) -> Figure
         return _grid_figure(images, title)
 
 
-def permutations(images: Float[np.ndarray, "10 columns S S"], title: str) -> Figure:
+def perturbed(images: Float[np.ndarray, "10 columns S S"], title: str) -> Figure:
     """A row for each class: an original, its mean code decoded, and that code with noise added, decoded."""
     with figure_style():
         noisy = [f"+ noise {number}" for number in range(1, images.shape[1] - 1)]
@@ -107,7 +108,7 @@ def plane(
 
 def animation(images: Float[np.ndarray, "1 steps S S"]) -> list[Image.Image]:
     """The frames of an interpolation there and back, enlarged without smoothing; show each animation_milliseconds."""
-    grey = (images[0].clip(0, 1) * 255).round().astype(np.uint8)  # (steps, S, S)
+    grey = (images[0].clip(0, 1) * WHITE).round().astype(np.uint8)  # (steps, S, S)
     side = max(1, _ANIMATION_PIXELS // grey.shape[1]) * grey.shape[1]
     there = [Image.fromarray(frame).resize((side, side), Image.Resampling.NEAREST) for frame in grey]
     return there + there[-2:0:-1]
@@ -142,7 +143,7 @@ def draw_grid(
     every: int = 1,
 ) -> None:
     """Images into axes that are there, with labels at every so many rows and columns, in the style around them."""
-    axis.imshow(_tile(images), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+    axis.imshow(_tile(images), cmap="gray", vmin=0, vmax=WHITE, interpolation="nearest")
     axis.grid(visible=False)
     size = images.shape[2] + 1
     axis.set_xticks(np.arange(len(columns))[::every] * size + size / 2, columns[::every])
@@ -157,4 +158,4 @@ def _tile(images: Float[np.ndarray, "rows columns S S"]) -> UInt8[np.ndarray, "h
     framed = np.pad(images.clip(0, 1), ((0, 0), (0, 0), (1, 0), (1, 0)), constant_values=1)
     rows, columns, height, width = framed.shape
     tiled = framed.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
-    return (tiled * 255).round().astype(np.uint8)
+    return (tiled * WHITE).round().astype(np.uint8)

@@ -9,8 +9,6 @@ import warnings
 import numpy as np
 from jaxtyping import Float
 
-from mnist_vae.data import moments
-
 
 def sample_fitted(
     codes: Float[np.ndarray, "N D"], count: int, components: int, seed: int
@@ -21,10 +19,11 @@ def sample_fitted(
     """
     random = np.random.default_rng(seed)
     if components == 1:
+        covariance = np.atleast_2d(np.cov(codes, rowvar=False, dtype=np.float64))
         # The symmetric root, unlike Cholesky's, takes the singular covariance of dimensions that are not in use.
-        variances, vectors = np.linalg.eigh(moments.covariance(codes, divisor=len(codes) - 1))
+        variances, vectors = np.linalg.eigh(covariance)
         root = vectors * np.sqrt(variances.clip(0)) @ vectors.T
-        return moments.mean(codes) + random.standard_normal((count, codes.shape[1])) @ root
+        return codes.mean(axis=0, dtype=np.float64) + random.standard_normal((count, codes.shape[1])) @ root
     drawn = _sample_mixture(codes.astype(np.float64), count, components, seed)
     return random.permutation(drawn)
 

@@ -6,8 +6,6 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from mnist_vae.data import moments
-
 _PLANE_DIMENSIONS = 2
 
 
@@ -25,7 +23,7 @@ class LatentPlane(NamedTuple):
 
     def coordinates(self, codes: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N 2"]:
         """Where codes lie in the plane, projected into it at right angles."""
-        return np.concatenate([(block - self.origin) @ self.directions.T for block in moments.row_blocks(codes)])
+        return (codes - self.origin) @ self.directions.T
 
     def quantiles(self, count: int) -> Float[np.ndarray, "2 count"]:
         """Coordinates along each direction that a Gaussian of that spread has as many equal shares around."""
@@ -44,14 +42,14 @@ def latent_plane(codes: Float[np.ndarray, "N D"], *, has_prior: bool) -> LatentP
 
     Of two dimensions the origin and the spread are those of the prior N(0, 1), or without one the codes' own.
     """
-    dimensions, origin = codes.shape[1], moments.mean(codes)
+    dimensions, origin = codes.shape[1], codes.mean(axis=0, dtype=np.float64)
     if dimensions < _PLANE_DIMENSIONS:
         return None
     if dimensions == _PLANE_DIMENSIONS:
         if has_prior:
             return LatentPlane(np.zeros(2), np.eye(2), np.ones(2), None)
-        return LatentPlane(origin, np.eye(2), np.sqrt(moments.variance(codes)), None)
-    variances, vectors = np.linalg.eigh(moments.covariance(codes, divisor=len(codes)))  # in ascending order
+        return LatentPlane(origin, np.eye(2), codes.std(axis=0, dtype=np.float64), None)
+    variances, vectors = np.linalg.eigh(np.cov(codes, rowvar=False, bias=True, dtype=np.float64))  # in ascending order
     directions = vectors.T[:-3:-1]
     # An eigenvector's sign is arbitrary: let its largest entry be positive.
     largest = np.abs(directions).argmax(axis=1)

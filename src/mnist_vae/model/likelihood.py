@@ -5,7 +5,8 @@ import math
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-_GREY_LEVELS = 255
+from mnist_vae.common.catalogue import WHITE
+
 _WIDE = 2  # the length of [-1, 1]
 
 
@@ -21,7 +22,7 @@ class SquaredError:
 
     def scale(self, images: UInt8[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
         """Grey levels 0..255 as the numbers that the networks work with."""
-        return images.float() * (self._span / _GREY_LEVELS) - (self._span - 1)
+        return images.float() * (self._span / WHITE) - (self._span - 1)
 
     def brightness(self, output: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
         """The decoder's output as brightness from 0 (black) to 1 (white)."""
@@ -57,7 +58,7 @@ class Bernoulli:
 
     def scale(self, images: UInt8[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
         """Grey levels 0..255 as the numbers that the networks work with."""
-        return images.float() / _GREY_LEVELS
+        return images.float() / WHITE
 
     def brightness(self, output: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
         """The decoder's output as brightness from 0 (black) to 1 (white)."""

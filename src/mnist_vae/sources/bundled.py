@@ -3,14 +3,17 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
 
+from mnist_vae.common.catalogue import WHITE
 from mnist_vae.sources.idx import idx_bytes
 
 _EVERY_FIFTH = 5
+_BRIGHTEST = 16
 
 
 class BundledFile(NamedTuple):
+    """A file's name and content."""
+
     name: str
     content: bytes
 
@@ -23,16 +26,13 @@ def digits_files() -> list[BundledFile]:
     from sklearn.datasets import load_digits  # takes seconds to import, and only this data set needs it
 
     pixels, classes = load_digits(return_X_y=True)
-    images = np.rint(np.asarray(pixels) * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8)
+    images = np.rint(np.asarray(pixels) * (WHITE / _BRIGHTEST)).astype(np.uint8).reshape(-1, 8, 8)
     labels = np.asarray(classes).astype(np.uint8)
     test = np.arange(len(labels)) % _EVERY_FIFTH == 0
-    return [*_pair("train", images[~test], labels[~test]), *_pair("t10k", images[test], labels[test])]
-
-
-def _pair(
-    split: str, images: UInt8[np.ndarray, "N 8 8"], labels: UInt8[np.ndarray, " N"]
-) -> tuple[BundledFile, BundledFile]:
-    return (
-        BundledFile(f"{split}-images-idx3-ubyte", idx_bytes(images)),
-        BundledFile(f"{split}-labels-idx1-ubyte", idx_bytes(labels)),
-    )
+    arrays = {
+        "train-images-idx3-ubyte": images[~test],
+        "train-labels-idx1-ubyte": labels[~test],
+        "t10k-images-idx3-ubyte": images[test],
+        "t10k-labels-idx1-ubyte": labels[test],
+    }
+    return [BundledFile(name, idx_bytes(array)) for name, array in arrays.items()]

@@ -20,6 +20,7 @@ from torch import Tensor
 
 import mnist_vae
 from mnist_vae.common.atomic import file_md5
+from mnist_vae.common.catalogue import WHITE
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.prepared import load_prepared
 from mnist_vae.model.file import TrainedModel, load_model
@@ -28,7 +29,6 @@ from mnist_vae.tracking.store import Store
 REGISTERED = "mnist-vae"
 _NAME = "model"  # the name of a run's model
 _EXAMPLES = 2  # images that show what the model takes
-_GREY_LEVELS = 255
 # What this module and those that it imports need, for `pip install` of what the model says.
 _NEEDED = ("filelock", "jaxtyping", "mlflow", "numpy", "pydantic", "pyyaml", "safetensors", "torch")
 
@@ -112,8 +112,8 @@ class ServedModel:
     def _grey_levels(self, rows: np.ndarray) -> Tensor:
         size = self._params.image_size
         _check_shape(rows, size**2, "pixels")
-        if not ((rows >= 0) & (rows <= _GREY_LEVELS) & (rows == np.round(rows))).all():
-            raise ValueError(f"pixels must be whole grey levels from 0 to {_GREY_LEVELS}")
+        if not ((rows >= 0) & (rows <= WHITE) & (rows == np.round(rows))).all():
+            raise ValueError(f"pixels must be whole grey levels from 0 to {WHITE}")
         return torch.from_numpy(rows.astype(np.uint8)).reshape(-1, 1, size, size)
 
     def _codes(self, rows: np.ndarray) -> Tensor:
@@ -128,7 +128,7 @@ class ServedModel:
         return torch.randn(count, self._params.latent_dim, generator=torch.Generator().manual_seed(seed))
 
     def _images(self, codes: Tensor) -> Tensor:
-        return self._model.decode(codes).flatten(1) * _GREY_LEVELS
+        return self._model.decode(codes).flatten(1) * WHITE
 
 
 def _check_shape(rows: np.ndarray, wanted: int, what: str) -> None:

@@ -10,7 +10,7 @@ VIEW = "overview"
 _NOTE = "Each run is one execution of the pipeline. The tag dvc_experiment names the DVC experiment that it belongs to."
 _COLUMNS = {
     "attributes": ["Created", "Duration"],
-    "metrics": ["test/mse_per_pixel_minus1_to_1", "test/kl_nats_per_image", "test/elbo_nats_per_image"],
+    "metrics": ["test/mse_minus1_to_1", "test/kl_nats", "test/elbo_nats"],
     "params": ["kl_weight", "network", "latent_dim", "seed"],
 }
 # The page has no defaults for what a shared view leaves out.
@@ -51,10 +51,10 @@ EXPERIMENT_TAGS = {
     ),
 }
 _NUMBERS = {
-    "test/mse_per_pixel_minus1_to_1": "MSE {:.4g} per pixel on [-1, 1]",
-    "test/kl_nats_per_image": "KL {:.4g} nats",
-    "test/elbo_nats_per_image": "ELBO {:.4g} nats",
-    "test/active_latent_dimensions": "{:.0f} active dimensions",
+    "test/mse_minus1_to_1": "MSE {:.4g} per pixel on [-1, 1]",
+    "test/kl_nats": "KL {:.4g} nats",
+    "test/elbo_nats": "ELBO {:.4g} nats",
+    "test/active_dimensions": "{:.0f} active dimensions",
 }
 _PICTURES = ("class_means.png", "reconstructions.png", "samples.png", "interpolation.gif")
 
