@@ -46,7 +46,7 @@ def test_each_autoencoder_is_paired_with_the_first_vae_that_is_the_same_otherwis
 def test_each_system_is_a_named_point_at_its_rate_and_distortion() -> None:
     (axis,) = rate_distortion(SYSTEMS, "Title").axes
     drawn = np.concatenate([np.asarray(points.get_offsets()) for points in axis.collections])
-    points = [(system.kl_nats_per_image, system.mse_per_pixel_minus1_to_1) for system in SYSTEMS]
+    points = [(system.kl_nats, system.mse_minus1_to_1) for system in SYSTEMS]
     assert sorted(map(tuple, drawn.tolist())) == sorted(points)
     assert [text.get_text() for text in axis.texts] == [system.name for system in SYSTEMS]
     (line,) = axis.lines
@@ -62,7 +62,7 @@ def test_no_name_covers_another_or_a_point_or_leaves_the_plot() -> None:
     (axis,) = rate_distortion(SYSTEMS + near, "Title").axes
     names = [text.get_window_extent() for text in axis.texts]
     points = axis.transData.transform(
-        [(one.kl_nats_per_image, one.mse_per_pixel_minus1_to_1) for one in SYSTEMS + near]
+        [(one.kl_nats, one.mse_minus1_to_1) for one in SYSTEMS + near]
     )
     for number, name in enumerate(names):
         assert not any(name.overlaps(other) for other in names[number + 1 :])
