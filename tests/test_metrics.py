@@ -60,9 +60,9 @@ def test_errors_and_kl_equal_plain_loops_in_float64(reconstruction: str) -> None
     found, expected = _metrics(reconstruction=reconstruction), Expected(reconstruction=reconstruction)
     error, kl = _mean(expected.squared_error), _mean(expected.kl)
     assert found.mse_per_pixel_0_to_1 == pytest.approx(error / PIXELS, rel=1e-5)
-    assert found.mse_per_pixel_minus1_to_1 == pytest.approx(4 * error / PIXELS, rel=1e-5)
+    assert found.mse_minus1_to_1 == pytest.approx(4 * error / PIXELS, rel=1e-5)
     assert found.squared_error_per_image_minus1_to_1 == pytest.approx(4 * error, rel=1e-5)
-    assert found.kl_nats_per_image == pytest.approx(kl, rel=1e-5)
+    assert found.kl_nats == pytest.approx(kl, rel=1e-5)
     assert found.kl_nats_per_dimension == pytest.approx(kl / DIMENSIONS, rel=1e-5)
 
 
@@ -71,7 +71,7 @@ def test_means_by_class_divide_by_the_true_counts() -> None:
     assert len(set(np.bincount(LABELS).tolist())) > 1
     for label in range(10):
         mse = 4 * _mean(expected.squared_error, label) / PIXELS
-        assert found.mse_per_pixel_minus1_to_1_by_class[label] == pytest.approx(mse, rel=1e-5)
+        assert found.mse_minus1_to_1_by_class[label] == pytest.approx(mse, rel=1e-5)
         assert found.kl_nats_per_image_by_class[label] == pytest.approx(_mean(expected.kl, label), rel=1e-5)
 
 
@@ -82,7 +82,7 @@ def test_elbo_equals_that_of_a_gaussian_of_the_implied_variance(reduction: str, 
     found, expected = _metrics(reduction=reduction, kl_weight=kl_weight), Expected()
     normal = distributions.Normal(expected.sampled, math.sqrt(beta / 2))
     log_likelihoods = normal.log_prob(expected.scaled).sum(dim=(1, 2, 3)).tolist()
-    assert found.elbo_nats_per_image == pytest.approx(_mean(log_likelihoods) - _mean(expected.kl), rel=1e-5)
+    assert found.elbo_nats == pytest.approx(_mean(log_likelihoods) - _mean(expected.kl), rel=1e-5)
     assert found.elbo_gaussian_variance == pytest.approx(beta / 2)
     assert found.effective_beta == pytest.approx(beta)
 
@@ -98,7 +98,7 @@ def test_elbo_of_squared_error_on_the_narrow_range_is_that_of_images_on_the_wide
     # The loss has half the differences, a quarter of the squared errors: the deviation is twice as large.
     normal = distributions.Normal(2 * expected.sampled - 1, 2 * math.sqrt(beta / 2))
     log_likelihoods = normal.log_prob(2 * expected.scaled - 1).sum(dim=(1, 2, 3)).tolist()
-    assert found.elbo_nats_per_image == pytest.approx(_mean(log_likelihoods) - _mean(expected.kl), rel=1e-5)
+    assert found.elbo_nats == pytest.approx(_mean(log_likelihoods) - _mean(expected.kl), rel=1e-5)
     assert found.elbo_gaussian_variance == pytest.approx(4 * beta / 2)
     assert found.effective_beta == pytest.approx(beta)
 
@@ -108,13 +108,13 @@ def test_elbo_of_bernoulli_equals_plain_loops() -> None:
     total = 0.0
     for x, p in zip(expected.scaled.flatten().tolist(), expected.sampled.flatten().tolist(), strict=True):
         total += x * math.log(p) + (1 - x) * math.log(1 - p)
-    assert found.elbo_nats_per_image == pytest.approx(total / COUNT - _mean(expected.kl), rel=1e-5)
+    assert found.elbo_nats == pytest.approx(total / COUNT - _mean(expected.kl), rel=1e-5)
     assert found.elbo_gaussian_variance is None
 
 
 def test_loss_without_kl_has_no_elbo() -> None:
     metrics = _metrics(kl_weight=0.0)
-    assert metrics.elbo_nats_per_image is metrics.elbo_gaussian_variance is None
+    assert metrics.elbo_nats is metrics.elbo_gaussian_variance is None
     assert metrics.effective_beta == 0
     assert not [name for name in json.loads(metrics.json()) if "elbo" in name]
 
@@ -122,8 +122,8 @@ def test_loss_without_kl_has_no_elbo() -> None:
 @pytest.mark.parametrize("reconstruction", LIKELIHOODS)
 def test_plain_autoencoder_has_no_elbo_and_a_kl_of_exactly_zero(reconstruction: str) -> None:
     metrics = _metrics(**PLAIN, reconstruction=reconstruction)
-    assert metrics.elbo_nats_per_image is metrics.elbo_gaussian_variance is None
-    assert metrics.kl_nats_per_image == metrics.kl_nats_per_dimension == metrics.effective_beta == 0.0
+    assert metrics.elbo_nats is metrics.elbo_gaussian_variance is None
+    assert metrics.kl_nats == metrics.kl_nats_per_dimension == metrics.effective_beta == 0.0
     assert metrics.kl_nats_per_image_by_class == [0.0] * 10
     assert metrics.mse_per_pixel_0_to_1 > 0
 
@@ -145,10 +145,10 @@ def test_json_has_every_metric_by_name_and_classes_by_theirs() -> None:
     metrics = _metrics()
     content = json.loads(metrics.json())
     assert list(content) == list(Metrics._fields)
-    assert content["kl_nats_per_image"] == metrics.kl_nats_per_image
-    assert content["elbo_nats_per_image"] == metrics.elbo_nats_per_image
-    by_class = content["mse_per_pixel_minus1_to_1_by_class"]
-    assert by_class == {str(label): metrics.mse_per_pixel_minus1_to_1_by_class[label] for label in range(10)}
+    assert content["kl_nats"] == metrics.kl_nats
+    assert content["elbo_nats"] == metrics.elbo_nats
+    by_class = content["mse_minus1_to_1_by_class"]
+    assert by_class == {str(label): metrics.mse_minus1_to_1_by_class[label] for label in range(10)}
     assert metrics.json().endswith("}\n")
 
 
@@ -158,7 +158,7 @@ def test_active_dimensions_are_those_whose_means_vary() -> None:
     mean = (random.standard_normal((5000, 5)) * deviations + 7).astype(np.float32)
     assert active_dimensions(mean) == 3
     counted = sum(float(np.var(column.astype(np.float64))) > 0.01 for column in Expected().mean.numpy().T)
-    assert _metrics().active_latent_dimensions == counted
+    assert _metrics().active_dimensions == counted
 
 
 def test_codes_are_those_of_the_images_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 import torch
 from mlflow import MlflowClient
-from mnist_vae.tracking.served import ServedModel
 
 import register
 from builders import tiny_images, tiny_model, tiny_origin, tiny_params
 from mlflow_servers import free_port, wait_for_answer
 from mnist_vae.console.stage import UserError
 from mnist_vae.model.file import TrainedModel, load_model
+from mnist_vae.tracking.model import ServedModel
 from working_copy import REPOSITORY, WorkingCopy
 
 ROWS = tiny_images(3).flatten(1).numpy().astype(np.float32)
@@ -222,7 +222,7 @@ def test_model_is_registered_by_an_explicit_command_only(reproduced: WorkingCopy
     logged = Logged(copy)
     assert logged.client.search_registered_models() == []
     for alias in ("champion", "champion", "candidate"):
-        printed = register.main("HEAD", alias, copy.folder)
+        printed = register.register_run("HEAD", alias, copy.folder)
         assert printed == f"run {logged.run.info.run_id[:8]} is version 1 of mnist-vae: models:/mnist-vae@{alias}"
         chosen = logged.client.get_model_version_by_alias("mnist-vae", alias)
         assert (chosen.run_id, chosen.status) == (logged.run.info.run_id, "READY")
@@ -235,11 +235,10 @@ def test_model_is_registered_by_an_explicit_command_only(reproduced: WorkingCopy
     ("name", "alias", "complaint"),
     [
         ("nothing", "champion", "0 runs are known as 'nothing'"),
-        ("HEAD", "", "needs an alias"),
         ("HEAD", "a/b:c", "MLflow failed: "),
     ],
 )
 def test_wrong_registration_is_one_line(reproduced: WorkingCopy, name: str, alias: str, complaint: str) -> None:
     with pytest.raises(UserError, match=f"^{complaint}") as refused:
-        register.main(name, alias, reproduced.folder)
+        register.register_run(name, alias, reproduced.folder)
     assert "\n" not in str(refused.value)

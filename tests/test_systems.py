@@ -60,22 +60,22 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
 @pytest.mark.parametrize("system", [CONV, FLAT], ids=["conv", "mlp of two dimensions"])
 def test_plain_autoencoder_reconstructs_better_than_the_vae_and_pays_no_kl(trained: Trainer, system: dict) -> None:
     plain, variational = trained(**system, **PLAIN), trained(**system, kl_weight=0.1)
-    assert plain.kl_nats_per_image == 0.0
-    assert plain.elbo_nats_per_image is None
-    assert plain.mse_per_pixel_minus1_to_1 < 0.8 * variational.mse_per_pixel_minus1_to_1
-    assert plain.active_latent_dimensions == system["latent_dim"]
+    assert plain.kl_nats == 0.0
+    assert plain.elbo_nats is None
+    assert plain.mse_minus1_to_1 < 0.8 * variational.mse_minus1_to_1
+    assert plain.active_dimensions == system["latent_dim"]
 
 
 def test_greater_kl_weight_buys_less_kl_at_the_price_of_reconstruction(trained: Trainer) -> None:
     loose, middle, tight = (trained(**CONV, kl_weight=kl_weight) for kl_weight in (0.01, 0.1, 1.0))
-    assert loose.kl_nats_per_image > 2 * middle.kl_nats_per_image > 4 * tight.kl_nats_per_image > 0
-    assert 2 * loose.mse_per_pixel_minus1_to_1 < 1.5 * middle.mse_per_pixel_minus1_to_1
-    assert 1.5 * middle.mse_per_pixel_minus1_to_1 < tight.mse_per_pixel_minus1_to_1
+    assert loose.kl_nats > 2 * middle.kl_nats > 4 * tight.kl_nats > 0
+    assert 2 * loose.mse_minus1_to_1 < 1.5 * middle.mse_minus1_to_1
+    assert 1.5 * middle.mse_minus1_to_1 < tight.mse_minus1_to_1
 
 
 def test_free_nats_keep_dimensions_in_use_that_the_kl_would_close(trained: Trainer) -> None:
     closed, kept = trained(**CONV, kl_weight=1.0), trained(**CONV, kl_weight=1.0, free_nats=0.5)
-    assert closed.active_latent_dimensions == 0
-    assert kept.active_latent_dimensions > 0
-    assert kept.kl_nats_per_image > 20 * closed.kl_nats_per_image
-    assert kept.mse_per_pixel_minus1_to_1 < 0.8 * closed.mse_per_pixel_minus1_to_1
+    assert closed.active_dimensions == 0
+    assert kept.active_dimensions > 0
+    assert kept.kl_nats > 20 * closed.kl_nats
+    assert kept.mse_minus1_to_1 < 0.8 * closed.mse_minus1_to_1

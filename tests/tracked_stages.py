@@ -56,8 +56,8 @@ def train(root: Path, origin: Origin, between: Callable[[int], object] = lambda 
 
 def evaluate(root: Path, origin: Origin, mse: float = 0.25) -> None:
     with chdir(root), tracked_run("evaluate", origin):
-        paths.METRICS.write_text(f'{{"mse": {mse}, "kl_nats_per_image": 3.0}}')
-        paths.CLASSES.write_text("class,kl_nats_per_image\n0,1.5\n1,2.5\n")
+        paths.METRICS.write_text(f'{{"mse": {mse}, "kl_nats": 3.0}}')
+        paths.CLASSES.write_text("class,kl_nats\n0,1.5\n1,2.5\n")
 
 
 def render(root: Path, origin: Origin, picture: bytes = b"picture") -> None:

@@ -1,46 +1,52 @@
-"""Register a run's model in MLflow under one name, and give it an alias: the model that somebody chose."""
+"""Give a run's model an alias in MLflow's model registry: the model that somebody chose.
 
-import sys
+RUN is HEAD, the name of a DVC experiment, or the beginning of a run's id. Of several runs of a model it is the latest.
+"""
+
+import argparse
 from pathlib import Path
 
+from command import ROOT, run_command
+from experiments import experiment_commits, model_md5
 from mnist_vae.console.stage import UserError
-from mnist_vae.tracking.registry import NAME, register
-from mnist_vae.tracking.store import failures_in_a_line, open_store
-from presets import ROOT
-from runs import find_experiments, find_runs
+from mnist_vae.tracking.model import REGISTERED, register
+from mnist_vae.tracking.store import Store, failures_in_a_line, open_store
 
 _SHORTEST = 6  # digits of a run's id
+_MOST = 50_000  # runs, the most that MLflow gives
 
 
-def find_run_id(name: str, root: Path) -> str:
-    """The run that `make runs` shows under that name: HEAD, a DVC experiment, or the beginning of a run's id.
-
-    Of several runs of an experiment it is the latest. Raises UserError if there is none, or more than one id.
-    """
-    runs = find_runs(root)
-    for experiment in find_experiments(root):
-        if experiment.name == name:
-            ids = [run.run_id for run in runs if run.model_md5 == experiment.model_md5][:1]
-            break
-    else:
-        ids = [run.run_id for run in runs if len(name) >= _SHORTEST and run.run_id.startswith(name)]
+def find_run_id(name: str, store: Store, root: Path) -> str:
+    """The id of the run of that name. Raises UserError if there is none, or more than one."""
+    commits = {"HEAD": "HEAD"} | experiment_commits(root)
+    query = f"tags.model_md5 = '{model_md5(commits[name], root)}'" if name in commits else ""
+    runs = store.client.search_runs(
+        [store.experiment_id], query, order_by=["start_time DESC"], max_results=1 if query else _MOST
+    )
+    ids = [run.info.run_id for run in runs]
+    if not query:
+        ids = [run_id for run_id in ids if len(name) >= _SHORTEST and run_id.startswith(name)]
     if len(ids) != 1:
-        raise UserError(f"{len(ids)} runs are known as {name!r}: `make runs` shows all, `make track` enters HEAD's")
+        raise UserError(f"{len(ids)} runs are known as {name!r}: tools/sync.py logs HEAD's and those of experiments")
     return ids[0]
 
 
-def main(name: str, alias: str, root: Path) -> str:
-    """Register, and say what was done, in a line."""
-    if not alias:
-        raise UserError("needs an alias: make register RUN=HEAD ALIAS=champion")
-    run_id = find_run_id(name, root)
+def register_run(name: str, alias: str, root: Path) -> str:
+    """Register, and say what was done, in a line. Raises UserError if that cannot be."""
     with failures_in_a_line():
-        version = register(open_store(root), run_id, alias)
-    return f"run {run_id[:8]} is version {version} of {NAME}: models:/{NAME}@{alias}"
+        store = open_store(root)
+        run_id = find_run_id(name, store, root)
+        version = register(store, run_id, alias)
+    return f"run {run_id[:8]} is version {version} of {REGISTERED}: models:/{REGISTERED}@{alias}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", metavar="RUN", help="HEAD, an experiment's name, or the beginning of a run's id")
+    parser.add_argument("alias", metavar="ALIAS", help="such as champion")
+    asked = parser.parse_args()
+    print(f"register: {register_run(asked.run, asked.alias, ROOT)}")
 
 
 if __name__ == "__main__":
-    try:
-        print(f"register: {main(sys.argv[1], sys.argv[2], ROOT)}")
-    except UserError as error:
-        sys.exit(f"register: {error}")
+    run_command(main)

@@ -33,8 +33,8 @@ class ClassMetrics(NamedTuple):
     """Means over the test images of a class."""
 
     label: int
-    mse_per_pixel_minus1_to_1: float
-    kl_nats_per_image: float
+    mse_minus1_to_1: float
+    kl_nats: float
 
 
 class Metrics(NamedTuple):
