@@ -61,9 +61,7 @@ def test_no_name_covers_another_or_a_point_or_leaves_the_plot() -> None:
     near += [_system("at the end of the plot", 90.5, 0.0101, kl_weight=0.02)]
     (axis,) = rate_distortion(SYSTEMS + near, "Title").axes
     names = [text.get_window_extent() for text in axis.texts]
-    points = axis.transData.transform(
-        [(one.kl_nats, one.mse_minus1_to_1) for one in SYSTEMS + near]
-    )
+    points = axis.transData.transform([(one.kl_nats, one.mse_minus1_to_1) for one in SYSTEMS + near])
     for number, name in enumerate(names):
         assert not any(name.overlaps(other) for other in names[number + 1 :])
         assert not any(name.contains(*point) for point in points)

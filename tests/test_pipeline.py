@@ -27,6 +27,10 @@ def runs_of(copy: WorkingCopy) -> list[Run]:
     return client.search_runs([experiment.experiment_id], order_by=["start_time ASC"])
 
 
+def _classes(outputs: dict[str, bytes]) -> list[dict[str, str]]:
+    return list(csv.DictReader(outputs["reports/classes.csv"].decode().splitlines()))
+
+
 def test_repro_leaves_data_model_numbers_and_figures(reproduced: WorkingCopy) -> None:
     outputs = reproduced.outputs()
     figures = {f"reports/figures/{name}.png" for name in FIGURES} | {"reports/figures/interpolation.gif"}
@@ -38,8 +42,8 @@ def test_repro_leaves_data_model_numbers_and_figures(reproduced: WorkingCopy) ->
         "reports/pictures.safetensors",
     } <= set(outputs)
     metrics = json.loads(outputs["reports/metrics.json"])
-    assert metrics["mse_minus1_to_1"] == pytest.approx(4 * metrics["mse_per_pixel_0_to_1"])
-    assert set(metrics["kl_nats_per_image_by_class"]) == set("0123456789")
+    assert metrics["mse_minus1_to_1"] > 0
+    assert [row["class"] for row in _classes(outputs)] == list("0123456789")
     steps = list(csv.DictReader(outputs["reports/history/steps.csv"].decode().splitlines()))
     assert len(steps) == SMALL["epochs"] * (TRAIN_SIZE - SMALL["validation_size"]) / SMALL["batch_size"]
     with safe_open(reproduced.folder / "data" / "prepared.safetensors", "np") as file:
@@ -70,8 +74,8 @@ def test_run_mirrors_the_files(reproduced: WorkingCopy) -> None:
     steps = client.get_metric_history(run.info.run_id, "train/step_loss")
     assert [point.step for point in steps] == list(range(1, len(steps) + 1))
     metrics = json.loads(outputs["reports/metrics.json"])
-    assert run.data.metrics["test/mse_per_pixel_0_to_1"] == metrics["mse_per_pixel_0_to_1"]
-    assert run.data.metrics["test/kl_nats_by_class/3"] == metrics["kl_nats_per_image_by_class"]["3"]
+    assert run.data.metrics["test/mse_minus1_to_1"] == metrics["mse_minus1_to_1"]
+    assert run.data.metrics["test/kl_nats/3"] == float(_classes(outputs)[3]["kl_nats"])
 
 
 def test_artifacts_of_the_run_open_and_equal_the_files(reproduced: WorkingCopy) -> None:
@@ -124,7 +128,7 @@ def test_interrupted_training_ends_in_one_line_and_a_killed_run_and_goes_on(
     lines = [again.stdout.readline() for _ in range(2)]
     os.killpg(again.pid, signal.SIGKILL)
     again.communicate(timeout=60)
-    assert lines[1].startswith("train: goes on in epoch ")
+    assert lines[1].startswith("train: resuming at epoch ")
 
 
 def _points(copy: WorkingCopy) -> dict[str, list[tuple[int, float]]]:
@@ -190,7 +194,7 @@ def test_training_killed_in_a_temporary_copy_goes_on_to_the_same_bytes_in_the_sa
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
-    assert "train: goes on in epoch 2" in copy.succeed(*command)
+    assert "train: resuming at epoch 2" in copy.succeed(*command)
     copy.succeed("dvc", "exp", "apply", "long")
     assert copy.outputs() == undisturbed.outputs()
     assert (copy.folder / "dvc.lock").read_bytes() == (undisturbed.folder / "dvc.lock").read_bytes()
@@ -206,8 +210,7 @@ def test_training_killed_and_then_on_a_full_disk_goes_on_when_there_is_room(
     before = {
         name: (copy.folder / name).read_bytes() for name in ("models/model.safetensors", "reports/history/steps.csv")
     }
-    paths = (copy.folder / "dvc.yaml").read_text().split("stages/train.py ")[1].split("deps:")[0].split()
-    train = ["python", "stages/train.py", *paths]
+    train = ["python", "stages/train.py"]
     first = copy.start(*train, PYTHONPATH="src", MNIST_VAE_CHECKPOINT_SECONDS="0")
     assert first.stdout is not None
     while not first.stdout.readline().startswith("epoch 5/"):
@@ -220,10 +223,10 @@ def test_training_killed_and_then_on_a_full_disk_goes_on_when_there_is_room(
     full = ["sh", "-c", f"ulimit -f {blocks}; exec {' '.join(train)}"]
     stopped = copy.run(*full, PYTHONPATH="src", MNIST_VAE_CHECKPOINT_SECONDS="0")
     assert stopped.returncode == 1
-    assert "train: goes on in epoch " in stopped.stdout
+    assert "train: resuming at epoch " in stopped.stdout
     assert stopped.stdout.splitlines()[-1].endswith(" cannot be written (File too large): mend that and start again")
     assert "Traceback" not in stopped.stdout
-    assert "train: goes on in epoch " in copy.succeed(*train, PYTHONPATH="src")
+    assert "train: resuming at epoch " in copy.succeed(*train, PYTHONPATH="src")
     assert {name: (copy.folder / name).read_bytes() for name in before} == before
 
 
@@ -279,6 +282,14 @@ def test_figures_alone_are_drawn_anew_when_their_code_or_parameters_change(
     (run,) = runs_of(copy)
     assert (run.info.status, run.data.tags["interpolation_steps"]) == ("FINISHED", "7")
     assert run.data.tags["fitted_components"] == "2"
+
+
+def test_editing_tracking_or_what_a_person_sees_reruns_nothing(reproduced: WorkingCopy, tmp_path: Path) -> None:
+    copy = reproduced.copied_to(tmp_path / "clone")
+    for name in ("tracking/run.py", "console/progress.py", "console/stage.py"):
+        file = copy.folder / "src" / "mnist_vae" / name
+        file.write_text(file.read_text() + "\n# a change\n")
+    assert "Data and pipelines are up to date" in copy.succeed("dvc", "repro")
 
 
 @pytest.mark.parametrize(

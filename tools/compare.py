@@ -20,7 +20,7 @@ from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.console.stage import UserError
 from mnist_vae.figures.arrays import Pictures, load_pictures
 from mnist_vae.figures.comparison import Member, System, autoencoder_pairs, rate_distortion, side_by_side
-from mnist_vae.figures.files import save_png
+from mnist_vae.figures.style import save_png
 from presets import Preset, find_result, load_presets
 
 FOLDER = Path("reports/comparison")

@@ -18,12 +18,8 @@ from presets import load_presets
 
 RESULTS = {
     "mse_minus1_to_1": "MSE per pixel, images in [-1, 1]",
-    "mse_per_pixel_0_to_1": "MSE per pixel, images in [0, 1]",
-    "squared_error_per_image_minus1_to_1": "squared error per image, summed over pixels, images in [-1, 1]",
     "kl_nats": "KL, nats per image",
-    "kl_nats_per_dimension": "KL, nats per latent dimension",
     "elbo_nats": "ELBO, nats per image",
-    "elbo_gaussian_variance": "variance of the ELBO's Gaussian, images in [-1, 1]",
     "effective_beta": "effective β: weight of one nat against one unit of summed squared error",
     "active_dimensions": "active latent dimensions",
 }
@@ -38,6 +34,8 @@ def results_table(root: Path) -> str:
         f" kl_weight {params['kl_weight']}, seed {params['seed']}"
     )
     rows = [[text, _number(metrics[name])] for name, text in RESULTS.items() if name in metrics]
+    if variance := _variance(params["reconstruction"], metrics["effective_beta"]):
+        rows.append(["variance σ² of the ELBO's Gaussian, images in [-1, 1]", _number(variance)])
     return _table([f"test set ({heading})", ""], rows)
 
 
@@ -73,7 +71,7 @@ def comparison_table(root: Path) -> str:
 
 def _system_row(name: str, system: dict) -> list[str]:
     params, metrics = system["params"], system["metrics"]
-    elbo, variance = metrics.get("elbo_nats"), metrics.get("elbo_gaussian_variance")
+    elbo, variance = metrics.get("elbo_nats"), _variance(params["reconstruction"], metrics["effective_beta"])
     return [
         f"`{name}`",
         f"{params['image_size']}×{params['image_size']}",
@@ -149,6 +147,13 @@ def _table(header: list[str], rows: list[list[str]], *, numbers: bool = True) ->
 
 def _row(cells: list[str]) -> str:
     return f"| {' | '.join(cells)} |".replace("|  |", "| |")
+
+
+def _variance(reconstruction: str, beta: float) -> float | None:
+    """That of the Gaussian that a loss implies, for images in [-1, 1]; none for a Bernoulli, or without a KL."""
+    from mnist_vae.model.likelihood import LIKELIHOODS  # imports torch
+
+    return LIKELIHOODS[reconstruction].variance(beta)
 
 
 def _number(value: float) -> str:

@@ -119,13 +119,14 @@ def _log_stage(store: Store, run_id: str, result: Result, stage: str) -> None:
 
 
 def _epoch_points(epochs: Iterable[EpochRow], steps: Iterable[StepRow]) -> list[_Point]:
+    """The points of epochs and steps, with the nine digits that the history files have."""
     points = [
-        _Point(name.replace("_", "/", 1), row.epoch, value)
+        _Point(name.replace("_", "/", 1), row.epoch, float(f"{value:.9g}"))
         for row in epochs
         for name, value in row._asdict().items()
         if name != "epoch"
     ]
-    return points + [_Point("train/step_loss", row.step, row.loss) for row in steps]
+    return points + [_Point("train/step_loss", row.step, float(f"{row.loss:.9g}")) for row in steps]
 
 
 def _test_points(folder: Path) -> list[_Point]:
