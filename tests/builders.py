@@ -12,7 +12,7 @@ from torch import Tensor
 from mnist_vae.common.catalogue import Dataset, SourceFile
 from mnist_vae.common.params import Params
 from mnist_vae.data.history import EpochHistory, EpochRow, StepRow
-from mnist_vae.data.latents import EvaluatedCodes
+from mnist_vae.data.latents import Latents
 from mnist_vae.model.autoencoder import Autoencoder, build_autoencoder
 from mnist_vae.model.file import Origin
 from mnist_vae.model.posterior import GaussianCode
@@ -58,7 +58,7 @@ FIGURES = [
     "reconstructions",
     "classes",
     "samples",
-    "permutations",
+    "perturbed",
     "fitted_samples",
     "class_means",
     "interpolation",
@@ -112,12 +112,12 @@ def tiny_labels(count: int) -> np.ndarray:
     return np.random.default_rng(1).permutation(np.concatenate([np.arange(10), drawn])).astype(np.uint8)
 
 
-def tiny_codes(count: int, latent_dim: int = 3) -> EvaluatedCodes:
+def tiny_latents(count: int, latent_dim: int = 3) -> Latents:
     random = np.random.default_rng(2)
     mean = random.standard_normal((count, latent_dim)).astype(np.float32)
     kl = random.exponential(size=(count, latent_dim)).astype(np.float32)
     train_mean = random.standard_normal((count + 9, latent_dim)).astype(np.float32)
-    return EvaluatedCodes(mean, kl, tiny_labels(count), train_mean)
+    return Latents(mean, kl, tiny_labels(count), train_mean)
 
 
 class MadeUpData(NamedTuple):

@@ -6,21 +6,21 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from builders import PLAIN, tiny_codes, tiny_images, tiny_model, tiny_params
+from builders import PLAIN, tiny_latents, tiny_images, tiny_model, tiny_params
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.console.stage import UserError
-from mnist_vae.data.latents import EvaluatedCodes
+from mnist_vae.data.latents import Latents
 from mnist_vae.figures.arrays import Pictures, class_means, draw_pictures, load_pictures, save_pictures
 from mnist_vae.figures.mixture import sample_fitted
 from mnist_vae.figures.projection import latent_plane
 from mnist_vae.model.autoencoder import Autoencoder
 
 COUNT = 60
-IMAGES, CODES = tiny_images(COUNT), tiny_codes(COUNT)
+IMAGES, LATENTS = tiny_images(COUNT), tiny_latents(COUNT)
 GREY = IMAGES[:, 0].numpy() / 255
 # Those that hold no brightness.
 NUMBERS = {"labels", "mean_variance", "kl_per_dimension", "plane_quantiles", "scatter", "explained_variance"}
-OF_A_PRIOR = {"samples", "permutations", "kl_per_dimension"}
+OF_A_PRIOR = {"samples", "perturbed", "kl_per_dimension"}
 OF_A_PLANE = {"plane", "plane_quantiles", "scatter"}
 
 
@@ -29,14 +29,14 @@ def _model(**changes: object) -> Autoencoder:
 
 
 def _draw(
-    seed: int = 0, model: Autoencoder | None = None, codes: EvaluatedCodes = CODES, **changes: object
+    seed: int = 0, model: Autoencoder | None = None, codes: Latents = LATENTS, **changes: object
 ) -> Pictures:
     return draw_pictures(model or _model(), IMAGES, codes, seed, tiny_params(**changes).of_figures())
 
 
 def _draw_of(**changes: object) -> Pictures:
     """The pictures of another model than the tiny one."""
-    codes = tiny_codes(COUNT, latent_dim=int(str(changes.get("latent_dim", 3))))
+    codes = tiny_latents(COUNT, latent_dim=int(str(changes.get("latent_dim", 3))))
     return _draw(model=_model(**changes), codes=codes)
 
 
@@ -56,7 +56,7 @@ def _decoded(codes: np.ndarray) -> np.ndarray:
 
 def _loop_means() -> np.ndarray:
     sums, counts = np.zeros((10, 3)), [0] * 10
-    for mean, label in zip(CODES.mean.astype(np.float64), CODES.labels.tolist(), strict=True):
+    for mean, label in zip(LATENTS.mean.astype(np.float64), LATENTS.labels.tolist(), strict=True):
         sums[label] += mean
         counts[label] += 1
     assert len(set(counts)) > 1
@@ -64,7 +64,7 @@ def _loop_means() -> np.ndarray:
 
 
 def test_class_means_divide_by_the_true_counts() -> None:
-    np.testing.assert_allclose(class_means(CODES).numpy(), _loop_means(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(class_means(LATENTS).numpy(), _loop_means(), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(_draw().class_means[0], _decoded(_loop_means()), atol=1e-5)
 
 
@@ -92,45 +92,45 @@ def test_reconstructions_stand_below_their_originals() -> None:
     rows = _draw().reconstructions
     assert rows.shape == (4, 10, 16, 16)
     np.testing.assert_allclose(rows[0], GREY[:10], atol=1e-6)
-    np.testing.assert_allclose(rows[1], _decoded(CODES.mean[:10]), atol=1e-6)
+    np.testing.assert_allclose(rows[1], _decoded(LATENTS.mean[:10]), atol=1e-6)
     np.testing.assert_allclose(rows[2], GREY[10:20], atol=1e-6)
-    np.testing.assert_allclose(rows[3], _decoded(CODES.mean[10:20]), atol=1e-6)
+    np.testing.assert_allclose(rows[3], _decoded(LATENTS.mean[10:20]), atol=1e-6)
 
 
 def test_rows_of_classes_hold_the_first_images_of_each_class_and_their_reconstructions() -> None:
     pictures = _draw()
-    of_class = [[place for place, found in enumerate(CODES.labels) if found == label] for label in range(10)]
+    of_class = [[place for place, found in enumerate(LATENTS.labels) if found == label] for label in range(10)]
     # As many as each class has.
     columns = min(len(places) for places in of_class)
     assert 1 < columns < max(len(places) for places in of_class)
     assert pictures.class_originals.shape == pictures.class_reconstructions.shape == (10, columns, 16, 16)
     for label, places in enumerate(of_class):
         np.testing.assert_allclose(pictures.class_originals[label], GREY[places[:columns]], atol=1e-6)
-        expected = _decoded(CODES.mean[places[:columns]])
+        expected = _decoded(LATENTS.mean[places[:columns]])
         np.testing.assert_allclose(pictures.class_reconstructions[label], expected, atol=1e-6)
 
 
 def test_row_of_a_class_has_at_most_ten_images() -> None:
     labels = np.repeat(np.arange(10), 12).astype(np.uint8)
-    images, codes = tiny_images(120), tiny_codes(120)._replace(labels=labels)
+    images, codes = tiny_images(120), tiny_latents(120)._replace(labels=labels)
     pictures = draw_pictures(_model(), images, codes, 0, tiny_params().of_figures())
     assert pictures.class_originals.shape == (10, 10, 16, 16)
     np.testing.assert_allclose(pictures.class_originals[4], images[48:58, 0].numpy() / 255, atol=1e-6)
 
 
-def test_permutations_begin_with_a_classs_first_image_and_its_mean_code() -> None:
-    rows = _there(_draw().permutations)
+def test_perturbed_codes_begin_with_a_classs_first_image_and_its_mean_code() -> None:
+    rows = _there(_draw().perturbed)
     assert rows.shape == (10, 10, 16, 16)
     for label, row in enumerate(rows):
-        first = CODES.labels.tolist().index(label)
+        first = LATENTS.labels.tolist().index(label)
         np.testing.assert_allclose(row[0], GREY[first], atol=1e-6)
-        np.testing.assert_allclose(row[1], _decoded(CODES.mean[first : first + 1])[0], atol=1e-6)
+        np.testing.assert_allclose(row[1], _decoded(LATENTS.mean[first : first + 1])[0], atol=1e-6)
 
 
-def test_permutations_add_standard_normal_noise_to_the_mean_code_and_samples_are_nothing_else(
+def test_perturbed_codes_add_standard_normal_noise_to_the_mean_code_and_samples_are_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    fitted = sample_fitted(CODES.train_mean, 100, 1, derived_seed(0, "fitted samples"))
+    fitted = sample_fitted(LATENTS.train_mean, 100, 1, derived_seed(0, "fitted samples"))
     model, decoded = _model(), []
     decode = model.decode
 
@@ -142,8 +142,8 @@ def test_permutations_add_standard_normal_noise_to_the_mean_code_and_samples_are
     _draw(model=model)
     of_fitted = torch.from_numpy(fitted).float()
     (samples,) = [codes for codes in decoded if len(codes) == 100 and not torch.equal(codes, of_fitted)]
-    (permuted,) = [codes for codes in decoded if len(codes) == 90]
-    rows = permuted.reshape(10, 9, 3)
+    (perturbed,) = [codes for codes in decoded if len(codes) == 90]
+    rows = perturbed.reshape(10, 9, 3)
     noise = rows[:, 1:] - rows[:, :1]
     for drawn in (samples, noise):
         # Within five standard errors.
@@ -155,7 +155,7 @@ def test_permutations_add_standard_normal_noise_to_the_mean_code_and_samples_are
 @pytest.mark.parametrize("components", [1, 3])
 def test_fitted_samples_are_drawn_from_what_is_fitted_to_the_training_codes(components: int) -> None:
     # Training codes far from those of the test set.
-    codes = CODES._replace(train_mean=CODES.train_mean * 0.1 + 5)
+    codes = LATENTS._replace(train_mean=LATENTS.train_mean * 0.1 + 5)
     pictures = _draw(codes=codes, fitted_components=components)
     fitted = sample_fitted(codes.train_mean, 100, components, derived_seed(0, "fitted samples"))
     assert np.abs(fitted.mean(axis=0) - 5).max() < 0.1
@@ -164,19 +164,19 @@ def test_fitted_samples_are_drawn_from_what_is_fitted_to_the_training_codes(comp
 
 def test_plane_is_the_decoded_grid_and_the_scatter_the_test_codes_in_it() -> None:
     pictures = _draw()
-    plane = latent_plane(CODES.mean, has_prior=True)
+    plane = latent_plane(LATENTS.mean, has_prior=True)
     assert plane is not None
     assert _there(pictures.plane).shape == (20, 20, 16, 16)
     expected = _decoded(plane.grid(20).reshape(400, 3)).reshape(20, 20, 16, 16)
     np.testing.assert_allclose(_there(pictures.plane), expected, atol=1e-5)
     np.testing.assert_allclose(_there(pictures.plane_quantiles), plane.quantiles(20))
-    np.testing.assert_allclose(_there(pictures.scatter), plane.coordinates(CODES.mean.astype(np.float64)))
+    np.testing.assert_allclose(_there(pictures.scatter), plane.coordinates(LATENTS.mean.astype(np.float64)))
     np.testing.assert_allclose(_there(pictures.explained_variance), _there(plane.explained))
 
 
 @pytest.mark.parametrize("changes", [{}, PLAIN], ids=["variational", "plain"])
 def test_plane_of_two_dimensions_lies_where_the_prior_does_or_else_the_codes(changes: dict) -> None:
-    pictures, codes = _draw_of(latent_dim=2, **changes), tiny_codes(COUNT, latent_dim=2)
+    pictures, codes = _draw_of(latent_dim=2, **changes), tiny_latents(COUNT, latent_dim=2)
     plane = latent_plane(codes.mean, has_prior=not changes)
     assert plane is not None
     np.testing.assert_allclose(_there(pictures.plane_quantiles), plane.quantiles(20))
@@ -185,10 +185,10 @@ def test_plane_of_two_dimensions_lies_where_the_prior_does_or_else_the_codes(cha
 
 def test_numbers_of_dimensions_are_means_and_variances_of_the_codes() -> None:
     pictures = _draw()
-    kl, mean = CODES.kl.astype(np.float64), CODES.mean.astype(np.float64)
+    kl, mean = LATENTS.kl.astype(np.float64), LATENTS.mean.astype(np.float64)
     np.testing.assert_allclose(_there(pictures.kl_per_dimension), [sum(column) / COUNT for column in kl.T.tolist()])
     np.testing.assert_allclose(pictures.mean_variance, [np.var(column) for column in mean.T])
-    assert np.array_equal(pictures.labels, CODES.labels)
+    assert np.array_equal(pictures.labels, LATENTS.labels)
 
 
 def test_pictures_are_a_function_of_the_seed() -> None:
@@ -197,9 +197,9 @@ def test_pictures_are_a_function_of_the_seed() -> None:
     again, other = _draw(0), _draw(1)
     for name, pictures in first._asdict().items():
         assert np.array_equal(pictures, getattr(again, name)), name
-        random = name in {"samples", "permutations", "fitted_samples"}
+        random = name in {"samples", "perturbed", "fitted_samples"}
         assert np.array_equal(pictures, getattr(other, name)) == (not random), name
-    assert np.array_equal(_there(first.permutations)[:, :2], _there(other.permutations)[:, :2])
+    assert np.array_equal(_there(first.perturbed)[:, :2], _there(other.perturbed)[:, :2])
 
 
 @pytest.mark.parametrize("changes", [{}, PLAIN, {"latent_dim": 2}, {"reconstruction": "bernoulli"}], ids=str)
@@ -226,7 +226,7 @@ def test_two_latent_dimensions_have_no_principal_components() -> None:
 def test_single_latent_dimension_has_no_plane_and_no_arc_across_the_origin(
     signs: tuple[int, int], missing: set[str]
 ) -> None:
-    codes = tiny_codes(COUNT, latent_dim=1)
+    codes = tiny_latents(COUNT, latent_dim=1)
     means = np.abs(codes.mean)
     for label, sign in zip((1, 8), signs, strict=True):
         means[codes.labels == label] *= sign

@@ -44,11 +44,11 @@ def _absences(gallery: Sequence[Drawing]) -> dict[str, str]:
     [
         ({}, {}),
         ({"latent_dim": 2}, {}),
-        (PLAIN, dict.fromkeys(["samples", "permutations", "latent_dimensions"], NO_PRIOR)),
+        (PLAIN, dict.fromkeys(["samples", "perturbed", "latent_dimensions"], NO_PRIOR)),
         ({"latent_dim": 1}, dict.fromkeys(["scatter", "plane"], NO_PLANE)),
         (
             {"latent_dim": 1, **PLAIN},
-            dict.fromkeys(["samples", "permutations", "latent_dimensions"], NO_PRIOR)
+            dict.fromkeys(["samples", "perturbed", "latent_dimensions"], NO_PRIOR)
             | dict.fromkeys(["scatter", "plane"], NO_PLANE),
         ),
     ],

@@ -19,7 +19,7 @@ QUANTILES = np.array([[-2.0, -1.0, 0.0, 1.0], [-0.4, -0.2, 0.2, 0.4]])
 DRAWN = {
     "reconstructions": lambda: grids.reconstructions(_images(4, 10), "Title"),
     "samples": lambda: grids.samples(_images(10, 10), "Title"),
-    "permutations": lambda: grids.permutations(_images(10, 10), "Title"),
+    "perturbed": lambda: grids.perturbed(_images(10, 10), "Title"),
     "class_means": lambda: grids.class_means(_images(1, 10), "Title"),
     "interpolation": lambda: grids.interpolation(_images(1, 9), _images(1, 9), "Title"),
     "classes": lambda: grids.classes(_images(10, 6), 1 - _images(10, 6), "Title"),
@@ -88,14 +88,14 @@ def test_images_lie_in_the_grid_at_their_places() -> None:
 def test_rows_and_columns_are_labelled() -> None:
     assert _labels(_axis(DRAWN["reconstructions"]())) == ([], ["original", "reconstruction"] * 2)
     assert _labels(_axis(DRAWN["samples"]())) == ([], [])
-    columns, rows = _labels(_axis(DRAWN["permutations"]()))
+    columns, rows = _labels(_axis(DRAWN["perturbed"]()))
     assert columns == ["original", "mean code", *(f"+ noise {number}" for number in range(1, 9))]
     assert rows == _labels(_axis(DRAWN["class_means"]()))[0] == [str(label) for label in range(10)]
-    assert _axis(DRAWN["permutations"]()).get_ylabel() == _axis(DRAWN["class_means"]()).get_xlabel() == "class"
+    assert _axis(DRAWN["perturbed"]()).get_ylabel() == _axis(DRAWN["class_means"]()).get_xlabel() == "class"
 
 
 def test_labels_stand_at_the_middle_of_their_images() -> None:
-    axis = _axis(DRAWN["permutations"]())
+    axis = _axis(DRAWN["perturbed"]())
     assert axis.get_xticks().tolist() == axis.get_yticks().tolist() == [4.5 + 9 * place for place in range(10)]
 
 

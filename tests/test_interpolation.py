@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mnist_vae.figures.interpolation import spherical_path, straight_path
+from mnist_vae.figures.interpolation import slerp, lerp
 
 
 def _ends(dimensions: int, seed: int = 0) -> Tensor:
@@ -12,7 +12,7 @@ def _ends(dimensions: int, seed: int = 0) -> Tensor:
 
 
 def _arc(ends: Tensor, steps: int) -> Tensor:
-    path = spherical_path(ends, steps)
+    path = slerp(ends, steps)
     assert path is not None
     return path
 
@@ -24,13 +24,13 @@ def _angles(path: Tensor) -> list[float]:
     return (2 * torch.asin(chords / 2)).tolist()
 
 
-def test_straight_path_goes_in_equal_steps_with_both_ends() -> None:
+def test_lerp_goes_in_equal_steps_with_both_ends() -> None:
     ends = torch.tensor([[1.0, -2.0], [3.0, 8.0]])
-    assert straight_path(ends, 5).tolist() == [[1.0, -2.0], [1.5, 0.5], [2.0, 3.0], [2.5, 5.5], [3.0, 8.0]]
-    assert straight_path(ends, 2).tolist() == ends.tolist()
+    assert lerp(ends, 5).tolist() == [[1.0, -2.0], [1.5, 0.5], [2.0, 3.0], [2.5, 5.5], [3.0, 8.0]]
+    assert lerp(ends, 2).tolist() == ends.tolist()
 
 
-def test_spherical_path_of_a_right_angle_is_cosine_and_sine() -> None:
+def test_slerp_of_a_right_angle_is_cosine_and_sine() -> None:
     path = _arc(torch.tensor([[3.0, 0.0], [0.0, 3.0]]), 4)
     expected = [[3 * math.cos(angle), 3 * math.sin(angle)] for angle in (0, math.pi / 6, math.pi / 3, math.pi / 2)]
     torch.testing.assert_close(path, torch.tensor(expected), rtol=1e-6, atol=1e-6)
@@ -38,7 +38,7 @@ def test_spherical_path_of_a_right_angle_is_cosine_and_sine() -> None:
 
 @pytest.mark.parametrize("dimensions", [2, 3, 128])
 @pytest.mark.parametrize("steps", [2, 5, 100])
-def test_spherical_path_begins_and_ends_at_its_ends(dimensions: int, steps: int) -> None:
+def test_slerp_begins_and_ends_at_its_ends(dimensions: int, steps: int) -> None:
     ends = _ends(dimensions)
     path = _arc(ends, steps)
     assert path.shape == (steps, dimensions)
@@ -76,7 +76,7 @@ def test_parallel_ends_are_joined_by_the_straight_line(dimensions: int, factor: 
     for seed in range(20):
         (code, _) = _ends(dimensions, seed)
         ends = torch.stack([code, factor * code])
-        torch.testing.assert_close(_arc(ends, 6), straight_path(ends, 6), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(_arc(ends, 6), lerp(ends, 6), rtol=1e-4, atol=1e-5)
 
 
 def test_equal_ends_stay_where_they_are() -> None:
@@ -90,14 +90,14 @@ def test_no_arc_leads_between_opposite_directions(dimensions: int) -> None:
     for seed in range(20):
         (code, _) = _ends(dimensions, seed)
         for factor in (0.3, 1.0, 2.0, 7.0):
-            assert spherical_path(torch.stack([code, -factor * code]), 5) is None
+            assert slerp(torch.stack([code, -factor * code]), 5) is None
 
 
 @pytest.mark.parametrize("zero", [[0], [1], [0, 1]])
 def test_no_arc_leads_to_or_from_the_origin(zero: list[int]) -> None:
     ends = _ends(3)
     ends[zero] = 0
-    assert spherical_path(ends, 5) is None
+    assert slerp(ends, 5) is None
 
 
 def test_nearly_opposite_ends_still_have_an_arc_of_their_length() -> None:

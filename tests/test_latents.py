@@ -4,44 +4,44 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from builders import tiny_codes
+from builders import tiny_latents
 from mnist_vae.console.stage import UserError
-from mnist_vae.data.latents import load_codes, save_codes
+from mnist_vae.data.latents import load_latents, save_latents
 
 
 def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
-    path, codes = tmp_path / "reports" / "latents.safetensors", tiny_codes(15)
-    save_codes(codes, path)
-    for again, array in zip(load_codes(path), codes, strict=True):
+    path, latents = tmp_path / "reports" / "latents.safetensors", tiny_latents(15)
+    save_latents(latents, path)
+    for again, array in zip(load_latents(path), latents, strict=True):
         assert again.dtype == array.dtype
         assert np.array_equal(again, array)
 
 
 def test_arrays_that_lie_scattered_are_saved_right(tmp_path: Path) -> None:
-    codes = tiny_codes(15)
-    save_codes(codes._replace(mean=np.asfortranarray(codes.mean)), tmp_path / "latents")
-    assert np.array_equal(load_codes(tmp_path / "latents").mean, codes.mean)
+    latents = tiny_latents(15)
+    save_latents(latents._replace(mean=np.asfortranarray(latents.mean)), tmp_path / "latents")
+    assert np.array_equal(load_latents(tmp_path / "latents").mean, latents.mean)
 
 
 def test_two_savings_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("one", "two"):
-        save_codes(tiny_codes(15), tmp_path / name)
+        save_latents(tiny_latents(15), tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
 
 @pytest.mark.parametrize("kept", [0, 5, -1])
 def test_torn_file_is_refused_by_name(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "latents.safetensors"
-    save_codes(tiny_codes(15), path)
+    save_latents(tiny_latents(15), path)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(UserError, match=r"latents\.safetensors is no file of codes .*dvc repro"):
-        load_codes(path)
+    with pytest.raises(UserError, match=r"latents\.safetensors is no file of latents .*dvc repro"):
+        load_latents(path)
 
 
 def test_foreign_and_missing_files_are_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "latents.safetensors"
     with pytest.raises(UserError, match=r"latents\.safetensors is missing"):
-        load_codes(path)
+        load_latents(path)
     save_file({"mean": np.zeros((3, 2), np.float32)}, path)
-    with pytest.raises(UserError, match=r"latents\.safetensors is no file of codes .*kl"):
-        load_codes(path)
+    with pytest.raises(UserError, match=r"latents\.safetensors is no file of latents .*kl"):
+        load_latents(path)

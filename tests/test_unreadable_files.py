@@ -9,14 +9,14 @@ import torch
 from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.history import EpochRow, read_epochs, read_steps
-from mnist_vae.data.latents import load_codes
+from mnist_vae.data.latents import load_latents
 from mnist_vae.data.prepared import load_prepared
 from mnist_vae.figures.arrays import load_pictures
 from mnist_vae.model.file import load_model, load_origin
 from mnist_vae.sources.idx import read_idx
 
 READERS: dict[str, Callable[[Path], object]] = {
-    "codes": load_codes,
+    "latents": load_latents,
     "epochs": lambda path: read_epochs(path, 1),
     "steps": lambda path: read_steps(path, 1),
     "idx": lambda path: read_idx(path, 3),
