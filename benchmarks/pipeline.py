@@ -1,10 +1,9 @@
-"""Seconds and memory of `dvc repro` in a fresh clone, by stage and by what they go to, into a JSON file.
+"""Seconds and memory of `dvc repro` in a fresh clone, by stage and by what they go to.
 
-The stages are the clone's own, started by DVC; its `python` is timed_stage.py. MNIST_MIRROR must name a folder: the
+DVC starts the clone's own stages; its `python` is timed_stage.py. The original files come from this repository: the
 network's speed is not the project's.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -12,48 +11,45 @@ import tempfile
 import time
 from pathlib import Path
 
-from measurement import machine
-from mnist_vae.common.device import prepare_device
+from measure import command_line, measured_on, run, save
+from mnist_vae.common import paths
 from mnist_vae.common.params import load_params
-from mnist_vae.console.stage import UserError, run_stage
-
-_NO_OPS = 3
+from stage_runs import TIMED_STAGE, Clone, original_files
 
 
-def main(result: Path) -> None:
-    mirror = Path(os.environ.get("MNIST_MIRROR", "")).resolve()
-    if "MNIST_MIRROR" not in os.environ or not mirror.is_dir():
-        raise UserError("needs MNIST_MIRROR, a folder with the original files")
-    params = load_params(Path("params.yaml")).of_model()
-    device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
+def main() -> None:
+    parser = command_line(__doc__, "pipeline")
+    parser.add_argument("--idle", type=int, default=3, help="how often `dvc repro` runs again when nothing changed")
+    arguments = parser.parse_args()
+    params = load_params(paths.PARAMS).of_model()
     with tempfile.TemporaryDirectory() as temporary:
-        clone, seconds = Path(temporary) / "clone", Path(temporary) / "seconds"
-        subprocess.run(["git", "clone", "--quiet", ".", str(clone)], check=True)
-        stand_in = Path(temporary) / "bin" / "python"
-        stand_in.parent.mkdir()
-        stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {Path(__file__).parent / "timed_stage.py"} "$@"\n')
-        stand_in.chmod(0o755)
-        path = os.pathsep.join([str(stand_in.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
-        variables = {"PATH": path, "MNIST_MIRROR": str(mirror), "STAGE_SECONDS": str(seconds)}
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | variables
-        total = _seconds_of_repro(clone, environment)
+        folder = Path(temporary)
+        python = _stand_in_python(folder / "bin")
+        path = os.pathsep.join([str(python.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
+        clone = Clone(folder / "clone", variables={"PATH": path, "MNIST_MIRROR": str(original_files(params.dataset))})
         content = {
-            "machine": machine(device),
-            "seconds of dvc repro in a fresh clone": total,
-            "stages": [json.loads(line) for line in seconds.read_text().splitlines()],
-            "seconds of dvc repro when nothing changed": [
-                _seconds_of_repro(clone, environment) for _ in range(_NO_OPS)
-            ],
+            **measured_on(params),
+            "seconds of dvc repro in a fresh clone": _seconds_of_repro(clone),
+            "stages": [cost._asdict() for cost in clone.costs()],
+            "seconds of dvc repro when nothing changed": [_seconds_of_repro(clone) for _ in range(arguments.idle)],
         }
-    result.write_text(json.dumps(content, indent=2) + "\n")
-    print(json.dumps(content, indent=2))
+    save(content, arguments.result)
 
 
-def _seconds_of_repro(clone: Path, environment: dict[str, str]) -> float:
+def _stand_in_python(folder: Path) -> Path:
+    """What DVC finds as `python`."""
+    folder.mkdir()
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{TIMED_STAGE}" "$@"\n')
+    python.chmod(0o755)
+    return python
+
+
+def _seconds_of_repro(clone: Clone) -> float:
     start = time.perf_counter()
-    subprocess.run(["dvc", "repro", "--quiet"], cwd=clone, env=environment, check=True)
+    subprocess.run(["dvc", "repro", "--quiet"], cwd=clone.folder, env=clone.environment, check=True)
     return time.perf_counter() - start
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run(main)

@@ -1,55 +1,75 @@
-"""How far the committed results move with what only rounds otherwise, and with another seed."""
+"""How far the results move with what only rounds otherwise, and with another seed.
 
+The pipeline runs unchanged, and then with each change, up to the metrics.
+"""
+
+import csv
 import json
-import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from clone import Clone
-from mnist_vae.console.stage import UserError
-from presets import ROOT
-from verify import EXACT, Result, committed_result, run_again, worst_of_each_kind
+from measure import command_line, measured_on, run, save
+from mnist_vae.common import paths
+from mnist_vae.common.params import load_params
+from stage_runs import Clone
 
 
 class Variant(NamedTuple):
     """What is changed: parameters, and variables that torch's libraries read."""
 
-    params: dict[str, str]
-    variables: dict[str, str]
+    params: Mapping[str, object]
+    variables: Mapping[str, str]
 
 
 _AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_ENABLE_INSTRUCTIONS": "AVX2"}
 VARIANTS = {
     "vector instructions: AVX2 at most": Variant({}, _AVX2),
-    "CPU threads: 1": Variant({"threads": "1"}, {}),
-    "seed: 1": Variant({"seed": "1"}, {}),
+    "CPU threads: 1": Variant({"threads": 1}, {}),
+    "seed: 1": Variant({"seed": 1}, {}),
 }
 
 
-def main(result_path: Path) -> None:
-    committed, content = committed_result(ROOT), {}
-    for name, variant in VARIANTS.items():
-        print(f"rounding: {name}", flush=True)
-        with tempfile.TemporaryDirectory() as folder:
-            here = run_again(Clone(ROOT, Path(folder) / "clone", variant.params, variant.variables))
-        content[name] = _largest(committed, here)
-    result_path.write_text(json.dumps(content, indent=2) + "\n")
+def main() -> None:
+    arguments = command_line(__doc__, "rounding").parse_args()
+    unchanged = _metrics(Variant({}, {}))
+    content = {
+        **measured_on(load_params(paths.PARAMS).of_model()),
+        "variants": {name: differences(unchanged, _metrics(variant)) for name, variant in VARIANTS.items()},
+    }
+    save(content, arguments.result)
 
 
-def _largest(committed: Result, here: Result) -> dict:
-    worst = [one for one in worst_of_each_kind(committed.metrics, here.metrics) if one.name not in EXACT]
-    means = [one for one in worst if one.name != "active_latent_dimensions"]
+def _metrics(variant: Variant) -> dict[str, float]:
+    print(f"rounding: {variant}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Clone(Path(folder) / "clone", variant.params, variant.variables)
+        clone.link_original_files()
+        for stage in ("preprocess", "train", "evaluate"):
+            clone.run(stage, "--untracked")
+        return dict(_numbers(clone.folder))
+
+
+def _numbers(folder: Path) -> Iterator[tuple[str, float]]:
+    """The numbers of metrics.json by name, and those of classes.csv as NAME/CLASS."""
+    yield from json.loads((folder / paths.METRICS).read_text()).items()
+    with (folder / paths.CLASSES).open(newline="") as file:
+        for row in csv.DictReader(file):
+            label = row.pop("class")
+            yield from ((f"{name}/{label}", float(value)) for name, value in row.items())
+
+
+def differences(unchanged: Mapping[str, float], changed: Mapping[str, float]) -> dict:
+    """How far each metric is off, relatively; and the largest of the means, over the test set and over a class."""
+    off = {name: abs(changed[name] - value) / abs(value) if value else 0.0 for name, value in unchanged.items()}
+    means = {name: value for name, value in off.items() if name != "active_latent_dimensions"}
     return {
-        "largest of all": max(one.relative for one in means if "/" not in one.name),
-        "largest of a class": max(one.relative for one in means if "/" in one.name),
-        "environment": dict(here.environment),
-        "off by": {one.name: one.relative for one in worst},
+        "largest of all": max(value for name, value in means.items() if "/" not in name),
+        "largest of a class": max(value for name, value in means.items() if "/" in name),
+        "off by": off,
     }
 
 
 if __name__ == "__main__":
-    try:
-        main(Path(sys.argv[1]))
-    except UserError as error:
-        sys.exit(f"rounding: {error}")
+    run(main)

@@ -1,24 +1,25 @@
-"""Where the time of a training step goes, by torch's profiler, into a JSON file.
+"""Where the time of a training step goes, by torch's profiler.
 
 An operation's own seconds are counted, without those of the operations that it calls; what is left of the steps'
 seconds is Python, and the profiler itself.
 """
 
-import json
+import os
 import time
-from pathlib import Path
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # read when torch is imported; else it logs to the terminal
 
 from torch.profiler import ProfilerActivity, profile
 
-from measurement import machine
+from measure import command_line, measured_on, run, save
+from mnist_vae.common import paths
 from mnist_vae.common.device import place, prepare_device
 from mnist_vae.common.params import load_params
-from mnist_vae.console.stage import run_stage
 from mnist_vae.data.prepared import load_prepared
 from mnist_vae.model.autoencoder import build_autoencoder
-from mnist_vae.training.loop import Training
+from mnist_vae.training.loop import TrainingImages, fit
+from mnist_vae.training.state import Training
 
-_STEPS = 200
 _KINDS = {
     "convolutions, gradients": ("convolution_backward",),
     "convolutions, forward": ("convolution",),
@@ -35,41 +36,58 @@ _KINDS = {
 _REST = "all else: memory, views, autograd, Python, the profiler"
 
 
-def main(prepared_path: Path, result_path: Path) -> None:
-    params = load_params(Path("params.yaml")).of_model().model_copy(update={"epochs": 2})
+class _SecondEpoch:
+    """A callback that profiles the second epoch: the first steps set up what later ones have."""
+
+    def __init__(self) -> None:
+        self.profile = profile(activities=[ProfilerActivity.CPU])
+        self.seconds = 0.0
+
+    def on_step(self, training: Training) -> None:
+        pass
+
+    def on_epoch_end(self, training: Training) -> None:
+        if len(training.histories) == 1:
+            self.profile.start()
+            self.seconds = -time.perf_counter()
+        else:
+            self.seconds += time.perf_counter()
+            self.profile.stop()
+
+
+def main() -> None:
+    parser = command_line(__doc__, "step_profile")
+    parser.add_argument("--steps", type=int, default=200, help="how many are profiled")
+    arguments = parser.parse_args()
+    params = load_params(paths.PARAMS).of_model().model_copy(update={"epochs": 2})
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
-    prepared = load_prepared(prepared_path)
-    images = place(prepared.train.images[: _STEPS * params.batch_size], device)
-    training = Training(
-        build_autoencoder(params).to(device), images, place(prepared.validation.images[:1], device), params
-    )
-    epochs = training.run()
-    next(epochs)  # the first steps set up what later ones have
-    with profile(activities=[ProfilerActivity.CPU]) as profiled:
-        start = time.perf_counter()
-        next(epochs)
-        seconds = time.perf_counter() - start
-    parts = dict.fromkeys([*_KINDS, _REST], 0.0)
-    for event in profiled.key_averages():
-        parts[_kind(event.key)] += event.self_cpu_time_total / 1e3 / _STEPS
-    whole = seconds * 1e3 / _STEPS
-    parts[_REST] = whole - sum(part for kind, part in parts.items() if kind != _REST)
+    prepared, second_epoch = load_prepared(paths.PREPARED), _SecondEpoch()
+    train = place(prepared.train.images[: arguments.steps * params.batch_size], device)
+    images = TrainingImages(train, place(prepared.validation.images[:1], device))
+    fit(build_autoencoder(params).to(device), images, params, callbacks=[second_epoch])
+    steps = -(-len(train) // params.batch_size)
+    parts = dict.fromkeys(_KINDS, 0.0)
+    for event in second_epoch.profile.key_averages():
+        if kind := _kind(event.key):
+            parts[kind] += event.self_cpu_time_total / 1e3 / steps
+    whole = second_epoch.seconds * 1e3 / steps
+    ordered = sorted(parts.items(), key=lambda part: -part[1])
     content = {
-        "machine": machine(device),
+        **measured_on(params),
         "images_a_step": params.batch_size,
-        "steps": _STEPS,
+        "steps": steps,
         "milliseconds_a_step": whole,
         "parts": {
             kind: {"milliseconds": part, "share": part / whole}
-            for kind, part in sorted(parts.items(), key=lambda one: (one[0] == _REST, -one[1]))
+            for kind, part in [*ordered, (_REST, whole - sum(parts.values()))]
         },
     }
-    result_path.write_text(json.dumps(content, indent=2) + "\n")
+    save(content, arguments.result)
 
 
-def _kind(operation: str) -> str:
-    return next((kind for kind, signs in _KINDS.items() if any(sign in operation for sign in signs)), _REST)
+def _kind(operation: str) -> str | None:
+    return next((kind for kind, signs in _KINDS.items() if any(sign in operation for sign in signs)), None)
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run(main)

@@ -1,30 +1,34 @@
-"""Training throughput against what people would otherwise run, in turns on one machine, into a JSON file.
+"""Training throughput against what people would otherwise run, in turns on one machine.
 
 Each contestant is a process of its own that waits for its turns. The network, the loss's terms and the batch are the
-same, unless a contestant's name says otherwise. The work of a step is counted by torch's FlopCounterMode on the plain
-network, forward and backward, and compared with what the machine reaches at best.
+same, unless a contestant's name says otherwise. The work of a step is counted by torch's FlopCounterMode on the network
+as the tutorial writes it, forward and backward, and compared with what the machine reaches at best: in a matrix product
+of 1024 × 1024, and in a 3×3 convolution of 64 channels.
 """
 
 import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
 import torch
 import yaml
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from contestants.plain_network import Decoder, Encoder, loss
-from measurement import machine, spread
-from mnist_vae.common.device import prepare_device
+from measure import ROOT, command_line, measured_on, run, save, spread
+from mnist_vae.common import paths
+from mnist_vae.common.device import find_device
 from mnist_vae.common.params import ModelParams, load_params
-from mnist_vae.console.stage import run_stage
+from mnist_vae.console.stage import UserError
+from mnist_vae.model.networks.conv import Decoder, Encoder
 
-_FOLDER = Path(__file__).parent / "contestants"
-_IMAGES = 6400
-_REPEATS = 7
+_FOLDER = ROOT / "benchmarks" / "contestants"
 _OURS = "this project"
 _OPTIONS: dict[str, dict] = {
     _OURS: {},
@@ -33,19 +37,17 @@ _OPTIONS: dict[str, dict] = {
     f"{_OURS}, threads: 1, processes: 2": {"threads": 1, "processes": 2},
 }
 _RECIPE = "conv-fast"  # a preset that is as good as params.yaml in fewer epochs
-_MACHINE = {"matrix product": "matmul", "convolution": "convolution"}
+_TIMES = 30  # that the machine's work is done in a turn
 
 
 class Contestant:
     """A process that runs when it is asked to."""
 
-    def __init__(self, python: str, script: str, *arguments: str):
-        command = [python, str(_FOLDER / script), *arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self._asks, self._answers = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
-        self.said = ""
-        while (line := self._read()) != "ready":
-            self.said = line
+    def __init__(self, process: subprocess.Popen[str]):
+        self._process = process
+        self._asks, self._answers = cast("IO[str]", process.stdin), cast("IO[str]", process.stdout)
+        while self._read() != "ready":
+            pass
 
     def run(self) -> float:
         """The seconds that one run takes."""
@@ -53,92 +55,138 @@ class Contestant:
         self._asks.flush()
         return json.loads(self._read())["seconds"]
 
-    def end(self) -> None:
-        """Let the process end."""
-        self._process.communicate()
-
     def _read(self) -> str:
         line = self._answers.readline()
         if not line:
-            raise SystemExit(f"{self._process.args} ended: see above")
+            raise UserError(f"{' '.join(map(str, cast('list', self._process.args)))} ended: see above")
         return line.strip()
 
 
-def main(raw: Path, prepared: Path, peer_python: Path, result: Path) -> None:
-    params = load_params(Path("params.yaml")).of_model()
-    recipe = yaml.safe_load(Path("presets.yaml").read_text())[_RECIPE]
+@contextmanager
+def _contestant(command: Sequence[str]) -> Iterator[Contestant]:
+    # pythae would draw a progress bar.
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "TQDM_DISABLE": "1"}
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield Contestant(process)
+        except BaseException:
+            process.terminate()
+            raise
+        process.communicate()  # the end of its input ends it
+
+
+def main() -> None:
+    parser = command_line(__doc__, "throughput")
+    parser.add_argument("--peer", default=".venv-pythae/bin/python", help="Python with contestants/pythae.txt")
+    parser.add_argument("--images", type=int, default=6400, help="images of a run")
+    parser.add_argument("--repeats", type=int, default=7, help="counted runs of each contestant")
+    arguments = parser.parse_args()
+    if not Path(arguments.peer).exists():
+        raise UserError(f"{arguments.peer} is missing: `make bench` makes it")
+    params, recipe = load_params(paths.PARAMS).of_model(), yaml.safe_load(Path("presets.yaml").read_text())[_RECIPE]
     options = _OPTIONS | {f"{_OURS}, preset {_RECIPE}": recipe}
-    shared = {name: getattr(params, name) for name in _SHARED}
-    tutorial, ours = (sys.executable, "tutorial.py", str(raw)), (sys.executable, "ours.py", str(prepared))
-    os.environ["TQDM_DISABLE"] = "1"  # pythae would draw a progress bar
-    contestants = {
-        "tutorial, DataLoader in the process": Contestant(*tutorial, str(_IMAGES), "0"),
-        "tutorial, DataLoader with 4 workers": Contestant(*tutorial, str(_IMAGES), "4"),
-        "pythae 0.1.2, tensors in memory": Contestant(
-            str(peer_python), "peer.py", str(prepared), str(_IMAGES), json.dumps(shared)
-        ),
-        **{name: Contestant(*ours, str(_IMAGES), json.dumps(changes)) for name, changes in options.items()},
-        **{name: Contestant(sys.executable, "machine.py", what) for name, what in _MACHINE.items()},
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for repeat in range(_REPEATS + 1):
-        for name, contestant in contestants.items():
-            taken = contestant.run()
-            print(f"{name}: {taken:.2f} s{'' if repeat else ' (not counted)'}", flush=True)
-            if repeat:
-                seconds[name].append(taken)
-    operations = {name: float(contestants[name].said) for name in _MACHINE}
-    for contestant in contestants.values():
-        contestant.end()
-    device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
+    commands = _commands(params, options, arguments.peer, str(arguments.images))
+    measured, work = measured_on(params), _work_of_machine(find_device(params.device))
+    seconds = _take_turns(commands, work, arguments.repeats)
+    trainings = {name: params.model_copy(update=options.get(name, {})) for name in commands}
+    operations = {name: _TIMES * one.operations for name, one in work.items()}
     content = {
-        "machine": machine(device),
-        "images_a_run": _IMAGES,
-        "repeats": _REPEATS,
+        **measured,
+        "images_a_run": arguments.images,
+        "repeats": arguments.repeats,
         "rows": {
-            name: _row(values, seconds[_OURS], params.model_copy(update=options.get(name, {})))
-            for name, values in seconds.items()
-            if name not in _MACHINE
+            name: _row(seconds[name], seconds[_OURS], arguments.images, training.epochs * training.train_size)
+            for name, training in trainings.items()
         },
-        "roofline": _roofline(params, seconds, operations),
+        "roofline": _roofline(_operations_per_image(params), arguments.images, seconds, operations),
     }
-    result.write_text(json.dumps(content, indent=2) + "\n")
+    save(content, arguments.result)
 
 
-_SHARED = ("threads", "base_channels", "latent_dim", "batch_size", "learning_rate", "adam_betas", "device")
+def _commands(params: ModelParams, options: Mapping[str, dict], peer: str, images: str) -> dict[str, list[str]]:
+    def ours(script: str, *arguments: str) -> list[str]:
+        return [sys.executable, str(_FOLDER / script), *arguments]
 
-
-def _row(theirs: list[float], ours: list[float], params: ModelParams) -> dict:
-    images = params.epochs * params.train_size
+    of_peer = [str(_FOLDER / "peer.py"), str(paths.PREPARED), images, params.model_dump_json()]
     return {
-        "images_per_second": spread([_IMAGES / one for one in theirs]),
+        "tutorial, DataLoader in the process": ours("tutorial.py", images, "0"),
+        "tutorial, DataLoader with 4 workers": ours("tutorial.py", images, "4"),
+        "pythae 0.1.2, tensors in memory": [peer, *of_peer],
+        **{name: ours("ours.py", images, json.dumps(changes)) for name, changes in options.items()},
+    }
+
+
+class _Work(NamedTuple):
+    """What the machine is measured by, and its floating point operations."""
+
+    do: Callable[[], Tensor]
+    operations: int
+
+    def run(self) -> float:
+        """The seconds that it takes, done several times."""
+        start = time.perf_counter()
+        results = [self.do() for _ in range(_TIMES)]
+        results[-1].flatten()[0].item()  # waits for a GPU
+        return time.perf_counter() - start
+
+
+def _work_of_machine(device: torch.device) -> dict[str, _Work]:
+    matrix = torch.randn(1024, 1024, device=device)
+    images = torch.randn(64, 64, 16, 16, device=device).contiguous(memory_format=torch.channels_last)
+    weight = torch.randn(64, 64, 3, 3, device=device)
+    return {
+        "matrix product": _Work(lambda: matrix @ matrix, 2 * 1024**3),
+        "convolution": _Work(lambda: nn.functional.conv2d(images, weight, padding=1), 2 * 64 * 64**2 * 9 * 16**2),
+    }
+
+
+def _take_turns(
+    commands: Mapping[str, Sequence[str]], work: Mapping[str, _Work], repeats: int
+) -> dict[str, list[float]]:
+    """The seconds of each contestant's runs and of the machine's work, after one that is not counted."""
+    with ExitStack() as stack:
+        contestants = {name: stack.enter_context(_contestant(command)) for name, command in commands.items()}
+        turns = []
+        for repeat in range(repeats + 1):
+            turns.append({name: one.run() for name, one in [*contestants.items(), *work.items()]})
+            shown = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in turns[-1].items())
+            print(f"turn {repeat}: {shown}", flush=True)
+    return {name: [turn[name] for turn in turns[1:]] for name in turns[0]}
+
+
+def _row(theirs: Sequence[float], ours: Sequence[float], images: int, images_of_training: int) -> dict:
+    return {
+        "images_per_second": spread([images / one for one in theirs]),
         "speed_of_this_project_relative_to_it": spread([their / our for our, their in zip(ours, theirs, strict=True)]),
-        "images_of_a_whole_training": images,
-        "seconds_of_a_whole_training_at_that_rate": spread([images / _IMAGES * one for one in theirs]),
+        "images_of_a_whole_training": images_of_training,
+        "seconds_of_a_whole_training_at_that_rate": spread([images_of_training / images * one for one in theirs]),
     }
 
 
-def _roofline(params: ModelParams, seconds: dict[str, list[float]], operations: dict[str, float]) -> dict:
+def _roofline(
+    per_image: float, images: int, seconds: Mapping[str, Sequence[float]], operations: Mapping[str, float]
+) -> dict:
     """How near training comes to what the machine reaches, turn by turn."""
-    work = _operations_per_image(params)
-    best = {name: [operations[name] / one / 1e9 for one in seconds[name]] for name in operations}
-    reached = [work * _IMAGES / one / 1e9 for one in seconds[_OURS]]
+    work = {**operations, _OURS: per_image * images}
+    rates = {name: [count / one / 1e9 for one in seconds[name]] for name, count in work.items()}
+    share = [our / peak for our, peak in zip(rates[_OURS], rates["matrix product"], strict=True)]
     return {
-        "floating point operations per image": work,
-        "GFLOP/s": {name: spread(values) for name, values in [*best.items(), (_OURS, reached)]},
-        "share of the matrix product's rate": spread(
-            [mine / peak for mine, peak in zip(reached, best["matrix product"], strict=True)]
-        ),
+        "floating point operations per image": per_image,
+        "GFLOP/s": {name: spread(values) for name, values in rates.items()},
+        "share of the matrix product's rate": spread(share),
     }
 
 
 def _operations_per_image(params: ModelParams) -> float:
-    encoder = Encoder(params.base_channels, params.latent_dim)
-    decoder = Decoder(params.base_channels, params.latent_dim)
+    encoder = Encoder(params.image_size, params.conv_channels, 2 * params.latent_dim)
+    decoder = Decoder(params.image_size, params.conv_channels, params.latent_dim, nn.Tanh)
     with FlopCounterMode(display=False) as counter:
-        loss(encoder, decoder, torch.zeros(params.batch_size, 1, 32, 32), params.kl_weight).backward()
-    return counter.get_total_flops() / params.batch_size
+        codes, _ = encoder(torch.zeros(2, 1, params.image_size, params.image_size)).chunk(2, dim=1)
+        decoder(codes).sum().backward()
+    return counter.get_total_flops() / 2
 
 
 if __name__ == "__main__":
-    run_stage(main)
+    run(main)

@@ -1,8 +1,13 @@
-"""Runs a stage as Python would, and adds to a file where its seconds went: import, compute, tracking, writing.
+"""Run a stage as Python would, and add a line of JSON to the file that STAGE_COSTS names: what its seconds went to
+(importing, tracking, writing files, computing), and its peak memory.
 
-Command line: as Python's. The file is named by STAGE_SECONDS.
+    python timed_stage.py [--untracked] stages/STAGE.py
+
+--untracked: tracking does nothing.
 """
 
+import argparse
+import atexit
 import builtins
 import json
 import os
@@ -10,8 +15,11 @@ import resource
 import runpy
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 _START = time.perf_counter()
@@ -20,52 +28,91 @@ _START = time.perf_counter()
 class Stopwatch:
     """Adds up seconds by name. What begins while another name's are counted is counted under that name."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter):
         self.seconds: dict[str, float] = {}
-        self._running = False
+        self._clock, self._running = clock, False
 
-    def timed(self, name: str, action: Callable, *arguments: object, **named: object) -> object:
+    def timed(self, name: str, action: Callable, *arguments: object, **named: object) -> Any:
         """Do it, and count its seconds."""
         if self._running:
             return action(*arguments, **named)
-        self._running, start = True, time.perf_counter()
+        self._running, start = True, self._clock()
         try:
             return action(*arguments, **named)
         finally:
             self._running = False
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + self._clock() - start
 
-    def watch(self, owner: object, attribute: str, name: str) -> None:
-        """Count the seconds of an attribute that is called."""
-        original = getattr(owner, attribute)
-        setattr(owner, attribute, lambda *arguments, **named: self.timed(name, original, *arguments, **named))
+    def watched(self, name: str, manager: Callable[..., AbstractContextManager]) -> Callable:
+        """The same context manager; its beginning, its end and the methods of what it yields are counted."""
+
+        @contextmanager
+        def counted(*arguments: object) -> Iterator["_Watched"]:
+            with ExitStack() as block:
+                yield _Watched(self, name, self.timed(name, block.enter_context, manager(*arguments)))
+                self.timed(name, block.close)
+
+        return counted
+
+
+class _Watched:
+    def __init__(self, watch: Stopwatch, name: str, inner: object):
+        self._timed, self._inner = partial(watch.timed, name), inner
+
+    def __getattr__(self, name: str) -> Callable:
+        return partial(self._timed, getattr(self._inner, name))
+
+
+def untracked_run(*_: object) -> AbstractContextManager:
+    """Stands for tracked_run, and logs nothing."""
+    return nullcontext(SimpleNamespace(on_step=lambda _: None, on_epoch_end=lambda _: None))
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--untracked", action="store_true")
+    parser.add_argument("script", type=Path)
+    arguments = parser.parse_args()
     watch, original = Stopwatch(), builtins.__import__
 
-    def counted(name: str, *rest: Any) -> object:
-        # What is imported already takes no time, and is asked for too often to be counted.
-        return original(name, *rest) if name in sys.modules else watch.timed("import", original, name, *rest)
+    def counted(name: str, *rest: Any, **named: Any) -> object:
+        if name in sys.modules:  # it takes no time, and is asked for too often to be counted
+            return original(name, *rest, **named)
+        return watch.timed("imports", original, name, *rest, **named)
 
-    from mnist_vae.common import atomic
-    from mnist_vae.tracking import recorder_process
-
-    watch.watch(atomic, "write_whole", "writing")
-    for method in ("__init__", "begin", "settle", "wake", "close"):
-        watch.watch(recorder_process.RecorderProcess, method, "tracking")
     builtins.__import__ = counted
-    sys.argv = sys.argv[1:]
-    sys.path[0] = str(Path(sys.argv[0]).parent)
-    try:
-        runpy.run_path(sys.argv[0], run_name="__main__")
-    finally:
-        total = time.perf_counter() - _START
-        parts = {name: watch.seconds.get(name, 0.0) for name in ("import", "tracking", "writing")}
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        line = {"stage": Path(sys.argv[0]).stem, "seconds": total, **parts, "compute": total - sum(parts.values())}
-        with Path(os.environ["STAGE_SECONDS"]).open("a") as file:
-            file.write(json.dumps(line | {"peak MiB": peak}) + "\n")
+    replace_parts(watch, arguments.script, untracked=arguments.untracked)
+    atexit.register(_write, watch, arguments.script.stem)  # first registered, so last called
+    sys.argv = [str(arguments.script)]
+    sys.path[0] = str(arguments.script.parent)
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def replace_parts(watch: Stopwatch, script: Path, *, untracked: bool) -> None:
+    """Before the stage and its modules import them."""
+    from mnist_vae.common import atomic
+
+    atomic.write_whole = partial(watch.timed, "writing", atomic.write_whole)
+    if "mnist_vae.tracking" in script.read_text():  # it imports torch, which other stages do without
+        from mnist_vae.tracking import run
+
+        run.tracked_run = untracked_run if untracked else watch.watched("tracking", run.tracked_run)
+
+
+def _write(watch: Stopwatch, stage: str) -> None:
+    seconds = time.perf_counter() - _START
+    parts = {name: watch.seconds.get(name, 0.0) for name in ("imports", "tracking", "writing")}
+    cost = {"stage": stage, "seconds": seconds, **parts, "compute": seconds - sum(parts.values())}
+    with Path(os.environ["STAGE_COSTS"]).open("a") as file:
+        file.write(json.dumps(cost | {"peak_bytes": _peak_bytes()}) + "\n")
+
+
+def _peak_bytes() -> int:
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss would hold the memory of the process that started this one
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return 1024 * int(lines["VmHWM"].split()[0])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 if __name__ == "__main__":

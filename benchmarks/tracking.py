@@ -1,30 +1,34 @@
 """What tracking costs: the stages as they are, without MLflow, and with a tracking server that never answers.
 
-Over one epoch, in turns: the seconds of a whole training differ by more than that. Each further epoch adds a write to
-a file, and what the recorder computes beside the training.
+In turns over one epoch: the seconds of a whole training differ by more than that.
 """
 
 import json
-import os
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import NamedTuple
 
-import yaml
-
-from measurement import machine, spread
-from mnist_vae.common.device import prepare_device
+from measure import ROOT, command_line, measured_on, run, save, spread
+from mnist_vae.common import paths
 from mnist_vae.common.params import load_params
-from mnist_vae.console.stage import run_stage
+from stage_runs import Clone
 
 _STAGES = ("train", "evaluate", "render")  # those that track
-_ROUNDS = 3
+_UNTRACKED = "without"
+
+
+class _Manner(NamedTuple):
+    clone: Clone
+    options: tuple[str, ...]
+
+    def seconds(self) -> float:
+        return sum(self.clone.run(stage, *self.options).seconds for stage in _STAGES)
 
 
 class _Silent(BaseHTTPRequestHandler):
@@ -34,71 +38,52 @@ class _Silent(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815 (the name is http.server's)
 
 
-def main(prepared_path: Path, result_path: Path) -> None:
-    params = load_params(Path("params.yaml")).of_model()
+def main() -> None:
+    parser = command_line(__doc__, "tracking")
+    parser.add_argument("--turns", type=int, default=3, help="how often each is measured, after a turn that is not")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, _silent_server() as address:
+        manners = {
+            _UNTRACKED: _Manner(_clone(Path(folder) / "without", {}), ("--untracked",)),
+            "with": _Manner(_clone(Path(folder) / "with", {}), ()),
+            "with a server that does not answer": _Manner(
+                _clone(Path(folder) / "silent", {"MLFLOW_TRACKING_URI": address}), ()
+            ),
+        }
+        # The first turn, which is not counted, makes the store.
+        turns = [{name: manner.seconds() for name, manner in manners.items()} for _ in range(arguments.turns + 1)][1:]
+    added = {name: [turn[name] - turn[_UNTRACKED] for turn in turns] for name in manners if name != _UNTRACKED}
+    default = _default_seconds()
+    content = {
+        **measured_on(load_params(paths.PARAMS).of_model()),
+        "epochs": 1,
+        "seconds of the stages that track": {name: [turn[name] for turn in turns] for name in manners},
+        "seconds added": {name: spread(values) for name, values in added.items()},
+        "seconds of these stages in a default run, by benchmarks/pipeline.json": default,
+        "median share of that": {name: statistics.median(values) / default for name, values in added.items()},
+    }
+    save(content, arguments.result)
+
+
+def _clone(folder: Path, variables: Mapping[str, str]) -> Clone:
+    clone = Clone(folder, {"epochs": 1}, variables)
+    clone.link_original_files()
+    clone.run("preprocess")
+    return clone
+
+
+@contextmanager
+def _silent_server() -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Silent)
     server.daemon_threads = True
     Thread(target=server.serve_forever, daemon=True).start()
-    manners = {
-        "without": ([sys.executable, str(Path(__file__).parent / "untracked_stage.py")], {}),
-        "with": ([sys.executable], {}),
-        "with a server that does not answer": (
-            [sys.executable],
-            {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{server.server_port}"},
-        ),
-    }
-    seconds: dict[str, list[float]] = {name: [] for name in manners}
-    for _ in range(_ROUNDS):
-        for name, (python, variables) in manners.items():
-            seconds[name].append(_run(python, variables, prepared_path))
-            print(f"{name}: {seconds[name][-1]:.1f} s", flush=True)
-    added = {
-        name: [one - bare for one, bare in zip(measured, seconds["without"], strict=True)]
-        for name, measured in seconds.items()
-        if name != "without"
-    }
-    device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
-    content = {
-        "machine": machine(device),
-        "epochs": 1,
-        "seconds of the stages that track": seconds,
-        "seconds added": {name: spread(values) for name, values in added.items()},
-        "seconds of these stages in a default run, by benchmarks/pipeline.json": _default_seconds(),
-        "median share of that": {
-            name: statistics.median(values) / _default_seconds() for name, values in added.items()
-        },
-    }
-    result_path.write_text(json.dumps(content, indent=2) + "\n")
-    print(json.dumps(content, indent=2))
+    yield f"http://127.0.0.1:{server.server_port}"
 
 
 def _default_seconds() -> float:
-    stages = json.loads(Path("benchmarks/pipeline.json").read_text())["stages"]
+    stages = json.loads((ROOT / "benchmarks" / "pipeline.json").read_text())["stages"]
     return sum(stage["seconds"] for stage in stages if stage["stage"] in _STAGES)
 
 
-def _run(python: list[str], variables: dict[str, str], prepared: Path) -> float:
-    """The seconds that the stages take, in a new repository with its store made, as after a first run."""
-    stages = yaml.safe_load(Path("dvc.yaml").read_text())["stages"]
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "clone"
-        subprocess.run(["git", "clone", "--quiet", ".", str(folder)], check=True)
-        (folder / "data").mkdir(exist_ok=True)
-        (folder / "data" / prepared.name).symlink_to(prepared.resolve())
-        (folder / "models").mkdir()
-        params = folder / "params.yaml"
-        params.write_text(re.sub(r"^epochs: \d+", "epochs: 1", params.read_text(), flags=re.MULTILINE))
-        environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-        environment |= {"PYTHONPATH": "src"} | variables
-        store = "from pathlib import Path; from mnist_vae.tracking.store import open_store; open_store(Path.cwd())"
-        if not variables:
-            subprocess.run([sys.executable, "-c", store], cwd=folder, env=environment, check=True)
-        start = time.perf_counter()
-        for stage in _STAGES:
-            script = stages[stage]["cmd"].split("python ")[1].split()
-            subprocess.run([*python, *script], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
-        return time.perf_counter() - start
-
-
 if __name__ == "__main__":
-    run_stage(main)
+    run(main)

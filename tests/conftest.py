@@ -90,7 +90,7 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory, tiny_server: TinyServer
             copy.folder.parent.rename(made)
     copy = WorkingCopy(made / "clone", mirror).copied_to(own / "clone")
     # It finds the runs' artifacts in the new place. Not in this process, which would keep the database open.
-    copy.succeed("python", "tools/sync.py", PYTHONPATH="src")
+    copy.succeed("python", "tools/sync.py")
     return copy
 
 

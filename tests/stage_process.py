@@ -85,17 +85,8 @@ def _run(folder: Path, stage: str, arguments: list[str], around: Circumstances, 
     sys.argv = [f"stages/{stage}.py", *arguments]
     if around.file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (around.file_bytes, around.file_bytes))
-    if stage in {"train", "evaluate", "render"}:
-        _record_in_a_thread()
     sys.addaudithook(_refuse_unpickling)
     runpy.run_path(sys.argv[0], run_name="__main__")
-
-
-def _record_in_a_thread() -> None:
-    import mnist_vae.tracking.recorder_process
-    from recorder_thread import RecorderThread
-
-    mnist_vae.tracking.recorder_process.RecorderProcess = RecorderThread
 
 
 def _make_read_only(folder: Path) -> None:

@@ -1,109 +1,139 @@
-"""The presets, and all of them compared by DVC's queue."""
+"""The comparison of all presets: what it runs, what it leaves alone, how it fails."""
 
 import json
+import os
 import signal
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
-import compare
-import dvc_queue
-from builders import TINY
-from mnist_vae.common.params import load_params
+from compare import compare
+from experiments import start_experiment
 from mnist_vae.console.stage import UserError
-from presets import find_result, load_presets
-from working_copy import REPOSITORY, WorkingCopy
+from tiny_pipeline import TinyPipeline
+from working_copy import WorkingCopy
 
-PRESETS = {"first": {}, "plain": {"variational": False, "kl_weight": 0}}
-
-
-def _with_presets(folder: Path, presets: dict) -> Path:
-    (folder / "params.yaml").write_text(yaml.safe_dump(TINY))
-    (folder / "presets.yaml").write_text(yaml.safe_dump(presets, sort_keys=False))
-    return folder
+COMPARE = ("python", "tools/compare.py")
 
 
-def test_there_are_the_systems_of_the_notebooks() -> None:
-    presets = {preset.name: preset.params for preset in load_presets(REPOSITORY)}
-    assert presets["conv"] == load_params(REPOSITORY / "params.yaml")
-    family = [
-        params
-        for params in presets.values()
-        if params == presets["conv"].model_copy(update={"kl_weight": params.kl_weight})
-    ]
-    assert sorted(params.kl_weight for params in family) == [0.01, 0.1, 0.5, 1, 4]
-    assert presets["vanilla"].network == "vanilla"
-    assert presets["vanilla"].deep_channels == (32, 64, 128, 256, 512)
-    assert (presets["mlp-2d"].network, presets["mlp-2d"].latent_dim, presets["mlp-2d"].mlp_widths) == ("mlp", 2, (512,))
-    for plain, variational in (("autoencoder-conv", "conv"), ("autoencoder-mlp-2d", "mlp-2d")):
-        assert presets[plain] == presets[variational].model_copy(update={"variational": False, "kl_weight": 0.0})
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyPipeline:
+    tiny = TinyPipeline(tmp_path / "clone")
+    monkeypatch.setattr(os, "environ", tiny.environment)  # for what is called in this process
+    return tiny
 
 
-def test_typed_line_gives_each_change(tmp_path: Path) -> None:
-    changes = {"network": "mlp", "variational": False, "kl_weight": 0, "adam_betas": [0.9, 0.999]}
-    (preset,) = load_presets(_with_presets(tmp_path, {"one": changes}))
-    assert preset.line() == (
-        "dvc exp run --name one -S network=mlp -S variational=false -S kl_weight=0 -S 'adam_betas=[0.9,0.999]'"
-    )
+def _processes_in(folder: Path) -> list[psutil.Process]:
+    return [one for one in psutil.process_iter(["cwd"]) if (one.info["cwd"] or "").startswith(str(folder))]
 
 
-@pytest.mark.parametrize(
-    ("changes", "complaint"), [({"netwrok": "mlp"}, "netwrok"), ({"variational": False}, "kl_weight is 0.1")]
-)
-def test_wrong_preset_is_refused_by_name(tmp_path: Path, changes: dict, complaint: str) -> None:
-    with pytest.raises(UserError, match=f"presets.yaml: wrong: .*{complaint}"):
-        load_presets(_with_presets(tmp_path, {"wrong": changes}))
+def test_comparison_holds_the_systems_and_its_commit_and_is_not_run_twice(tiny: TinyPipeline) -> None:
+    tiny.write("presets.yaml", {"weak": {"kl_weight": 0.5}, "strong": {"kl_weight": 2}})
+    commit = tiny.commit()
+    compare(2, tiny.folder)
+    written = json.loads((tiny.folder / "reports/comparison/comparison.json").read_text())
+    assert written["commit"] == commit
+    assert {name: one["params"]["kl_weight"] for name, one in written["systems"].items()} == {"weak": 0.5, "strong": 2}
+    assert written["systems"]["strong"]["metrics"]["mse_per_pixel_minus1_to_1"] == 0.5
+    assert (tiny.folder / "reports/comparison/rate_distortion.png").stat().st_size > 10_000
+    assert tiny.succeed("git", "diff", "--stat") == ""
+    before = tiny.experiments(commit)
+    assert set(before) == {"weak", "strong"}
+    compare(1, tiny.folder)
+    assert tiny.experiments(commit) == before
 
 
-@pytest.mark.parametrize("jobs", ["", "0", "-1", "two", "1.5"])
-def test_wrong_number_of_jobs_is_refused(tmp_path: Path, jobs: str) -> None:
-    with pytest.raises(UserError, match=f"JOBS is '{jobs}', but must be a whole number of at least 1"):
-        compare.main(jobs, tmp_path)
+def test_experiments_of_other_commits_stay_and_finished_stages_are_restored(tiny: TinyPipeline) -> None:
+    tiny.write("presets.yaml", {"weak": {"kl_weight": 0.5}})
+    first = tiny.commit()
+    compare(1, tiny.folder)
+    before = tiny.experiments(first)
+    render = tiny.folder / "stages/render.py"
+    render.write_text(render.read_text() + "# a change")
+    second = tiny.commit()
+    compare(1, tiny.folder)
+    assert tiny.experiments(first) == before
+    log = (tiny.folder / ".dvc/tmp/experiments/weak.log").read_text()
+    assert "Stage 'train' is cached" in log
+    assert "Running stage 'render'" in log
+    # Other parameters take the place of the experiment on their own commit only.
+    tiny.write("presets.yaml", {"weak": {"kl_weight": 0.6}})
+    of_second = tiny.experiments(second)
+    compare(1, tiny.folder)
+    assert tiny.experiments(first) == before
+    assert tiny.experiments(second).keys() == of_second.keys()
+    assert tiny.experiments(second) != of_second
 
 
-def test_params_are_brought_back_after_queueing_was_broken_off(tmp_path: Path) -> None:
-    (tmp_path / ".dvc" / "tmp").mkdir(parents=True)
-    (tmp_path / "params.yaml").write_text("of an experiment")
-    (tmp_path / dvc_queue.COPY_OF_PARAMS).write_text("mine")
-    for _ in range(2):
-        dvc_queue.restore_params(tmp_path)
-        assert (tmp_path / "params.yaml").read_text() == "mine"
+def test_failure_ends_all_at_once_and_is_named(tiny: TinyPipeline) -> None:
+    tiny.write("presets.yaml", {"slow": {"epochs": 100}, "bad": {"kl_weight": 9}, "never": {}})
+    commit = tiny.commit()
+    ended = tiny.run(*COMPARE, "--jobs", "2")
+    assert ended.returncode == 1
+    log = tiny.folder / ".dvc/tmp/experiments/bad.log"
+    assert ended.stdout.splitlines()[-1] == f"compare: bad failed (train: the loss is not finite): see {log}"
+    assert "never" not in ended.stdout
+    assert tiny.experiments(commit) == {}
+    assert not _processes_in(tiny.folder)  # the slow one has ended, too
+    assert tiny.succeed("git", "status", "--porcelain") == ""
 
 
-def test_comparison_that_was_broken_off_goes_on_to_its_end(reproduced: WorkingCopy, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_interrupted_comparison_ends_what_runs_and_leaves_the_workspace(
+    tiny: TinyPipeline, number: signal.Signals, code: int
+) -> None:
+    tiny.write("presets.yaml", {"slow": {"epochs": 100}})
+    commit = tiny.commit()
+    process = tiny.start(*COMPARE)
+    assert process.stdout is not None
+    while "slow runs" not in (line := process.stdout.readline()):
+        assert line
+    process.send_signal(number)
+    assert process.communicate(timeout=60)[0] == f"compare: stopped by {number.name}\n"
+    assert process.returncode == code
+    assert tiny.experiments(commit) == {}
+    assert not _processes_in(tiny.folder)
+    assert tiny.succeed("git", "status", "--porcelain") == ""
+
+
+def test_params_are_brought_back_after_a_kill_in_the_moment_when_dvc_had_changed_them(
+    tiny: TinyPipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny.write("presets.yaml", {"weak": {"kl_weight": 0.5}})
+    tiny.commit()
+    params = tiny.folder / "params.yaml"
+    mine = params.read_text()
+    (tiny.folder / ".dvc/tmp").mkdir(exist_ok=True)
+    (tiny.folder / ".dvc/tmp/params-before-experiment.yaml").write_text(mine)
+    params.write_text(mine.replace("kl_weight: 0.1", "kl_weight: 0.5"))
+    for told in (1, 0):
+        start_experiment("weak", [], tiny.folder).wait()
+        assert params.read_text() == mine
+        assert capsys.readouterr().out.count("params.yaml is as it was") == told
+
+
+def test_git_that_fails_is_not_taken_for_no_experiments(tiny: TinyPipeline) -> None:
+    tiny.write("presets.yaml", {"weak": {}})
+    (tiny.folder / ".git").rename(tiny.folder / "no-git")
+    with pytest.raises(UserError, match="git rev-parse failed: "):
+        compare(1, tiny.folder)
+
+
+def test_shallow_clone_which_keeps_no_experiments_is_told(tiny: TinyPipeline, tmp_path: Path) -> None:
+    tiny.write("presets.yaml", {"weak": {}})
+    tiny.commit()
+    tiny.succeed("git", "clone", "--quiet", "--depth", "1", tiny.folder.as_uri(), str(tmp_path / "shallow"))
+    with pytest.raises(UserError, match="git fetch --unshallow"):
+        compare(1, tmp_path / "shallow")
+
+
+def test_real_systems_stand_side_by_side(reproduced: WorkingCopy, tmp_path: Path) -> None:
     clone = reproduced.copied_to(tmp_path / "clone")
-    (clone.folder / "presets.yaml").write_text(yaml.safe_dump(PRESETS, sort_keys=False))
+    (clone.folder / "presets.yaml").write_text(yaml.safe_dump({"first": {}, "plain": {"variational": False}}))
     clone.commit()
-    clone.introduce()
-    params = (clone.folder / "params.yaml").read_bytes()
-    broken_off = clone.start("python", "tools/compare.py", "1", PYTHONPATH="src")
-    assert broken_off.stdout is not None
-    printed = ""
-    while "Running stage" not in printed:
-        printed = broken_off.stdout.readline()
-        assert printed
-    broken_off.send_signal(signal.SIGINT)
-    assert "stopped; what is finished stays" in broken_off.communicate(timeout=120)[0]
-    assert broken_off.returncode == 1
-
-    command = ("python", "tools/compare.py", "1")
-    assert "2 systems compared" in clone.succeed(*command, PYTHONPATH="src")
-    assert (clone.folder / "params.yaml").read_bytes() == params
-    written = json.loads((clone.folder / "reports" / "comparison" / "comparison.json").read_text())
-    assert list(written) == ["first", "plain"]
-    assert written["plain"]["params"]["variational"] is False
-    assert written["plain"]["metrics"]["kl_nats_per_image"] == 0 < written["first"]["metrics"]["kl_nats_per_image"]
-    for name in ("rate_distortion", "plain"):
-        assert (clone.folder / "reports" / "comparison" / f"{name}.png").stat().st_size > 10_000
-    assert {"first", "plain"} <= set(clone.succeed("dvc", "exp", "list", "--name-only").split())
-    # All is done: neither command runs anything again.
-    assert "to be run" not in clone.succeed(*command, PYTHONPATH="src")
-    again = clone.succeed("python", "tools/presets.py", "run", "plain", PYTHONPATH="src")
-    assert "plain is done already: dvc exp apply plain" in again
-    assert clone.params()["variational"] is False
-    # Other code gives other results.
-    charts = clone.folder / "src" / "mnist_vae" / "figures" / "charts.py"
-    charts.write_text(charts.read_text() + "# a change")
-    (first, _) = load_presets(clone.folder)
-    assert find_result(first, clone.folder) is None
+    assert "2 systems compared" in clone.succeed(*COMPARE)
+    systems = json.loads((clone.folder / "reports/comparison/comparison.json").read_text())["systems"]
+    assert systems["plain"]["metrics"]["kl_nats_per_image"] == 0 < systems["first"]["metrics"]["kl_nats_per_image"]
+    assert (clone.folder / "reports/comparison/plain.png").stat().st_size > 10_000

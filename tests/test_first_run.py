@@ -1,4 +1,4 @@
-"""The first run in a fresh clone: sources of data that fail, `make repro` with and without its data set, real MNIST."""
+"""The first run in a fresh clone: sources of data that fail, real MNIST, committed results."""
 
 import copy
 from pathlib import Path
@@ -31,28 +31,6 @@ def test_bad_server_stops_the_pipeline_with_one_message_and_leaves_nothing(
         clone.succeed("dvc", "repro", "download", MNIST_MIRROR=f"{tiny_server.address}/whole")
 
 
-def test_make_repro_without_the_data_set_runs_on_digits_and_says_so(tmp_path: Path) -> None:
-    clone = WorkingCopy(tmp_path / "clone", str(tmp_path / "nowhere"))
-    clone.give_environment()
-    small = "-S dataset=digits -S validation_size=200 -S epochs=1 -S threads=1"
-    printed = clone.succeed("make", "repro", f"DIGITS={small}")
-    assert "The data set cannot be reached" in printed
-    assert "To get back: git restore params.yaml" in printed
-    assert clone.params()["dataset"] == "digits"
-    assert "digits-instead" in clone.succeed("dvc", "exp", "list")
-    assert "reports/figures/samples.png" in clone.outputs()
-
-
-def test_make_repro_with_a_wrong_parameter_does_not_fall_back(tmp_path: Path, tiny_server: TinyServer) -> None:
-    clone = WorkingCopy(tmp_path / "clone", f"{tiny_server.address}/whole")
-    clone.give_environment()
-    clone.set_param("epochs", 0)
-    done = clone.run("make", "repro")
-    assert done.returncode != 0
-    assert "epochs is 0" in done.stdout
-    assert "digits" not in done.stdout
-
-
 def test_real_mnist_downloads_and_prepares(tmp_path: Path, mnist_mirror: Path) -> None:
     clone = WorkingCopy(tmp_path / "clone", str(mnist_mirror))
     table = Path("src") / "mnist_vae" / "common" / "catalogue.py"
@@ -79,10 +57,9 @@ def test_clone_with_committed_results_gets_a_finished_run_with_figures(reproduce
     second.succeed("dvc", "repro")
     assert second.succeed("git", "status", "--porcelain") == ""
     assert second.outputs() == reproduced.outputs()
-    names = ("dvc.lock", "reports/metrics.json", "reports/environment.json")
-    here = verify.read_result(*((second.folder / name).read_text() for name in names))
+    here = verify.read_result(*((second.folder / path).read_text() for path in verify.FILES))
     verdict = verify.compare(verify.committed_result(reproduced.folder), here)
-    assert verdict.line == "identical: each of the 9 outputs has the committed bytes"
+    assert verdict.line == "identical: each of the 10 outputs has the committed bytes"
     client = MlflowClient(f"sqlite:///{second.folder}/mlflow.db")
     experiment = client.get_experiment_by_name("mnist-vae")
     assert experiment is not None

@@ -222,7 +222,7 @@ def test_model_is_registered_by_an_explicit_command_only(reproduced: WorkingCopy
     logged = Logged(copy)
     assert logged.client.search_registered_models() == []
     for alias in ("champion", "champion", "candidate"):
-        printed = register.main(["HEAD", alias], copy.folder)
+        printed = register.register_run("HEAD", alias, copy.folder)
         assert printed == f"run {logged.run.info.run_id[:8]} is version 1 of mnist-vae: models:/mnist-vae@{alias}"
         chosen = logged.client.get_model_version_by_alias("mnist-vae", alias)
         assert (chosen.run_id, chosen.status) == (logged.run.info.run_id, "READY")
@@ -240,5 +240,5 @@ def test_model_is_registered_by_an_explicit_command_only(reproduced: WorkingCopy
 )
 def test_wrong_registration_is_one_line(reproduced: WorkingCopy, name: str, alias: str, complaint: str) -> None:
     with pytest.raises(UserError, match=f"^{complaint}") as refused:
-        register.main([name, alias], reproduced.folder)
+        register.register_run(name, alias, reproduced.folder)
     assert "\n" not in str(refused.value)

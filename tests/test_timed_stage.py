@@ -1,30 +1,112 @@
-"""The stopwatch that tells what a stage's seconds go to."""
+"""The clock that tells what a stage's seconds go to, and the tracking that it leaves out."""
 
-import time
-from contextlib import suppress
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+from pathlib import Path
 
-from timed_stage import Stopwatch
+import pytest
+
+import timed_stage
+from stage_runs import TIMED_STAGE, read_costs
+from timed_stage import Stopwatch, untracked_run
+
+SRC = Path(__file__).parent.parent / "src"
 
 
 class Worker:
-    def sleep(self, seconds: float) -> str:
-        time.sleep(seconds)
-        return "rested"
+    """Each of its calls takes as long as the clock is asked for."""
+
+    def work(self) -> str:
+        return "done"
 
 
-def test_seconds_are_counted_under_the_first_name_alone_and_results_handed_on() -> None:
-    watch, worker = Stopwatch(), Worker()
-    watch.watch(worker, "sleep", "inner")
-    assert watch.timed("outer", worker.sleep, 0.05) == "rested"
-    assert worker.sleep(0.02) == "rested"
-    assert watch.seconds.keys() == {"outer", "inner"}
-    assert watch.seconds["outer"] >= 0.05
-    assert watch.seconds["inner"] >= 0.02
+@contextmanager
+def working() -> Iterator[Worker]:
+    yield Worker()
 
 
-def test_seconds_of_what_fails_are_counted_too() -> None:
-    watch = Stopwatch()
+@pytest.fixture
+def watch() -> Stopwatch:
+    """Its clock moves by one second each time it is read, so what is counted takes one."""
+    seconds = count()
+    return Stopwatch(clock=lambda: float(next(seconds)))
+
+
+def test_seconds_are_counted_under_the_outer_name_alone_and_results_handed_on(watch: Stopwatch) -> None:
+    assert watch.timed("outer", lambda: watch.timed("inner", Worker().work)) == "done"
+    assert watch.timed("inner", int, "7") == 7
+    assert watch.seconds == {"outer": 1, "inner": 1}
+
+
+def test_seconds_of_what_fails_are_counted_too(watch: Stopwatch) -> None:
     with suppress(ValueError):
         watch.timed("failing", int, "no number")
-    assert watch.timed("after", int, "7") == 7
-    assert watch.seconds.keys() == {"failing", "after"}
+    assert watch.timed("failing", int, "7") == 7
+    assert watch.seconds == {"failing": 2}
+
+
+def test_of_a_block_its_beginning_its_end_and_the_methods_of_what_it_yields_are_counted(watch: Stopwatch) -> None:
+    with watch.watched("block", working)() as worker:
+        assert watch.seconds == {"block": 1}
+        assert worker.work() == "done"
+        assert watch.seconds == {"block": 2}
+    assert watch.seconds == {"block": 3}
+
+
+def test_block_is_told_of_an_exception(watch: Stopwatch) -> None:
+    seen = []
+
+    @contextmanager
+    def telling() -> Iterator[Worker]:
+        try:
+            yield Worker()
+        except KeyError as error:
+            seen.append(error)
+            raise
+
+    with pytest.raises(KeyError), watch.watched("block", telling)():
+        raise KeyError
+    assert len(seen) == 1
+
+
+def test_atomic_writes_and_imports_of_a_stage_are_counted_and_its_peak_memory(tmp_path: Path) -> None:
+    script = "from mnist_vae.common.atomic import write_whole\nfrom pathlib import Path\nimport colorsys\n"
+    (tmp_path / "stage.py").write_text(f"{script}kept = b'x' * 50_000_000\nwrite_whole(b'content', Path('out'))\n")
+    costs = tmp_path / "costs"
+    environment = os.environ | {"PYTHONPATH": str(SRC), "STAGE_COSTS": str(costs)}
+    for _ in range(2):
+        subprocess.run([sys.executable, TIMED_STAGE, "stage.py"], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "out").read_bytes() == b"content"
+    cost, _ = read_costs(costs)
+    assert cost.stage == "stage"
+    assert cost.writing > 0
+    assert cost.imports > 0
+    assert cost.tracking == 0
+    assert cost.seconds == pytest.approx(cost.imports + cost.writing + cost.compute)
+    assert cost.peak_bytes > 50_000_000
+
+
+@pytest.mark.parametrize("untracked", [True, False])
+def test_stages_that_track_are_given_the_replaced_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, watch: Stopwatch, *, untracked: bool
+) -> None:
+    from mnist_vae.common import atomic
+    from mnist_vae.tracking import run
+
+    for module, name in ((atomic, "write_whole"), (run, "tracked_run")):
+        monkeypatch.setattr(module, name, getattr(module, name))
+    original = run.tracked_run
+    (tmp_path / "stage.py").write_text("from mnist_vae.tracking.run import tracked_run")
+    timed_stage.replace_parts(watch, tmp_path / "stage.py", untracked=untracked)
+    assert (run.tracked_run is untracked_run) == untracked
+    assert run.tracked_run is not original
+
+
+def test_run_that_is_not_tracked_is_a_callback_that_does_nothing() -> None:
+    with untracked_run("train", None) as run:
+        run.on_step(None)
+        run.on_epoch_end(None)

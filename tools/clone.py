@@ -1,4 +1,4 @@
-"""Temporary clones of the last commit, in which the whole pipeline runs anew."""
+"""Temporary clones of the last commit, in which the whole pipeline runs from the beginning."""
 
 import os
 import shutil
@@ -7,37 +7,34 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 
-import yaml
-
+import command  # noqa: F401 (it puts the package on the path)
+from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import UserError
 
-_CHECKPOINT_SECONDS = "2"  # so that also a short training can be broken off after one
+_CHECKPOINT_SECONDS = "2"  # so that also a short training can be interrupted after one
 
 
 class Clone:
-    """A clone without any result, with the given parameters changed in params.yaml, and variables for its commands.
+    """A clone without any result, with the given parameters changed in params.yaml.
 
     The data set's files come from where MNIST_MIRROR says, else from those that the repository has already.
     """
 
-    def __init__(
-        self, root: Path, folder: Path, changes: Mapping[str, str], variables: Mapping[str, str] = MappingProxyType({})
-    ):
+    def __init__(self, root: Path, folder: Path, changes: Mapping[str, str]):
         self.folder = folder
         subprocess.run(["git", "clone", "--quiet", str(root), str(folder)], check=True)
-        # Nothing of the committed results is there: a stage whose outputs lie in Git would not run.
+        # No committed result is there: a stage whose outputs lie in Git would not run.
         shutil.rmtree(folder / "reports", ignore_errors=True)
         (folder / "dvc.lock").unlink(missing_ok=True)
         self._change(changes)
         self._environment = os.environ | {"PYTHONUNBUFFERED": "1", "MNIST_VAE_CHECKPOINT_SECONDS": _CHECKPOINT_SECONDS}
-        self._environment |= variables
-        self._environment.pop("MLFLOW_TRACKING_URI", None)  # its runs are nobody else's
-        params = yaml.safe_load((folder / "params.yaml").read_text())
-        raw = root / "data" / "raw" / str(params["dataset"])
-        if all((raw / file.name).is_file() for file in DATASETS[params["dataset"]].files):
+        self._environment.pop("MLFLOW_TRACKING_URI", None)  # it has a store of its own
+        dataset = load_params(folder / paths.PARAMS).dataset
+        raw = root / paths.raw(dataset)
+        if all((raw / file.name).is_file() for file in DATASETS[dataset].files):
             self._environment.setdefault("MNIST_MIRROR", str(raw))
 
     @contextmanager
@@ -64,12 +61,8 @@ class Clone:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
-    def lock(self) -> str:
-        """The content of dvc.lock."""
-        return (self.folder / "dvc.lock").read_text()
-
     def _change(self, changes: Mapping[str, str]) -> None:
-        path = self.folder / "params.yaml"
+        path = self.folder / paths.PARAMS
         lines = path.read_text().splitlines()
         for key, value in changes.items():
             if not any(line.startswith(f"{key}:") for line in lines):

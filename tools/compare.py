@@ -1,44 +1,93 @@
-"""Run every preset as a queued DVC experiment, and compare them in reports/comparison.
+"""Run every preset as a DVC experiment, and compare them in reports/comparison.
 
-Stopped and started again, it goes on: finished experiments stay, and of a broken one the finished stages.
+Stopped and started again, it resumes: finished experiments stay, and DVC restores the finished stages of the others.
 """
 
+import argparse
 import json
-import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from dvc.api import DVCFileSystem
 
-from dvc_queue import hold_queue, parse_count, run_missing
+from command import ROOT, run_command
+from experiments import Experiment, Running, git, start_experiment
+from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.console.stage import UserError
 from mnist_vae.figures.arrays import Pictures, load_pictures
 from mnist_vae.figures.comparison import Member, System, autoencoder_pairs, rate_distortion, side_by_side
 from mnist_vae.figures.files import save_png
-from presets import ROOT, Result, find_result, load_presets
+from presets import Preset, find_result, load_presets
 
-FOLDER = Path("reports") / "comparison"
+FOLDER = Path("reports/comparison")
+
+
+class Result(NamedTuple):
+    """A preset, its experiment, and the numbers in the experiment's metrics.json."""
+
+    preset: Preset
+    experiment: Experiment
+    metrics: dict
+
+
+def run_missing(presets: Sequence[Preset], jobs: int, root: Path) -> None:
+    """Run the presets that have no result, some at a time. Raises UserError as soon as one fails; the others end."""
+    waiting = [preset for preset in presets if find_result(preset, root) is None]
+    running: list[Running] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                preset = waiting.pop(0)
+                running.append(start_experiment(preset.name, preset.settings(), root))
+                print(f"compare: {preset.name} runs; tail -f {running[-1].log}", flush=True)
+            for ended in [one for one in running if one.process.poll() is not None]:
+                ended.wait()
+                running.remove(ended)
+                print(f"compare: {ended.name} is finished", flush=True)
+            time.sleep(0.5)
+    finally:
+        for one in running:
+            one.stop()
+
+
+def load_result(preset: Preset, root: Path) -> Result:
+    """A preset's finished experiment. Raises UserError if there is none."""
+    experiment = find_result(preset, root)
+    if experiment is None:
+        raise UserError(
+            f"DVC kept no result of {preset.name}: a shallow clone keeps none (git fetch --unshallow), nor is there one"
+            " for code, presets or a commit that changed meanwhile"
+        )
+    return Result(preset, experiment, json.loads(experiment.read(paths.METRICS, root)))
 
 
 def write_comparison(results: Sequence[Result], root: Path) -> None:
     """The numbers of all presets, the rate-distortion plot, and each autoencoder beside its VAE."""
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    content = {
-        preset.name: {"params": preset.params.model_dump(mode="json"), "metrics": metrics}
-        for preset, _, metrics in results
+    systems = {
+        one.preset.name: {"params": one.preset.params.model_dump(mode="json"), "metrics": one.metrics}
+        for one in results
     }
+    content = {"commit": git(root, "rev-parse", "HEAD"), "systems": systems}
     (folder / "comparison.json").write_text(json.dumps(content, indent=2) + "\n")
-    systems = [
-        System(preset.name, preset.params, metrics["kl_nats_per_image"], metrics["mse_per_pixel_minus1_to_1"])
-        for preset, _, metrics in results
+    points = [
+        System(
+            one.preset.name,
+            one.preset.params,
+            one.metrics["kl_nats_per_image"],
+            one.metrics["mse_per_pixel_minus1_to_1"],
+        )
+        for one in results
     ]
-    commits = {result.preset.name: result.commit for result in results}
-    data = DATASETS[systems[0].params.dataset].title
-    save_png(rate_distortion(systems, f"{data}: rate and distortion of each system"), folder / "rate_distortion.png")
-    for pair in autoencoder_pairs(systems):
+    commits = {one.preset.name: one.experiment.commit for one in results}
+    data = DATASETS[points[0].params.dataset].title
+    save_png(rate_distortion(points, f"{data}: rate and distortion of each system"), folder / "rate_distortion.png")
+    for pair in autoencoder_pairs(points):
         members = [Member(one.name, _pictures(commits[one.name], root)) for one in pair]
         figure = side_by_side(members, f"{data}: a plain autoencoder and the VAE of the same network")
         save_png(figure, folder / f"{pair.autoencoder.name}.png")
@@ -47,22 +96,25 @@ def write_comparison(results: Sequence[Result], root: Path) -> None:
 def _pictures(commit: str, root: Path) -> Pictures:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "pictures.safetensors"
-        DVCFileSystem(str(root), rev=commit).get_file("reports/pictures.safetensors", str(copy))
+        DVCFileSystem(str(root), rev=commit).get_file(str(paths.PICTURES), str(copy))
         return load_pictures(copy)
 
 
-def main(jobs: str, root: Path) -> None:
-    count = parse_count("JOBS", jobs)
-    with hold_queue(root):
-        presets = load_presets(root)
-        run_missing(presets, count, "compare", root)
-        results = [result for preset in presets if (result := find_result(preset, root))]
-        write_comparison(results, root)
-    print(f"compare: {len(results)} systems compared in {FOLDER}")
+def compare(jobs: int, root: Path) -> None:
+    """Run what has no result yet, and write the comparison."""
+    presets = load_presets(root)
+    run_missing(presets, jobs, root)
+    write_comparison([load_result(preset, root) for preset in presets], root)
+    print(f"compare: {len(presets)} systems compared in {FOLDER}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--jobs", type=int, choices=range(1, 65), metavar="N", default=1, help="experiments at a time (1)"
+    )
+    compare(parser.parse_args().jobs, ROOT)
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1], ROOT)
-    except UserError as error:
-        sys.exit(f"compare: {error}")
+    run_command(main)

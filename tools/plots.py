@@ -1,12 +1,13 @@
-"""DVC's charts in one page that needs no network: plots.py "REVISION ...", of the workspace if it names none."""
+"""Draw DVC's charts and pictures in one page that needs no network: dvc_plots/index.html."""
 
+import argparse
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+from command import ROOT, run_command
 from mnist_vae.console.stage import UserError
-from presets import ROOT
 
 FOLDER = Path("dvc_plots")
 # The newest of Vega-Lite 5, for which DVC writes its charts.
@@ -68,8 +69,11 @@ def draw(revisions: list[str], root: Path) -> Path:
     return root / FOLDER / "index.html"
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("revisions", nargs="*", help="commits and experiments, side by side; none: the workspace")
+    print(f"plots: {draw(parser.parse_args().revisions, ROOT)}")
+
+
 if __name__ == "__main__":
-    try:
-        print(f"plots: {draw(' '.join(sys.argv[1:]).split(), ROOT)}")
-    except UserError as error:
-        sys.exit(f"plots: {error}")
+    run_command(main)

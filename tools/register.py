@@ -4,15 +4,13 @@ RUN is HEAD, the name of a DVC experiment, or the beginning of a run's id. Of se
 """
 
 import argparse
-import sys
 from pathlib import Path
 
-from experiments import experiment_commits, stages_of
-from mnist_vae.common import paths
+from command import ROOT, run_command
+from experiments import experiment_commits, model_md5
 from mnist_vae.console.stage import UserError
 from mnist_vae.tracking.model import REGISTERED, register
 from mnist_vae.tracking.store import Store, failures_in_a_line, open_store
-from presets import ROOT
 
 _SHORTEST = 6  # digits of a run's id
 _MOST = 50_000  # runs, the most that MLflow gives
@@ -21,7 +19,7 @@ _MOST = 50_000  # runs, the most that MLflow gives
 def find_run_id(name: str, store: Store, root: Path) -> str:
     """The id of the run of that name. Raises UserError if there is none, or more than one."""
     commits = {"HEAD": "HEAD"} | experiment_commits(root)
-    query = f"tags.model_md5 = '{_model_md5(root, commits[name])}'" if name in commits else ""
+    query = f"tags.model_md5 = '{model_md5(commits[name], root)}'" if name in commits else ""
     runs = store.client.search_runs(
         [store.experiment_id], query, order_by=["start_time DESC"], max_results=1 if query else _MOST
     )
@@ -33,26 +31,22 @@ def find_run_id(name: str, store: Store, root: Path) -> str:
     return ids[0]
 
 
-def _model_md5(root: Path, commit: str) -> str:
-    outs = stages_of(root, commit).get("train", {"outs": []})["outs"]
-    return next((out["md5"] for out in outs if out["path"] == str(paths.MODEL)), "")
+def register_run(name: str, alias: str, root: Path) -> str:
+    """Register, and say what was done, in a line. Raises UserError if that cannot be."""
+    with failures_in_a_line():
+        store = open_store(root)
+        run_id = find_run_id(name, store, root)
+        version = register(store, run_id, alias)
+    return f"run {run_id[:8]} is version {version} of {REGISTERED}: models:/{REGISTERED}@{alias}"
 
 
-def main(arguments: list[str], root: Path) -> str:
-    """Register, and say what was done, in a line."""
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", metavar="RUN", help="HEAD, an experiment's name, or the beginning of a run's id")
     parser.add_argument("alias", metavar="ALIAS", help="such as champion")
-    asked = parser.parse_args(arguments)
-    with failures_in_a_line():
-        store = open_store(root)
-        run_id = find_run_id(asked.run, store, root)
-        version = register(store, run_id, asked.alias)
-    return f"run {run_id[:8]} is version {version} of {REGISTERED}: models:/{REGISTERED}@{asked.alias}"
+    asked = parser.parse_args()
+    print(f"register: {register_run(asked.run, asked.alias, ROOT)}")
 
 
 if __name__ == "__main__":
-    try:
-        print(f"register: {main(sys.argv[1:], ROOT)}")
-    except UserError as error:
-        sys.exit(f"register: {error}")
+    run_command(main)

@@ -1,74 +1,228 @@
-"""Search the parameters of search.yaml by Optuna: each trial is a queued DVC experiment and a run in MLflow.
+"""Search the parameters of search.yaml by Optuna, until the study has enough finished trials.
 
-Stopped and started again, it goes on; several processes and machines may work on one study.
+Each trial is a DVC experiment STUDY-NUMBER and a run in MLflow. Killed and started again, the search resumes. Started
+several times, here or on other machines that share the storage, it works at several trials at a time.
 """
 
-import signal
-import sys
-from collections.abc import Callable
+import argparse
+import csv
+import hashlib
+import json
+import os
+import platform
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
+from typing import NamedTuple
+from urllib.parse import quote_plus
 
-from dvc_queue import hold_queue, parse_count
-from mnist_vae.common.params import load_params
-from mnist_vae.console.stage import Terminated, UserError
-from mnist_vae.tracking.parents import BestTrial, ParentRun, alive
-from presets import ROOT
-from search_loop import Limits, Search
+import optuna
+from filelock import FileLock
+from optuna.exceptions import ExperimentalWarning, OptunaError
+from optuna.samplers import TPESampler
+from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
+from optuna.study import MaxTrialsCallback
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
+
+from command import ROOT, run_command
+from experiments import start_experiment
+from mnist_vae.common import paths
+from mnist_vae.common.params import Params, load_params
+from mnist_vae.console.stage import Terminated, UserError, without_password
+from mnist_vae.tracking.search import SearchRun, TrialRun
+from presets import Preset, find_result
 from search_plan import SearchPlan, load_plan
-from storage import open_storage, take_address, told_in_a_line
-from study import Study
-from trial_queue import QueueRunner, Runner
+
+STORAGE = "MNIST_VAE_SEARCH_STORAGE"
+_HEARTBEAT = 30  # seconds; a trial without one for twice as long is tried again
+_FINISHED = (TrialState.COMPLETE,)
+_FAILURES = 3  # in a row, after which something else is wrong
 
 
-def search(limits: Limits, address: str, root: Path, runner: Callable[[int, Path], Runner] = QueueRunner) -> None:
-    """Take part in the search. Raises UserError if it is broken off."""
-    with hold_queue(root), told_in_a_line(address):
-        base = load_params(root / "params.yaml").model_dump()
-        plan = load_plan(root / "search.yaml", base)
-        with open_storage(address, root) as storage:
-            study = Study(plan, base, storage, root)
-            with alive(root, study.key):
-                parent = ParentRun(root, plan.study, study.key)
-                Search(plan, base, study, runner(limits.jobs, root), parent).run(limits)
-                if best := _report(plan, study, limits):
-                    parent.finish(best)
+class Outcome(NamedTuple):
+    """A trial's last line of epochs.csv, and the md5 sum of its model."""
+
+    columns: dict[str, float]
+    model_md5: str
 
 
-def _report(plan: SearchPlan, study: Study, limits: Limits) -> BestTrial | None:
-    """Print the best trial, and return it if the search has ended everywhere."""
-    finished = [(told.value, told) for told in study.told() if told.value is not None]
-    if (missing := limits.trials - len(finished)) > 0:
-        print(
-            f"search: {len(finished)} trials are finished, and {missing} are under way in other places; if those are no"
-            " more, raise TRIALS"
-        )
-    if not finished:
-        return None
-    value, best = min(finished, key=lambda one: one[0])
-    name = f"{plan.study}-{best.number}"
+Runner = Callable[[Preset, Path], Outcome]
+
+
+def run_trial(preset: Preset, root: Path) -> Outcome:
+    """Run a trial as a DVC experiment. Raises UserError if it fails."""
+    running = start_experiment(preset.name, preset.settings(), root)
+    try:
+        running.wait()
+    finally:
+        running.stop()
+    experiment = find_result(preset, root)
+    if experiment is None:
+        raise UserError(f"DVC kept no result: code or commit changed, or the clone is shallow; see {running.log}")
+    *_, last = csv.DictReader(experiment.read(paths.EPOCHS, root).splitlines())
+    return Outcome({name: float(value) for name, value in last.items()}, experiment.model_md5)
+
+
+class Search:
+    """One process's part in a study."""
+
+    def __init__(self, plan: SearchPlan, base: Params, root: Path, parent: SearchRun, run: Runner):
+        self._plan, self._base, self._root, self._parent, self._run = plan, base, root, parent, run
+        self._failures = 0
+
+    def objective(self, trial: optuna.Trial) -> float:
+        """Run a trial. Raises UserError if it fails."""
+        # By its number, because the same seed in each process would suggest the same points.
+        trial.study.sampler = TPESampler(seed=self._plan.seed + trial.number)
+        try:
+            preset = self._plan.preset(trial, self._base)
+            print(f"search: trial {trial.number} runs: {', '.join(preset.settings())}", flush=True)
+            trial.set_user_attr("host", platform.node())
+            outcome = self._run(preset, self._root)
+            trial.set_user_attr("model_md5", outcome.model_md5)
+            return self._plan.value(outcome.columns)
+        except KeyboardInterrupt:
+            trial.study.enqueue_trial(trial.params)
+            raise
+        except UserError as error:
+            trial.set_user_attr("reason", str(error))
+            raise
+
+    def after(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Tell how a trial ended. Raises UserError if several in a row failed."""
+        if trial.state == TrialState.COMPLETE:
+            self._failures = 0
+            done = len(study.get_trials(deepcopy=False, states=_FINISHED))
+            print(f"search: trial {trial.number}: {trial.value:.6g}; {done} are finished", flush=True)
+            self.link(study)
+            return
+        self._failures += 1
+        reason = trial.user_attrs.get("reason", "")
+        print(f"search: trial {trial.number} failed, and does not count: {reason}", flush=True)
+        if self._failures == _FAILURES:
+            raise UserError(f"{_FAILURES} trials in a row failed, the last one because {reason}")
+
+    def link(self, study: optuna.Study) -> None:
+        """Put the runs of all finished trials below the study's."""
+        trials = study.get_trials(deepcopy=False, states=_FINISHED)
+        self._parent.link([TrialRun(f"{study.study_name}-{one.number}", one.user_attrs["model_md5"]) for one in trials])
+
+
+def search(
+    plan: SearchPlan, trials: int, address: str, root: Path, run: Runner = run_trial, heartbeat: int = _HEARTBEAT
+) -> None:
+    """Take part in the search until the study has that many finished trials. Raises UserError if it is broken off."""
+    base = load_params(root / paths.PARAMS)
+    with _told_in_a_line(address):
+        study = open_study(plan, base, address, root, heartbeat)
+        parent = SearchRun(root, plan.study, _key(study))
+        part = Search(plan, base, root, parent, run)
+        try:
+            if len(study.get_trials(states=_FINISHED)) < trials:
+                enough = MaxTrialsCallback(trials, states=_FINISHED)
+                study.optimize(part.objective, catch=(UserError,), callbacks=[enough, part.after])
+        except KeyboardInterrupt as interrupt:
+            parent.stop("KILLED", f"stopped by {'SIGTERM' if isinstance(interrupt, Terminated) else 'SIGINT'}")
+            raise
+        except UserError as error:
+            parent.stop("FAILED", str(error))
+            raise
+        part.link(study)
+        parent.finish(study.best_trial.number, study.best_value, f"{plan.study}-{study.best_trial.number}")
+        _report(plan, study)
+
+
+def _report(plan: SearchPlan, study: optuna.Study) -> None:
+    best = study.best_trial
+    values = ", ".join(f"{key} {value}" for key, value in best.params.items())
     terms = " + ".join(f"{weight:g} × {column}" for column, weight in plan.objective.items())
-    values = ", ".join(f"{key} {plan.space[key].value(one)}" for key, one in best.suggested.items())
-    print(f"search: the best of {len(finished)} trials is {best.number}: {values}")
-    print(f"search: objective {value:.6g} = {terms}, in the last epoch")
-    print(f"search: dvc exp apply {name}    (in the repository on {best.host} that ran it)")
-    return None if missing > 0 else BestTrial(best.number, value, name)
+    print(f"search: the best trial is {best.number}: {values}")
+    print(f"search: objective {study.best_value:.6g} = {terms}, in the last epoch")
+    print(f"search: dvc exp apply {plan.study}-{best.number}    (in the repository on {best.user_attrs['host']})")
 
 
-def main(trials: str, jobs: str, root: Path) -> None:
-    signal.signal(signal.SIGTERM, _terminate)
-    search(Limits(parse_count("TRIALS", trials), parse_count("JOBS", jobs)), take_address(), root)
+def open_study(plan: SearchPlan, base: Params, address: str, root: Path, heartbeat: int = _HEARTBEAT) -> optuna.Study:
+    """The study, made if need be. Raises UserError if it began with another plan, or around other parameters."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats are one
+    study = optuna.create_study(
+        storage=_open_storage(address, root, heartbeat), study_name=plan.study, load_if_exists=True
+    )
+    definition = json.loads(json.dumps(plan.definition(base)))
+    known = study.user_attrs.get("definition", definition)
+    if other := [name for name, part in definition.items() if known.get(name) != part]:
+        raise UserError(
+            f"the study {plan.study} began with another {other[0]}, and its trials cannot be compared with new ones:"
+            " give it another name in search.yaml"
+        )
+    study.set_user_attr("definition", definition)
+    return study
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise Terminated
+def _key(study: optuna.Study) -> str:
+    """What tells the study from others of its name; the same on each machine."""
+    content = json.dumps([study.study_name, study.user_attrs["definition"]], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:32]
+
+
+def _open_storage(address: str, root: Path, heartbeat: int) -> RDBStorage:
+    url = _parsed(address)
+    if url.get_backend_name() == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise UserError(f"{STORAGE} is in memory, and would be lost: let it name a file or a server")
+        url = url.set(database=str((root / url.database).resolve()), query={"timeout": "30"})
+    with FileLock(root / ".dvc" / "tmp" / "search-storage.lock"):
+        for attempt in range(10):
+            try:
+                return RDBStorage(
+                    url.render_as_string(hide_password=False),
+                    heartbeat_interval=heartbeat,
+                    heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
+                )
+            except (IntegrityError, ProgrammingError):  # another machine may be making the same tables
+                if attempt == 9:
+                    raise
+                time.sleep(0.5)
+    raise AssertionError
+
+
+def _parsed(address: str) -> URL:
+    try:
+        return make_url(address)
+    except (ArgumentError, ValueError):
+        raise UserError(f"{STORAGE} is no address such as postgresql://user@host/database or sqlite:///file") from None
+
+
+@contextmanager
+def _told_in_a_line(address: str) -> Iterator[None]:
+    """Turn a failure of the storage into a UserError, without the password."""
+    try:
+        yield
+    except (SQLAlchemyError, OptunaError, ImportError) as error:
+        url, cause = _parsed(address), error.__cause__ or error
+        secrets = [str(url.password or ""), *(str(value) for key, value in url.query.items() if "pass" in key)]
+        reason = next(iter(str(cause).splitlines()), "")
+        for secret in [address, *(form for one in secrets if one for form in (one, quote_plus(one)))]:
+            reason = reason.replace(secret, "***")
+        raise UserError(f"the storage failed ({type(cause).__name__}: {without_password(reason)[:300]})") from None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog=f"Trials are kept in search.db, or where {STORAGE} says, such as postgresql://user:password@host/database.",
+    )
+    parser.add_argument(
+        "--trials", type=int, choices=range(1, 100_001), metavar="N", default=20, help="finished trials (20)"
+    )
+    address = os.environ.pop(STORAGE, "") or "sqlite:///search.db"  # the stages must not see a password
+    plan = load_plan(ROOT / "search.yaml", load_params(ROOT / paths.PARAMS))
+    search(plan, parser.parse_args().trials, address, ROOT)
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1], sys.argv[2], ROOT)
-    except UserError as error:
-        sys.exit(f"search: {error}")
-    except KeyboardInterrupt:
-        sys.exit("search: stopped before it began anything")
+    run_command(main)

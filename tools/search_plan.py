@@ -2,20 +2,19 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import yaml
-from optuna.distributions import BaseDistribution
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from optuna.trial import BaseTrial, Trial
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mnist_vae.common.params import ModelParams
+from mnist_vae.common.params import ModelParams, Params, UniqueKeyLoader
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.history import EpochRow
 from presets import Preset, make_preset
-from search_space import Axis
 
-_NAME = r"^[A-Za-z0-9][\w-]{0,60}$"
 _COLUMNS = [name for name in EpochRow._fields if name.startswith("validation_")]
 # With another of these, the columns measure something else: other images, or another error.
 _OF_THE_MEASURE = {"seed", "dataset", "image_size", "validation_size", "reconstruction"}
@@ -23,52 +22,100 @@ _OF_THE_MEASURE = {"seed", "dataset", "image_size", "validation_size", "reconstr
 _OF_THE_LOSS = {"kl_weight", "kl_warmup_epochs", "free_nats", "reduction", "latent_dim", "variational"}
 
 
-class SearchPlan(BaseModel):
-    """All of search.yaml."""
-
+class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", allow_inf_nan=False)
 
-    study: Annotated[str, Field(pattern=_NAME)]
+
+class Axis(_Strict):
+    """The values that a parameter may take: a range, or choices."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: Annotated[list, Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> "Axis":
+        if (self.low is None) != (self.high is None) or (self.low is None) == (self.choices is None):
+            raise ValueError("needs low and high, or choices")
+        if self.low is not None and self.high is not None and self.low >= self.high:
+            raise ValueError(f"low is {self.low:g}, but must be less than high, which is {self.high:g}")
+        if self.log and (self.low is None or self.low <= 0):
+            raise ValueError("log needs a low above 0")
+        return self
+
+    def examples(self, base: object) -> list:
+        """The choices, or both ends; whole numbers for a parameter that is `base` by default, if that is one."""
+        if self.choices is not None:
+            return self.choices
+        whole = isinstance(base, int) and all(float(end or 0).is_integer() for end in (self.low, self.high))
+        return [int(end or 0) if whole else end for end in (self.low, self.high)]
+
+    def suggest(self, trial: BaseTrial, key: str, base: object) -> object:
+        """A trial's value."""
+        low, high, *_ = [*self.examples(base), None]
+        if self.choices is not None:
+            # As JSON, because Optuna takes no lists.
+            return json.loads(trial.suggest_categorical(key, [json.dumps(choice) for choice in self.choices]))
+        if isinstance(low, int) and isinstance(high, int):
+            return trial.suggest_int(key, low, high, log=self.log)
+        number = trial.suggest_float(key, float(low or 0), float(high or 0), log=self.log)
+        # DVC would write 0.00001 as 1e-05, which YAML reads as text; 1.0000000000000003e-05 it reads as a number.
+        return number if "." in repr(number) else math.nextafter(number, math.inf)
+
+
+class SearchPlan(_Strict):
+    """All of search.yaml."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w-]{0,60}$")]
     seed: Annotated[int, Field(ge=0)]
     objective: Annotated[dict[str, float], Field(min_length=1)]
     fixed: dict[str, object] = {}
     space: Annotated[dict[str, Axis], Field(min_length=1)]
 
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """The space, as Optuna takes it."""
-        return {key: axis.distribution(key) for key, axis in self.space.items()}
+    def preset(self, trial: Trial, base: Params) -> Preset:
+        """A trial's experiment. Raises UserError if its values are not valid together."""
+        values = {key: axis.suggest(trial, key, getattr(base, key)) for key, axis in self.space.items()}
+        return make_preset(f"{self.study}-{trial.number}", self.fixed | values, base, f"trial {trial.number}")
 
-    def preset(self, number: int, suggested: dict, base: dict) -> Preset:
-        """The experiment of a trial. Raises UserError if the values are not valid together."""
-        values = {key: self.space[key].value(value) for key, value in suggested.items()}
-        return make_preset(f"{self.study}-{number}", self.fixed | values, base, f"trial {number}")
+    def value(self, columns: Mapping[str, float]) -> float:
+        """The objective of a line of epochs.csv. Raises UserError if it is not finite."""
+        value = math.fsum(weight * columns[name] for name, weight in self.objective.items())
+        if not math.isfinite(value):
+            raise UserError("its objective is no finite number")
+        return value
 
-    def value(self, epoch: EpochRow) -> float:
-        """The objective, of the last epoch's line."""
-        return math.fsum(weight * getattr(epoch, name) for name, weight in self.objective.items())
-
-    def definition(self, base: dict) -> dict[str, object]:
+    def definition(self, base: Params) -> dict[str, object]:
         """What makes the values of two trials comparable: all but what a machine may choose for itself."""
         free = {*self.space, "device", "threads", "processes"}
-        others = {key: value for key, value in (base | self.fixed).items() if key not in free}
-        of_model = {key: value for key, value in others.items() if key in ModelParams.model_fields}
-        content = {"objective": self.objective, "space": self.model_dump()["space"], "other parameters": of_model}
-        return json.loads(json.dumps(content))
+        of_model = {
+            key: value for key, value in base.model_dump(mode="json").items() if key in ModelParams.model_fields
+        }
+        others = {key: value for key, value in (of_model | self.fixed).items() if key not in free}
+        return {"objective": self.objective, "space": self.model_dump()["space"], "other parameters": others}
 
 
-def load_plan(path: Path, base: dict) -> SearchPlan:
+def load_plan(path: Path, base: Params) -> SearchPlan:
     """The plan in a YAML file, for searches around the parameters `base`. Raises UserError with what is wrong."""
     try:
-        plan = SearchPlan.model_validate(yaml.safe_load(path.read_text()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+        content = yaml.load(path.read_text(), UniqueKeyLoader)  # noqa: S506 (it is a SafeLoader)
+        plan = SearchPlan.model_validate(content)
     except ValidationError as error:
-        found = [(".".join(map(str, one["loc"])), one["msg"].removeprefix("Value error, ")) for one in error.errors()]
-        raise UserError(f"{path}: {'; '.join(f'{place} {complaint}' for place, complaint in found)}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        faults = [
+            f"{'.'.join(map(str, one['loc']))} {one['msg'].removeprefix('Value error, ')}" for one in error.errors()
+        ]
+        raise UserError(f"{path}: {'; '.join(faults)}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     _check_objective(plan, path)
-    _check_space(plan, base, path)
+    make_preset(plan.study, plan.fixed, base, f"{path}: fixed")
+    for key, axis in plan.space.items():
+        if key in plan.fixed:
+            raise UserError(f"{path}: {key} is in fixed and in space")
+        if key in _OF_THE_MEASURE:
+            raise UserError(f"{path}: {key} cannot be searched: with it changes what the objective measures")
+        for value in axis.examples(getattr(base, key, None)):
+            make_preset(key, plan.fixed | {key: value}, base, f"{path}: space")
     return plan
 
 
@@ -80,15 +127,5 @@ def _check_objective(plan: SearchPlan, path: Path) -> None:
     if "validation_loss" in plan.objective and (of_loss := sorted(_OF_THE_LOSS & plan.space.keys())):
         raise UserError(
             f"{path}: objective has validation_loss, which changes with {of_loss[0]} for the same model: weigh"
-            " validation_distortion_per_image and validation_kl_nats_per_image"
+            " the other validation columns"
         )
-
-
-def _check_space(plan: SearchPlan, base: dict, path: Path) -> None:
-    make_preset(plan.study, plan.fixed, base, f"{path}: fixed")
-    for key, axis in plan.space.items():
-        if key in plan.fixed:
-            raise UserError(f"{path}: {key} is in fixed and in space")
-        if key in _OF_THE_MEASURE:
-            raise UserError(f"{path}: {key} cannot be searched: with it changes what the objective measures")
-        axis.check(key, base | plan.fixed, f"{path}: space")

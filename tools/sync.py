@@ -7,13 +7,13 @@ in MLflow already stays as it is.
 import argparse
 import json
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from dvc.api import DVCFileSystem
 
+from command import ROOT, run_command
 from experiments import experiment_commits, git
 from mnist_vae.common import paths
 from mnist_vae.console.stage import UserError
@@ -22,7 +22,6 @@ from mnist_vae.tracking.backfill import STAGES, Result, complete, find_or_create
 from mnist_vae.tracking.orphans import close_orphans, repository_id
 from mnist_vae.tracking.provenance import Provenance, find_provenance
 from mnist_vae.tracking.store import Store, failures_in_a_line, open_store
-from presets import ROOT
 
 _FILES = (
     *(paths.PARAMS, paths.PREPARED, paths.MODEL, paths.EPOCHS, paths.STEPS),
@@ -90,7 +89,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UserError as error:
-        sys.exit(f"sync: {error}")
+    run_command(main)

@@ -1,7 +1,7 @@
-"""The peer library pythae's own trainer, on tensors that lie in memory. It runs in pythae's environment, without this
-project's package.
+"""The peer library pythae's own trainer, on tensors that lie in memory. It runs in pythae's environment, where of this
+project's package only the networks can be imported.
 
-Command line: the file of prepared data, the number of images, then what it shares with params.yaml, as JSON.
+Command line: the file of prepared data, the number of images, all parameters of the model, as JSON.
 """
 
 import json
@@ -16,53 +16,54 @@ from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from safetensors import safe_open
+from torch import nn
 
 from contest import answer
-from plain_network import Decoder, Encoder
+from mnist_vae.model.networks import conv
 
 
 class _Encoder(BaseEncoder):
-    def __init__(self, channels: int, latent_dim: int):
+    def __init__(self, network: conv.Encoder):
         BaseEncoder.__init__(self)
-        self.network = Encoder(channels, latent_dim)
+        self.network = network
 
     def forward(self, images: torch.Tensor) -> ModelOutput:
-        mean, log_variance = self.network(images)
+        mean, log_variance = self.network(images).chunk(2, dim=1)
         return ModelOutput(embedding=mean, log_covariance=log_variance)
 
 
 class _Decoder(BaseDecoder):
-    def __init__(self, channels: int, latent_dim: int):
+    def __init__(self, network: conv.Decoder):
         BaseDecoder.__init__(self)
-        self.network = Decoder(channels, latent_dim)
+        self.network = network
 
     def forward(self, codes: torch.Tensor) -> ModelOutput:
         return ModelOutput(reconstruction=self.network(codes))
 
 
-def main(prepared: str, count: int, shared: dict) -> None:
-    torch.set_num_threads(shared["threads"])
+def main(prepared: str, count: int, params: dict) -> None:
+    torch.set_num_threads(params["threads"])
     logging.disable(logging.INFO)
     with safe_open(prepared, "pt") as file:
         images = file.get_slice("train_images")[:count].float() / 127.5 - 1
-    channels, latent_dim = shared["base_channels"], shared["latent_dim"]
+    size, channels, latent_dim = params["image_size"], params["conv_channels"], params["latent_dim"]
     model = BetaVAE(
-        BetaVAEConfig(input_dim=(1, 32, 32), latent_dim=latent_dim, reconstruction_loss="mse", beta=1.0),
-        encoder=_Encoder(channels, latent_dim),
-        decoder=_Decoder(channels, latent_dim),
+        BetaVAEConfig(input_dim=(1, size, size), latent_dim=latent_dim, reconstruction_loss="mse", beta=1.0),
+        encoder=_Encoder(conv.Encoder(size, channels, 2 * latent_dim)),
+        decoder=_Decoder(conv.Decoder(size, channels, latent_dim, nn.Tanh)),
     )
     settings = BaseTrainerConfig(
         output_dir=tempfile.mkdtemp(),
         num_epochs=1,
-        per_device_train_batch_size=shared["batch_size"],
-        learning_rate=shared["learning_rate"],
+        per_device_train_batch_size=params["batch_size"],
+        learning_rate=params["learning_rate"],
         optimizer_cls="Adam",
-        optimizer_params={"betas": shared["adam_betas"]},
-        no_cuda=shared["device"] == "cpu",
+        optimizer_params={"betas": params["adam_betas"]},
+        no_cuda=params["device"] == "cpu",
     )
-    trainer = BaseTrainer(model, BaseDataset(images, torch.zeros(count)), training_config=settings)
+    trainer = BaseTrainer(model, BaseDataset(images, torch.zeros(len(images))), training_config=settings)
     trainer.prepare_training()
-    answer(lambda: float(trainer.train_step(epoch=1)))
+    answer(lambda: trainer.train_step(epoch=1))
 
 
 if __name__ == "__main__":

@@ -1,32 +1,34 @@
 """The tutorial's loop: a DataLoader, each image resized, made a tensor and normalised on its own, Adam, and .item() at
 each step.
 
-Command line: the folder of the original files, the number of images, the DataLoader's workers.
+Command line: the number of images, the DataLoader's workers.
 """
 
 import sys
-from pathlib import Path
 
 import torch
 from PIL import Image
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from contest import answer
+from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.common.device import find_device
 from mnist_vae.common.params import load_params
+from mnist_vae.model.networks.conv import Decoder, Encoder
 from mnist_vae.sources.idx import read_idx
-from plain_network import Decoder, Encoder, loss
 
 
 class _RawImages(Dataset):
     """The original training images as torchvision gives them: a PIL image each, then the tutorial's transforms."""
 
-    def __init__(self, folder: Path, count: int):
-        self.images = torch.from_numpy(read_idx(folder / DATASETS["mnist"].train_images.name, 3)[:count].copy())
+    def __init__(self, dataset: str, count: int, size: int):
+        file = DATASETS[dataset].train_images
+        self.images = torch.from_numpy(read_idx(paths.raw(dataset) / file.name, 3)[:count].copy())
         self.transform = transforms.Compose(
-            [transforms.Resize(32), transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))]
+            [transforms.Resize(size), transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))]
         )
 
     def __len__(self) -> int:
@@ -36,28 +38,36 @@ class _RawImages(Dataset):
         return self.transform(Image.fromarray(self.images[index].numpy()))
 
 
-def main(raw: Path, images: int, workers: int) -> None:
-    params = load_params(Path("params.yaml")).of_model()
+def main(images: int, workers: int) -> None:
+    params = load_params(paths.PARAMS).of_model()
     device = find_device(params.device)
     torch.set_num_threads(params.threads)
-    encoder = Encoder(params.base_channels, params.latent_dim).to(device)
-    decoder = Decoder(params.base_channels, params.latent_dim).to(device)
+    encoder = Encoder(params.image_size, params.conv_channels, 2 * params.latent_dim).to(device)
+    decoder = Decoder(params.image_size, params.conv_channels, params.latent_dim, nn.Tanh).to(device)
     weights = [*encoder.parameters(), *decoder.parameters()]
     optimizer = torch.optim.Adam(weights, params.learning_rate, params.adam_betas)
-    loader = DataLoader(_RawImages(raw, images), params.batch_size, shuffle=True, num_workers=workers)
+    dataset = _RawImages(params.dataset, images, params.image_size)
+    loader = DataLoader(dataset, params.batch_size, shuffle=True, num_workers=workers)
 
-    def run() -> float:
+    def run() -> None:
         losses = []
         for batch in loader:
             optimizer.zero_grad()
-            value = loss(encoder, decoder, batch.to(device), params.kl_weight)
-            value.backward()
+            loss = _loss(encoder, decoder, batch.to(device), params.kl_weight)
+            loss.backward()
             optimizer.step()
-            losses.append(value.item())
-        return losses[-1]
+            losses.append(loss.item())
 
     answer(run)
 
 
+def _loss(encoder: Encoder, decoder: Decoder, images: Tensor, kl_weight: float) -> Tensor:
+    """The tutorial's: mean squared error per pixel + kl_weight · mean KL per latent dimension."""
+    mean, log_variance = encoder(images).chunk(2, dim=1)
+    code = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+    kl = -0.5 * torch.mean(1 + log_variance - mean.pow(2) - log_variance.exp())
+    return nn.functional.mse_loss(decoder(code), images) + kl_weight * kl
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

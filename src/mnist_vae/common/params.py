@@ -149,7 +149,7 @@ class Params(FigureParams, ModelParams):
         return self
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class UniqueKeyLoader(yaml.SafeLoader):
     """YAML forbids a key twice in a mapping; PyYAML would take the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:  # noqa: FBT001, FBT002
@@ -162,7 +162,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 def load_params(path: Path) -> Params:
     """The parameters in a YAML file. Raises UserError with each wrong key, its value and what is allowed."""
     try:
-        content = yaml.load(path.read_text(), _UniqueKeyLoader)  # noqa: S506 (it is a SafeLoader)
+        content = yaml.load(path.read_text(), UniqueKeyLoader)  # noqa: S506 (it is a SafeLoader)
     except FileNotFoundError:
         raise UserError(f"{path} is missing: bring it back by `git restore {path}`") from None
     except (OSError, UnicodeDecodeError) as error:

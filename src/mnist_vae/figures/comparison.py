@@ -58,7 +58,7 @@ def autoencoder_pairs(systems: Sequence[System]) -> Iterator[Pair]:
     for system in systems:
         if not system.params.variational:
             for other in systems:
-                same = other.params.model_copy(update={"variational": False, "kl_weight": 0.0})
+                same = other.params.model_copy(update={"variational": False, "kl_weight": system.params.kl_weight})
                 if other.params.variational and same == system.params:
                     yield Pair(system, other)
                     break

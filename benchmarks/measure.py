@@ -1,0 +1,70 @@
+"""What all benchmarks share: the command line, the machine, the spread of repeats, where a result goes."""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import tables
+
+if TYPE_CHECKING:
+    from mnist_vae.common.params import ModelParams
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "src"))
+
+
+def command_line(description: str | None, name: str) -> argparse.ArgumentParser:
+    """A parser that knows where the result goes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--result", type=Path, default=ROOT / "benchmarks" / f"{name}.json", help="where it is written")
+    return parser
+
+
+def measured_on(params: "ModelParams") -> dict:
+    """The commit and the machine that a measurement belongs to, with torch prepared as for a training."""
+    from mnist_vae.common.device import prepare_device
+    from mnist_vae.data.environment import find_environment
+
+    device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=7"]
+    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    return {"commit": commit, "machine": f"{_processor()}, {os.cpu_count()} cores; {find_environment(device)}"}
+
+
+def _processor() -> str:
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """The median of some measurements, the least and the greatest."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def save(content: dict, path: Path) -> None:
+    """Write a result as JSON, and its table into the README.md beside it, if there is one. Print the table."""
+    path.write_text(json.dumps(content, indent=2) + "\n")
+    if (path.parent / "README.md").exists():
+        tables.write(path.parent)
+    print(tables.section(path.stem, content))
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """Call `main` and exit, after a UserError or an interrupt with one line."""
+    from mnist_vae.console.stage import UserError
+
+    try:
+        sys.exit(main())
+    except UserError as error:
+        sys.exit(f"{Path(sys.argv[0]).stem}: {error}")
+    except KeyboardInterrupt:
+        print(f"{Path(sys.argv[0]).stem}: stopped by SIGINT", file=sys.stderr)
+        sys.exit(130)

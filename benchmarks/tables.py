@@ -1,0 +1,154 @@
+"""Put the tables of all benchmarks into benchmarks/README.md, from the JSON files beside it.
+
+A benchmark does so at its end; this command does it alone.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+_MEGABYTE = 1e6
+
+
+def throughput(result: dict) -> list[str]:
+    """Training against others, and against what the machine reaches."""
+    rows = [
+        [
+            name,
+            _range(row["images_per_second"], ",.0f"),
+            _range(row["speed_of_this_project_relative_to_it"], ".2f"),
+            _range(row["seconds_of_a_whole_training_at_that_rate"], ",.0f"),
+        ]
+        for name, row in result["rows"].items()
+    ]
+    roofline = result["roofline"]
+    operations = roofline["floating point operations per image"] / 1e6
+    share = _range(roofline["share of the matrix product's rate"], ".0%")
+    rates = [[f"{name}, GFLOP/s", _range(rate, ".0f")] for name, rate in roofline["GFLOP/s"].items()]
+    repeats = f"{result['repeats']} runs each in turn, median (range)"
+    return [
+        *_table([repeats, "images/s", "this project's speed relative to it", "a whole training, s"], rows),
+        "",
+        *_table(
+            [f"an image takes {operations:.1f} MFLOP, forward and backward", ""],
+            [*rates, ["share of the matrix product's rate that training reaches", share]],
+        ),
+    ]
+
+
+def step_profile(result: dict) -> list[str]:
+    """Where the time of a step goes."""
+    parts = [[kind, f"{part['milliseconds']:.1f}", f"{part['share']:.0%}"] for kind, part in result["parts"].items()]
+    header = f"a step of {result['images_a_step']} images, mean of {result['steps']}"
+    return _table([header, "ms", "share"], [*parts, ["**all**", f"**{result['milliseconds_a_step']:.1f}**", ""]])
+
+
+def pipeline(result: dict) -> list[str]:
+    """Seconds and memory of each stage of a first run."""
+    parts = ("seconds", "imports", "compute", "tracking", "writing")
+    rows = [
+        [stage["stage"], *(f"{stage[part]:.1f}" for part in parts), f"{stage['peak_bytes'] / _MEGABYTE:,.0f}"]
+        for stage in result["stages"]
+    ]
+    total, idle = result["seconds of dvc repro in a fresh clone"], result["seconds of dvc repro when nothing changed"]
+    others, empty = total - sum(stage["seconds"] for stage in result["stages"]), [""] * len(parts)
+    rows += [
+        ["DVC, and starting Python", f"{others:.1f}", *empty],
+        ["**`dvc repro` in a fresh clone**", f"**{total:.1f}**", *empty],
+        ["`dvc repro` when nothing changed", f"{min(idle):.1f}", *empty],
+    ]
+    return _table(["", *parts, "peak MB"], rows)
+
+
+def tracking(result: dict) -> list[str]:
+    """What tracking adds."""
+    share = result["median share of that"]
+    rows = [[name, _range(added, ".1f"), f"{share[name]:.1%}"] for name, added in result["seconds added"].items()]
+    turns = len(result["seconds of the stages that track"]["without"])
+    return _table([f"{turns} turns, median (range)", "seconds more", "of a default run"], rows)
+
+
+def reliability(result: dict) -> list[str]:
+    """What checkpoints cost."""
+    each, share = result["milliseconds of each"], result["share of the training's time"]
+    cost = f"{each['median']:.0f} ms ({each['max']:.0f} ms)"
+    return _table(["a checkpoint, median (longest)", "share of the training's time"], [[cost, f"{share:.2%}"]])
+
+
+def scaling(result: dict) -> list[str]:
+    """Time and memory of each stage by sizes."""
+    growth = result["against the number of images"]
+    rows = [
+        [
+            f"{point['name']}: {point['train_size']:,} + {point['test_size']:,} images"
+            if not point["params"]
+            else point["name"],
+            *(
+                f"{cost['seconds']:.1f} s, {cost['peak_bytes'] / _MEGABYTE:,.0f} MB"
+                for cost in point["stages"].values()
+            ),
+        ]
+        for point in result["points"]
+    ]
+    slopes = ["none" if one["slope"] is None else f"{one['slope']:.2f}" for one in growth.values()]
+    per_image = [f"{one['microseconds_per_image']:.0f} µs" for one in growth.values()]
+    memory = [f"{one['bytes_per_byte_of_data_and_latents']:.2f}" for one in growth.values()]
+    rows += [
+        ["time: log–log slope against images, beyond the first row", *slopes],
+        ["time for each more image", *per_image],
+        ["memory for each more byte of uint8 data (with latents: of evaluate, render)", *memory],
+    ]
+    return ["![Time and memory of each stage](scaling.png)", "", *_table([f"{result['epochs']} epoch", *growth], rows)]
+
+
+def rounding(result: dict) -> list[str]:
+    """How far results move."""
+    rows = [
+        [name, f"{row['largest of all']:.2%}", f"{row['largest of a class']:.2%}"]
+        for name, row in result["variants"].items()
+    ]
+    return _table(["what is changed", "largest change of a mean over the test set", "of a mean over a class"], rows)
+
+
+TABLES = {
+    table.__name__: table for table in (throughput, step_profile, pipeline, tracking, reliability, scaling, rounding)
+}
+
+
+def section(name: str, result: dict) -> str:
+    """The table of a benchmark's result, below the commit and the machine that it was measured on."""
+    return "\n".join([f"Commit {result['commit']}; {result['machine']}.", "", *TABLES[name](result)])
+
+
+def filled_in(readme: str, folder: Path) -> str:
+    """The README with each benchmark's section put between its two markers. Raises ValueError if they are not there."""
+    for name in TABLES:
+        start, end = f"<!-- {name}: written by {name}.py -->\n", f"<!-- end of {name} -->"
+        before, _, rest = readme.partition(start)
+        _, found, after = rest.partition(end)
+        if not found:
+            raise ValueError(f"README.md lacks {start}{end}")
+        result = json.loads((folder / f"{name}.json").read_text())
+        readme = f"{before}{start}{section(name, result)}\n{end}{after}"
+    return readme
+
+
+def write(folder: Path) -> None:
+    """Fill in the README.md in a folder of results."""
+    path = folder / "README.md"
+    path.write_text(filled_in(path.read_text(), folder))
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _range(spread: dict, form: str) -> str:
+    return f"{spread['median']:{form}} ({spread['min']:{form}}–{spread['max']:{form}})"
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    write(Path(__file__).parent)

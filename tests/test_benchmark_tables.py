@@ -1,0 +1,54 @@
+"""The tables in benchmarks/README.md, against the measurements beside it."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+import tables
+
+FOLDER = Path(__file__).parent.parent / "benchmarks"
+TEXT = (FOLDER / "README.md").read_text()
+
+
+def test_tables_are_those_of_the_committed_files() -> None:
+    assert tables.filled_in(TEXT, FOLDER) == TEXT
+
+
+@pytest.mark.parametrize("name", tables.TABLES)
+def test_stale_table_is_noticed(name: str) -> None:
+    result = json.loads((FOLDER / f"{name}.json").read_text())
+    line = tables.section(name, result).splitlines()[-1]
+    assert line in TEXT
+    assert tables.filled_in(TEXT.replace(line, "| stale | 0 |"), FOLDER) == TEXT
+
+
+def test_every_result_has_its_table_and_its_commit() -> None:
+    results = {path.stem: json.loads(path.read_text()) for path in FOLDER.glob("*.json")}
+    assert results.keys() == tables.TABLES.keys()
+    for name, result in results.items():
+        assert f"Commit {result['commit']}; {result['machine']}" in tables.section(name, result)
+
+
+def test_numbers_come_from_the_file(tmp_path: Path) -> None:
+    for path in [*FOLDER.glob("*.json"), FOLDER / "README.md"]:
+        shutil.copy(path, tmp_path)
+    result = json.loads((tmp_path / "pipeline.json").read_text())
+    result["stages"][2] = {
+        "stage": "train",
+        "seconds": 20.04,
+        "imports": 5,
+        "compute": 12.2,
+        "tracking": 2.5,
+        "writing": 0.3,
+        "peak_bytes": 123_400_000,
+    }
+    (tmp_path / "pipeline.json").write_text(json.dumps(result))
+    tables.write(tmp_path)
+    assert "| train | 20.0 | 5.0 | 12.2 | 2.5 | 0.3 | 123 |" in (tmp_path / "README.md").read_text().splitlines()
+
+
+def test_readme_without_markers_is_refused() -> None:
+    with pytest.raises(ValueError, match="throughput"):
+        tables.filled_in("# Benchmarks", FOLDER)

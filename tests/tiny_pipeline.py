@@ -1,0 +1,141 @@
+"""A repository whose pipeline takes a second: the stages' names and files are this project's, their work is none.
+
+For what DVC, Git and the tools do with experiments; the real stages have tests of their own.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from builders import TINY
+from mnist_vae.data.history import EpochRow
+from working_copy import REPOSITORY
+
+_DVC = """
+stages:
+  train:
+    cmd: python stages/train.py
+    deps: [stages/train.py, src/mnist_vae/common]
+    params:
+      - params.yaml:
+    outs: [models/model.safetensors]
+    plots:
+      - reports/history/epochs.csv: {cache: false}
+  render:
+    cmd: python stages/render.py
+    deps: [stages/render.py, models/model.safetensors]
+    metrics:
+      - reports/metrics.json: {cache: false}
+    outs: [reports/pictures.safetensors]
+"""
+# A best objective at kl_weight 0.1 and latent_dim 4; test metrics that say the contrary; kl_weight 9 is a failure.
+_TRAIN = f"""
+import math, os, pathlib, sys, time
+import yaml
+assert "MNIST_VAE_SEARCH_STORAGE" not in os.environ
+params = yaml.safe_load(open("params.yaml"))
+print("train: begins", flush=True)
+time.sleep(params["epochs"] - 1)
+if params["kl_weight"] == 9:
+    sys.exit("train: the loss is not finite")
+pathlib.Path("models").mkdir(exist_ok=True)
+pathlib.Path("models/model.safetensors").write_text(str(params))
+error = (math.log10(params["kl_weight"]) + 1) ** 2
+pathlib.Path("reports/history").mkdir(parents=True, exist_ok=True)
+lines = ["{",".join(EpochRow._fields)}", f"1,0,{{1 / (error + 1)}},1,0,{{error}},{{abs(params['latent_dim'] - 4)}}"]
+pathlib.Path("reports/history/epochs.csv").write_text("\\n".join(lines))
+"""
+_RENDER = """
+import json, pathlib
+import yaml
+params = yaml.safe_load(open("params.yaml"))
+metrics = {"kl_nats_per_image": 9.0, "mse_per_pixel_minus1_to_1": 1 / params["kl_weight"]}
+pathlib.Path("reports/metrics.json").write_text(json.dumps(metrics))
+pathlib.Path("reports/pictures.safetensors").write_text(str(params))
+"""
+
+
+class TinyPipeline:
+    """The repository, with this one's tools and package, and the commands that people type in it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        for name in ("tools", "src"):
+            shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        files = {
+            "dvc.yaml": _DVC,
+            "params.yaml": yaml.safe_dump(TINY),
+            "stages/train.py": _TRAIN,
+            "stages/render.py": _RENDER,
+            ".dvcignore": "__pycache__\n",
+            ".gitignore": "__pycache__/\n/models/\n/reports/pictures.safetensors\n/mlflow.db*\n/search.db*\n",
+        }
+        for name, text in files.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(text)
+        home = folder.parent / "home"
+        home.mkdir(exist_ok=True)
+        self.environment = os.environ | {
+            "HOME": str(home),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "GIT_AUTHOR_NAME": "Tester",
+            "GIT_AUTHOR_EMAIL": "tester@example.org",
+            "GIT_COMMITTER_NAME": "Tester",
+            "GIT_COMMITTER_EMAIL": "tester@example.org",
+        }
+        self.succeed("git", "init", "--quiet", "--initial-branch=main")
+        self.succeed("dvc", "init", "--quiet")
+        self.succeed("dvc", "config", "core.analytics", "false")
+        self.commit()
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Begin a command there, in a process group of its own."""
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            # A shell's background job, as these tests may be, ignores SIGINT, and hands that on.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (it takes no lock)
+        )
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command there to its end, its two outputs in one."""
+        process = self.start(*command)
+        printed, _ = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(command, process.returncode, printed)
+
+    def succeed(self, *command: str) -> str:
+        """Run a command that must end in success, and return what it printed."""
+        done = self.run(*command)
+        assert done.returncode == 0, f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}"
+        return done.stdout.strip()
+
+    def write(self, name: str, content: object) -> None:
+        """Write a YAML file."""
+        (self.folder / name).write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def commit(self) -> str:
+        """Commit all, and return the commit."""
+        self.succeed("git", "add", "--all")
+        self.succeed("git", "commit", "--quiet", "--allow-empty", "--message", "State for the test")
+        return self.succeed("git", "rev-parse", "HEAD")
+
+    def experiments(self, commit: str) -> dict[str, str]:
+        """The commits of the experiments on a commit, by their names."""
+        command = (
+            "git",
+            "for-each-ref",
+            "--format=%(refname:lstrip=4) %(objectname)",
+            f"refs/exps/{commit[:2]}/{commit[2:]}",
+        )
+        return dict(line.split() for line in self.succeed(*command).splitlines())
