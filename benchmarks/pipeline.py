@@ -14,6 +14,7 @@ from pathlib import Path
 from measure import command_line, measured_on, run, save
 from mnist_vae.common import paths
 from mnist_vae.common.params import load_params
+from mnist_vae.console.stage import UserError
 from stage_runs import TIMED_STAGE, Clone, original_files
 
 
@@ -47,7 +48,9 @@ def _stand_in_python(folder: Path) -> Path:
 
 def _seconds_of_repro(clone: Clone) -> float:
     start = time.perf_counter()
-    subprocess.run(["dvc", "repro", "--quiet"], cwd=clone.folder, env=clone.environment, check=True)
+    done = subprocess.run(["dvc", "repro", "--quiet"], cwd=clone.folder, env=clone.environment, check=False)
+    if done.returncode:
+        raise UserError(f"`dvc repro` ended with {done.returncode}: see above")
     return time.perf_counter() - start
 
 
