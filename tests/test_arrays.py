@@ -6,7 +6,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
-from builders import PLAIN, tiny_latents, tiny_images, tiny_model, tiny_params
+from builders import PLAIN, tiny_images, tiny_latents, tiny_model, tiny_params
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.latents import Latents
@@ -28,9 +28,7 @@ def _model(**changes: object) -> Autoencoder:
     return tiny_model(seed=5, **changes).eval()
 
 
-def _draw(
-    seed: int = 0, model: Autoencoder | None = None, codes: Latents = LATENTS, **changes: object
-) -> Pictures:
+def _draw(seed: int = 0, model: Autoencoder | None = None, codes: Latents = LATENTS, **changes: object) -> Pictures:
     return draw_pictures(model or _model(), IMAGES, codes, seed, tiny_params(**changes).of_figures())
 
 

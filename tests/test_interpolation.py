@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mnist_vae.figures.interpolation import slerp, lerp
+from mnist_vae.figures.interpolation import lerp, slerp
 
 
 def _ends(dimensions: int, seed: int = 0) -> Tensor:
