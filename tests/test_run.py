@@ -11,8 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Metric
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from mlflow_servers import BadServer, MlflowServer
+from mnist_vae.common import paths
 from mnist_vae.console.stage import Terminated, UserError
 from mnist_vae.model.file import Origin
 from mnist_vae.tracking.run import tracked_run
@@ -190,6 +193,54 @@ def test_orphaned_run_is_closed_by_the_next_stage_and_that_of_a_living_process_i
     assert list((root / ".dvc" / "tmp" / "runs").iterdir()) == []
 
 
+def test_history_is_read_once_a_training(root: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, original = [], MlflowClient.get_metric_history
+
+    def count(client: MlflowClient, run_id: str, name: str) -> list[Metric]:
+        read.append(name)
+        return original(client, run_id, name)
+
+    monkeypatch.setattr(MlflowClient, "get_metric_history", count)
+    train(root, origin)
+    assert sorted(read) == sorted(set(read))
+
+
+def test_resumed_training_names_the_experiment_that_it_is_now(
+    root: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "first-try")
+    with suppress(KeyboardInterrupt), chdir(root), tracked_run("train", origin):
+        raise KeyboardInterrupt
+    monkeypatch.setenv("DVC_EXP_NAME", "second-try")  # DVC names it again
+    train(root, origin)
+    (run,) = contents(open_store(root).client)
+    assert run["tags"]["dvc_apply"] == "dvc exp apply second-try"
+
+
+def test_stage_run_alone_logs_its_part_where_files_of_earlier_ones_are_missing(root: Path, origin: Origin) -> None:
+    run_pipeline(root, origin)
+    (root / paths.STEPS).unlink()
+    evaluate(root, origin, mse=0.5)
+    (run,) = contents(open_store(root).client)
+    assert (run["status"], run["points"]["test/mse"]) == ("FINISHED", [(0, 0.25), (0, 0.5)])
+
+
+@pytest.mark.parametrize("address", ["postgresql://me:hunter7@127.0.0.1:9/runs", "mysql://me:hunter7@127.0.0.1:9/runs"])
+def test_database_that_refuses_is_asked_once(
+    root: Path,
+    origin: Origin,
+    address: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setattr("mlflow.store.db.utils.time.sleep", lambda _: pytest.fail("waits to ask again"))
+    train(root, origin)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert "MLflow failed, so this stage goes on without it" in line
+    assert "hunter7" not in line
+
+
 @pytest.fixture(params=["hangs", "500", "401", "507"])
 def bad_server(request: pytest.FixtureRequest) -> Iterator[BadServer]:
     server = BadServer(request.param)
@@ -262,6 +313,8 @@ def test_run_that_could_not_be_closed_is_closed_by_the_next_command(
 ) -> None:
     with suppress(UserError), chdir(root), tracked_run("train", origin):
         monkeypatch.setattr(MlflowClient, "set_tag", _fail)
+        # It waits for MLflow, twice, which is too long if that hangs.
+        monkeypatch.setattr(SystemMetricsMonitor, "finish", lambda _: pytest.fail("waits for MLflow"))
         raise UserError("no such thing")
     monkeypatch.undo()
     assert _statuses(root) == ["RUNNING"]

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from tracked_stages import contents
 from working_copy import WorkingCopy
@@ -21,6 +22,10 @@ def _content(copy: WorkingCopy) -> list[dict]:
     return runs
 
 
+def _runs(copy: WorkingCopy) -> list[Run]:
+    return list(MlflowClient(f"sqlite:///{copy.folder}/mlflow.db").search_runs(["1"]))
+
+
 def _forget_runs(copy: WorkingCopy) -> None:
     for part in copy.folder.glob("mlflow.db*"):  # also what is not yet in the database's own file
         part.unlink()
@@ -33,8 +38,10 @@ def test_result_is_logged_whole_into_a_new_store_and_not_twice(reproduced: Worki
     assert "sync: the workspace's result is in run " in copy.succeed(*SYNC, PYTHONPATH="src")
     logged = _content(copy)
     assert logged == _content(reproduced)
+    ended = [run.info.end_time for run in _runs(copy)]
     copy.succeed(*SYNC, PYTHONPATH="src")
     assert _content(copy) == logged
+    assert [run.info.end_time for run in _runs(copy)] == ended
 
 
 def test_experiments_are_logged_by_their_names(with_experiment: WorkingCopy, tmp_path: Path) -> None:

@@ -23,7 +23,10 @@ from mnist_vae.tracking.orphans import close_orphans, repository_id
 from mnist_vae.tracking.provenance import Provenance, find_provenance
 from mnist_vae.tracking.store import Store, failures_in_a_line, open_store
 
-_FILES = (paths.PARAMS, paths.PREPARED, paths.MODEL, paths.EPOCHS, paths.STEPS, paths.ENVIRONMENT, paths.METRICS)
+_FILES = (
+    *(paths.PARAMS, paths.PREPARED, paths.MODEL, paths.EPOCHS, paths.STEPS),
+    *(paths.ENVIRONMENT, paths.METRICS, paths.CLASSES),
+)
 
 
 def sync(root: Path) -> Iterator[str]:
@@ -32,44 +35,51 @@ def sync(root: Path) -> Iterator[str]:
         store = open_store(root)
         for run_id in close_orphans(store, root):
             yield f"run {run_id} was orphaned: KILLED"
-        yield _sync_workspace(store, root)
+        completed: set[str] = set()
+        yield _sync_workspace(store, root, completed)
         for name, commit in experiment_commits(root).items():
-            yield _sync_experiment(store, root, name, commit)
+            yield _sync_experiment(store, root, name, commit, completed)
 
 
-def _sync_workspace(store: Store, root: Path) -> str:
+def _sync_workspace(store: Store, root: Path, completed: set[str]) -> str:
     status = subprocess.run(["dvc", "status", "--json"], cwd=root, capture_output=True, check=False)
     if status.returncode:
         raise UserError(f"dvc status failed: {' '.join(status.stderr.decode(errors='replace').split())}")
     if changed := json.loads(status.stdout or b"{}"):
         stages = ", ".join(changed)
         return f"the workspace's result is not complete ({stages}), so it is not logged: dvc repro, or dvc pull"
-    run_id = _complete(store, root, root, find_provenance(root))
-    return f"the workspace's result is in run {run_id}"
+    result = Result(root, load_origin(root / paths.MODEL))
+    return f"the workspace's result is in run {_complete(store, root, result, find_provenance(root), completed)}"
 
 
-def _sync_experiment(store: Store, root: Path, name: str, commit: str) -> str:
+def _sync_experiment(store: Store, root: Path, name: str, commit: str, completed: set[str]) -> str:
     baseline = git(root, "rev-parse", f"{commit}^")
     with tempfile.TemporaryDirectory() as folder:
         try:
-            files = DVCFileSystem(str(root), rev=commit)
-            for path in (*_FILES, paths.CLASSES):
-                (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
-                files.get_file(str(path), str(Path(folder) / path))
-            files.get(str(paths.FIGURES), str(Path(folder) / paths.FIGURES), recursive=True)
+            result = _fetch(root, commit, Path(folder))
         except Exception as error:  # noqa: BLE001 (DVC's file systems raise what their storage does)
             return f"experiment {name} is left out: {' '.join(str(error).split())[:200]}"
         provenance = Provenance(baseline, "unknown", name, baseline, "unknown")
-        run_id = _complete(store, root, Path(folder), provenance)
-    return f"experiment {name} is in run {run_id}"
+        return f"experiment {name} is in run {_complete(store, root, result, provenance, completed)}"
 
 
-def _complete(store: Store, root: Path, folder: Path, provenance: Provenance) -> str:
-    origin = load_origin(folder / paths.MODEL)
+def _fetch(root: Path, commit: str, folder: Path) -> Result:
+    files = DVCFileSystem(str(root), rev=commit)
+    for path in _FILES:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        files.get_file(str(path), str(folder / path))
+    files.get(str(paths.FIGURES), str(folder / paths.FIGURES), recursive=True)
+    return Result(folder, load_origin(folder / paths.MODEL))
+
+
+def _complete(store: Store, root: Path, result: Result, provenance: Provenance, completed: set[str]) -> str:
     tags = provenance.tags() | {"repository": repository_id(root)}
-    run_id = find_or_create_run(store, origin, tags, only_unfinished=False)
-    complete(store, run_id, Result(folder, origin), STAGES)
-    return run_id
+    run = find_or_create_run(store, result.origin, tags, for_training=False)
+    # Of several results of one training, which differ in their figures alone, the first one stays in its run.
+    if run.run_id not in completed:
+        complete(run, result, STAGES)
+    completed.add(run.run_id)
+    return run.run_id
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ import csv
 import json
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -39,6 +40,22 @@ class Result(NamedTuple):
             return dict.fromkeys(sorted((self.folder / paths.FIGURES).iterdir()), "figures")
         return {self.folder / path: folder for path, folder in names.items()}
 
+    def has(self, stage: str) -> bool:
+        """Whether the files of a stage lie there; DVC may have been told to run a later stage alone."""
+        place = self.folder / paths.FIGURES
+        return place.is_dir() if stage == "render" else all(path.exists() for path in self.files(stage))
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A run in a store, and by metric and step the values that it is known to have: reading them takes longer each
+    epoch.
+    """
+
+    store: Store
+    run_id: str
+    logged: dict[str, dict[int, float]] = field(default_factory=dict)
+
 
 class _Point(NamedTuple):
     name: str
@@ -46,76 +63,77 @@ class _Point(NamedTuple):
     value: float
 
 
-def find_or_create_run(store: Store, origin: Origin, tags: dict[str, str], *, only_unfinished: bool) -> str:
-    """The id of the latest run of a training, with these tags, or of a new one.
+def find_or_create_run(store: Store, origin: Origin, tags: dict[str, str], *, for_training: bool) -> StoredRun:
+    """The latest run of a training in this repository, or if need be in another one, or a new one with these tags.
 
-    The latest of this repository, or if need be of another one; only an unfinished one of this repository for a stage
-    that trains: what was finished is another execution.
+    For a stage that trains only an unfinished one of this repository, which gets the tags: a rerun is another
+    experiment to DVC, and training again what was finished is another execution.
     """
     same = f"tags.fingerprint = '{origin.fingerprint}'"
     run = _latest(store, f"{same} and tags.repository = '{tags['repository']}'")
-    if only_unfinished and run and run.info.status == "FINISHED":
+    if for_training and run and run.info.status == "FINISHED":
         run = None
-    elif not only_unfinished:
+    elif not for_training:
         run = run or _latest(store, same)
     if run is None:
         # Its tags at once: without them nobody would find it if this breaks off.
         name = tags.get("dvc_experiment") or f"{origin.params.network}, kl_weight {origin.params.kl_weight:g}"
         tags = {"fingerprint": origin.fingerprint, "data_md5": origin.data_md5, **tags}
         run = store.client.create_run(store.experiment_id, _now(), tags, name)
+    elif for_training:
+        _set_tags(store, run.info.run_id, tags)
     _log_inputs(store, run, origin)
-    return run.info.run_id
+    return StoredRun(store, run.info.run_id)
 
 
-def complete(store: Store, run_id: str, result: Result, stages: Sequence[str]) -> None:
+def complete(run: StoredRun, result: Result, stages: Sequence[str]) -> None:
     """Log what the run lacks of what these stages wrote, and mark them as finished; the run, once all of them are.
 
     What it logs of a stage it keeps the md5 sum of, so that nothing is logged twice. Raises UserError for a file that
     cannot be read, and what MLflow raises.
     """
+    client, run_id = run.store.client, run.run_id
+    tags, changes = client.get_run(run_id).data.tags, {}
     for stage in stages:
-        tags = store.client.get_run(run_id).data.tags
         files = result.files(stage)
         digest = _digest([*files, result.folder / paths.MODEL])
         if tags.get(f"files.{stage}") != digest:
-            _log_stage(store, run_id, result, stage)
+            _log_stage(run, result, stage)
             for path, folder in files.items():
-                store.client.log_artifact(run_id, str(path), folder or None)
-            store.client.set_tag(run_id, f"files.{stage}", digest)
-        store.client.set_tag(run_id, f"stage.{stage}", "finished")
-    describe(store.client, run_id)
-    tags = store.client.get_run(run_id).data.tags
+                client.log_artifact(run_id, str(path), folder or None)
+        changes |= {f"files.{stage}": digest, f"stage.{stage}": "finished"}
+    if changes.items() <= tags.items():
+        return  # it has all, and keeps the time at which it ended
+    _set_tags(run.store, run_id, changes)
     if "reason" in tags:  # of an earlier try
-        store.client.delete_tag(run_id, "reason")
-    if all(tags.get(f"stage.{stage}") == "finished" for stage in STAGES):
-        store.client.set_terminated(run_id, "FINISHED", _now())
+        client.delete_tag(run_id, "reason")
+    describe(client, run_id)
+    if all((tags | changes).get(f"stage.{stage}") == "finished" for stage in STAGES):
+        client.set_terminated(run_id, "FINISHED", _now())
     else:
-        store.client.update_run(run_id, status="SCHEDULED")
+        client.update_run(run_id, status="SCHEDULED")
 
 
-def log_history(store: Store, run_id: str, histories: Iterable[EpochHistory]) -> None:
-    """Log the terms of epochs by epoch, the losses of their steps by step, and the speed."""
-    points = []
-    for history in histories:
-        points += _epoch_points([history.epoch], history.steps)
-        points.append(_Point("speed/images_per_second", history.epoch.epoch, history.images_per_second))
-    _log_points(store, run_id, points)
+def log_epoch(run: StoredRun, history: EpochHistory) -> None:
+    """Log the terms of an epoch by epoch, the losses of its steps by step, and the speed."""
+    speed = _Point("speed/images_per_second", history.epoch.epoch, history.images_per_second)
+    _log_points(run, [*_epoch_points([history.epoch], history.steps), speed])
 
 
-def _log_stage(store: Store, run_id: str, result: Result, stage: str) -> None:
+def _log_stage(run: StoredRun, result: Result, stage: str) -> None:
     if stage == "train":
         params = result.origin.params
         epochs = read_epochs(result.folder / paths.EPOCHS, params.epochs)
         steps = read_steps(result.folder / paths.STEPS, params.epochs * params.steps_per_epoch)
-        _log_points(store, run_id, _epoch_points(epochs, steps))
-        _set_tags(store, run_id, json.loads((result.folder / paths.ENVIRONMENT).read_text()))
-        log_model(store, run_id, result.folder / paths.MODEL, result.folder / paths.PREPARED)
+        _log_points(run, _epoch_points(epochs, steps))
+        _set_tags(run.store, run.run_id, json.loads((result.folder / paths.ENVIRONMENT).read_text()))
+        log_model(run.store, run.run_id, result.folder / paths.MODEL, result.folder / paths.PREPARED)
     elif stage == "evaluate":
-        _log_points(store, run_id, _test_points(result.folder))
+        _log_points(run, _test_points(result.folder))
     else:
         # As tags: unlike params they may change, when figures are drawn again.
         figures = load_params(result.folder / paths.PARAMS).of_figures()
-        _set_tags(store, run_id, {name: str(value) for name, value in figures.model_dump().items()})
+        _set_tags(run.store, run.run_id, {name: str(value) for name, value in figures.model_dump().items()})
 
 
 def _epoch_points(epochs: Iterable[EpochRow], steps: Iterable[StepRow]) -> list[_Point]:
@@ -139,25 +157,26 @@ def _test_points(folder: Path) -> list[_Point]:
     return points
 
 
-def _log_points(store: Store, run_id: str, points: Sequence[_Point]) -> None:
+def _log_points(run: StoredRun, points: Sequence[_Point]) -> None:
     """Log the points that the run lacks: MLflow would keep a second one for the same step.
 
     The course of training is what it is, but a test's number changes with the code that measures it.
     """
     from mlflow.entities import Metric
 
-    logged = {}
-    for name in {point.name for point in points}:
-        history = sorted(store.client.get_metric_history(run_id, name), key=lambda metric: metric.timestamp)
-        logged[name] = {metric.step: metric.value for metric in history}
+    for name in {point.name for point in points} - run.logged.keys():
+        history = sorted(run.store.client.get_metric_history(run.run_id, name), key=lambda metric: metric.timestamp)
+        run.logged[name] = {metric.step: metric.value for metric in history}
     missing = [
         Metric(point.name, point.value, _now(), point.step)
         for point in points
-        if point.step not in logged[point.name]
-        or (point.name.startswith("test/") and logged[point.name][point.step] != point.value)
+        if point.step not in run.logged[point.name]
+        or (point.name.startswith("test/") and run.logged[point.name][point.step] != point.value)
     ]
     for start in range(0, len(missing), _METRICS_A_CALL):
-        store.client.log_batch(run_id, metrics=missing[start : start + _METRICS_A_CALL])
+        run.store.client.log_batch(run.run_id, metrics=missing[start : start + _METRICS_A_CALL])
+    for metric in missing:
+        run.logged[metric.key][metric.step] = metric.value
 
 
 def _log_inputs(store: Store, run: "Run", origin: Origin) -> None:

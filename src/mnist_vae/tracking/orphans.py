@@ -1,4 +1,4 @@
-"""Telling the runs that a process works on from those whose process died: by a lock, which ends with its process."""
+"""Stopping runs, also those whose process died: it held a lock, which ends with its process."""
 
 import time
 from pathlib import Path
@@ -6,8 +6,10 @@ from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
+from mnist_vae.console.stage import without_password
 from mnist_vae.tracking.store import Store
 
+_LONGEST_TAG = 5000
 _REASON = "its process ended without a word"
 
 
@@ -60,6 +62,13 @@ def close_orphans(store: Store, root: Path) -> list[str]:
     return closed
 
 
+def stop(store: Store, run_id: str, stage: str, status: str, reason: str) -> None:
+    """Mark a run as FAILED or KILLED in a stage, and why. Raises what MLflow raises."""
+    store.client.set_tag(run_id, f"stage.{stage}", status.lower())
+    store.client.set_tag(run_id, "reason", without_password(f"{stage}: {reason}")[:_LONGEST_TAG])
+    store.client.set_terminated(run_id, status, round(time.time() * 1000))
+
+
 def _is_taken(root: Path, fingerprint: str, orphan: Path) -> bool:
     for path in set(_folder(root).glob(f"{fingerprint}.*")) - {orphan}:
         try:
@@ -73,10 +82,7 @@ def _close(store: Store, root: Path, fingerprint: str, stage: str) -> list[str]:
     mine = f"tags.fingerprint = '{fingerprint}' and tags.repository = '{repository_id(root)}'"
     runs = store.client.search_runs([store.experiment_id], f"{mine} and attributes.status = 'RUNNING'")
     for run in runs:
-        run_id = run.info.run_id
-        store.client.set_tag(run_id, f"stage.{stage}", "killed")
-        store.client.set_tag(run_id, "reason", f"{stage}: {_REASON}")
-        store.client.set_terminated(run_id, "KILLED", round(time.time() * 1000))
+        stop(store, run.info.run_id, stage, "KILLED", _REASON)
     return [run.info.run_id for run in runs]
 
 

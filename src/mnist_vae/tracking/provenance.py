@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 # What the pipeline itself writes does not make a tree dirty.
 _OUTPUTS = (":(exclude)dvc.lock", ":(exclude)reports")
-_SECRETS = ":(exclude).dvc/config"  # where a remote's password may be
+_SECRETS = (":(exclude).dvc/config", ":(exclude,glob)**/.env*")  # where passwords may be
 _LARGEST_UNTRACKED = 1 << 20  # bytes of a file that the diff takes in
 # So that `git apply` takes the diff, whatever the user's settings.
 _PLAIN = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
@@ -52,7 +52,7 @@ def uncommitted_diff(working_copy: Path) -> bytes:
 
     Left out are what the pipeline writes, DVC's own settings, untracked files above a MiB and what Git ignores.
     """
-    what = (".", *_OUTPUTS, _SECRETS)
+    what = (".", *_OUTPUTS, *_SECRETS)
     untracked = _git(working_copy, "ls-files", "--others", "--exclude-standard", "-z", "--", *what) or b""
     names = [os.fsdecode(name) for name in untracked.split(b"\0") if name]
     small = [name for name in names if _is_small(working_copy / name)]

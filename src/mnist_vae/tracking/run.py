@@ -2,26 +2,23 @@
 
 import logging
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from mnist_vae.console.stage import Terminated, UserError, repository_root
-from mnist_vae.data.history import EpochHistory
 from mnist_vae.model.file import Origin
-from mnist_vae.tracking.backfill import STAGES, Result, complete, find_or_create_run, log_history
-from mnist_vae.tracking.orphans import RunLock, close_orphans, repository_id
+from mnist_vae.tracking.backfill import STAGES, Result, StoredRun, complete, find_or_create_run, log_epoch
+from mnist_vae.tracking.orphans import RunLock, close_orphans, repository_id, stop
 from mnist_vae.tracking.provenance import find_provenance, uncommitted_diff
-from mnist_vae.tracking.store import Store, open_store, reason_of
+from mnist_vae.tracking.store import open_store, reason_of
 
 if TYPE_CHECKING:
     from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
     from mnist_vae.training.state import Training
 
-_LONGEST_TAG = 5000
 Stage = Literal["train", "evaluate", "render"]
 
 
@@ -35,14 +32,15 @@ def tracked_run(stage: Stage, origin: Origin) -> Iterator["TrackedRun"]:
     """
     run = TrackedRun(stage, origin)
     try:
+        run.start()
         yield run
+        run.finish()
     except KeyboardInterrupt as interrupt:
         run.stop("KILLED", f"stopped by {'SIGTERM' if isinstance(interrupt, Terminated) else 'SIGINT'}")
         raise
     except BaseException as error:
         run.stop("FAILED", str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
         raise
-    run.finish()
 
 
 class TrackedRun:
@@ -51,12 +49,14 @@ class TrackedRun:
     def __init__(self, stage: Stage, origin: Origin):
         self._stage, self._root = stage, repository_root(Path.cwd())
         self._result = Result(Path(), origin)
-        self._store: Store | None = None
-        self._run_id = ""
-        self._failed = False
+        self._run: StoredRun | None = None
+        self._lock: RunLock | None = None
         self._monitor: SystemMetricsMonitor | None = None
-        self._lock = RunLock(self._root, origin.fingerprint, stage)
-        if stage == "train":  # the others have nothing to log before they end
+        self._failed = False
+
+    def start(self) -> None:
+        """The work begins. Only training has something to log before it ends."""
+        if self._stage == "train":
             self._attempt(self._watch_load)
 
     def on_step(self, training: "Training") -> None:
@@ -64,38 +64,34 @@ class TrackedRun:
 
     def on_epoch_end(self, training: "Training") -> None:
         """Log the terms of the epoch by epoch, the loss of its steps by step, and the speed."""
-        self.log_epoch(training.histories[-1])
-
-    def log_epoch(self, history: EpochHistory) -> None:
-        """Log an epoch of the training."""
-        self._attempt(lambda store: log_history(store, self._run_id, [history]))
+        self._attempt(lambda run: log_epoch(run, training.histories[-1]))
 
     def finish(self) -> None:
         """Complete the run from the files, and mark this stage as finished."""
-        self._stop_monitor()
-        so_far = STAGES[: STAGES.index(self._stage) + 1]
-        self._attempt(lambda store: complete(store, self._run_id, self._result, so_far))
-        self._lock.release(settled=not self._failed)
+        so_far = [stage for stage in STAGES[: STAGES.index(self._stage) + 1] if self._result.has(stage)]
+        self._attempt(lambda run: complete(run, self._result, so_far))
+        self._end()
 
     def stop(self, status: Literal["FAILED", "KILLED"], reason: str) -> None:
         """Mark the run as FAILED or KILLED in this stage, and why."""
-        self._stop_monitor()
-        self._attempt(lambda store: self._mark(store, status, f"{self._stage}: {reason}"[:_LONGEST_TAG]))
-        self._lock.release(settled=not self._failed)
+        self._attempt(lambda run: stop(run.store, run.run_id, self._stage, status, reason))
+        self._end()
 
-    def _mark(self, store: Store, status: str, reason: str) -> None:
-        store.client.set_tag(self._run_id, f"stage.{self._stage}", status.lower())
-        store.client.set_tag(self._run_id, "reason", reason)
-        store.client.set_terminated(self._run_id, status, round(time.time() * 1000))
+    def _end(self) -> None:
+        # The monitor waits for MLflow; if that has failed, it is left to end with this process.
+        if self._monitor and not self._failed:
+            self._monitor.finish()
+        self._monitor = None
+        if self._lock:
+            self._lock.release(settled=not self._failed)
+            self._lock = None
 
-    def _attempt(self, action: Callable[[Store], None]) -> None:
+    def _attempt(self, action: Callable[[StoredRun], None]) -> None:
         if self._failed:
             return
         try:
-            if self._store is None:
-                self._store = open_store(self._root)
-                self._open(self._store)
-            action(self._store)
+            self._run = self._run or self._open()
+            action(self._run)
         except Exception as error:  # noqa: BLE001 (a tracking store can fail in any way; the training must not)
             self._failed = True
             print(
@@ -104,25 +100,22 @@ class TrackedRun:
                 flush=True,
             )
 
-    def _open(self, store: Store) -> None:
+    def _open(self) -> StoredRun:
+        store = open_store(self._root)
+        self._lock = RunLock(self._root, self._result.origin.fingerprint, self._stage)
         tags = find_provenance(Path.cwd()).tags() | {"repository": repository_id(self._root)}
-        only_unfinished = self._stage == "train"  # a finished training that is run again is another execution
-        self._run_id = find_or_create_run(store, self._result.origin, tags, only_unfinished=only_unfinished)
+        is_training = self._stage == "train"
+        run = find_or_create_run(store, self._result.origin, tags, for_training=is_training)
         close_orphans(store, self._root)
-        store.client.set_tag(self._run_id, f"stage.{self._stage}", "running")
-        store.client.update_run(self._run_id, status="RUNNING")
-        if self._stage == "train":
-            self._log_diff(store)
-
-    def _log_diff(self, store: Store) -> None:
-        """By what the code and the parameters differ from their commit, if they do."""
-        if diff := uncommitted_diff(Path.cwd()):
+        store.client.set_tag(run.run_id, f"stage.{self._stage}", "running")
+        store.client.update_run(run.run_id, status="RUNNING")
+        if is_training and (diff := uncommitted_diff(Path.cwd())):
             with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "uncommitted.diff"
-                path.write_bytes(diff)
-                store.client.log_artifact(self._run_id, str(path))
+                (Path(folder) / "uncommitted.diff").write_bytes(diff)
+                store.client.log_artifacts(run.run_id, folder)
+        return run
 
-    def _watch_load(self, store: Store) -> None:
+    def _watch_load(self, run: StoredRun) -> None:
         """Log the load of the machine while a training runs: processor, memory, GPU, disk, network.
 
         Unlike results it is in no file: what is not logged while it is measured is lost.
@@ -131,10 +124,6 @@ class TrackedRun:
 
         # Whether MLflow fails is seen, and said, where the results are logged.
         logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
-        self._monitor = SystemMetricsMonitor(self._run_id, resume_logging=True, tracking_uri=store.client.tracking_uri)
+        address = run.store.client.tracking_uri
+        self._monitor = SystemMetricsMonitor(run.run_id, resume_logging=True, tracking_uri=address)
         self._monitor.start()
-
-    def _stop_monitor(self) -> None:
-        if self._monitor is not None:
-            self._monitor.finish()
-            self._monitor = None

@@ -39,6 +39,7 @@ def open_store(root: Path) -> Store:
     # By default a server that does not answer holds the first call for minutes.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
+    os.environ.setdefault("PGCONNECT_TIMEOUT", "3")
     from mlflow import MlflowClient  # takes seconds, and reads the variables above
 
     for noisy in ("mlflow", "alembic"):
@@ -47,6 +48,10 @@ def open_store(root: Path) -> Store:
     for telling_twice in ("mlflow.store.db.utils", "sqlalchemy"):
         logging.getLogger(telling_twice).setLevel(logging.CRITICAL)
     address = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db"
+    if not address.startswith("http"):
+        from mlflow.store.db import utils
+
+        utils.MAX_RETRY_COUNT = 1  # else a database that refuses holds the first call for minutes
     if not address.startswith(_SQLITE):
         client = MlflowClient(address)
         return Store(client, _experiment(client, None))
