@@ -180,7 +180,7 @@ def _model_files() -> Iterator[Failure]:
 def _training() -> Iterator[Failure]:
     row = partial(Failure, "training", stage="train")
     infinite = _params({"learning_rate": 1e30})
-    yield row("the loss becomes infinite", spoil=infinite, says=["no finite number in epoch 1, step ", "learning_rate"])
+    yield row("the loss becomes infinite", spoil=infinite, says=["not finite in epoch 1, step ", "learning_rate"])
     yield row("its parameters are wrong", spoil=_params({"epochs": 0}), says=["epochs is 0"])
     around = Circumstances({"MNIST_VAE_CHECKPOINT_SECONDS": "often"})
     says = ["MNIST_VAE_CHECKPOINT_SECONDS is 'often', but must be a number of seconds"]
