@@ -257,7 +257,7 @@ def test_password_of_the_mirror_is_not_shown(
 def test_password_is_not_shown_where_the_address_is_no_address(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("MNIST_MIRROR", "http://person:secret@[::1")
+    monkeypatch.setenv("MNIST_MIRROR", "http://person:secret@h:99999")
     shown = repository.refusal() + "".join(capsys.readouterr())
     assert "secret" not in shown
 
