@@ -16,7 +16,7 @@ from measure import command_line, measured_on, run, save
 from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.common.params import load_params
-from mnist_vae.figures.files import save_png
+from mnist_vae.figures.style import save_png
 from mnist_vae.sources.idx import idx_bytes, read_idx
 from scaling_figure import scaling_figure
 from stage_runs import Clone, original_files
