@@ -21,7 +21,7 @@ from wrong_params import CONTRADICTIONS, WRONG
 RAW = Path("data/raw/mnist")
 PREPARED = Path("data/prepared.safetensors")
 MODEL = Path("models/model.safetensors")
-CODES = Path("reports/latents.safetensors")
+LATENTS = Path("reports/latents.safetensors")
 EPOCHS, STEPS = Path("reports/history/epochs.csv"), Path("reports/history/steps.csv")
 ENVIRONMENT, METRICS = Path("reports/environment.json"), Path("reports/metrics.json")
 PICTURES, FIGURES = Path("reports/pictures.safetensors"), Path("reports/figures")
@@ -100,12 +100,14 @@ def _original_files() -> Iterator[Failure]:
         yield row("a byte more", path, lambda content: content + b"\0", "announces", "but more follow")
         yield row("wrong magic", path, lambda content: b"\1" + content[1:], "is not an IDX file")
         yield row("numbers of another type", path, lambda content: content[:2] + b"\x0d" + content[3:], "is not an IDX")
-        yield row("other count announced", path, lambda content: content[:6] + b"\1\1" + content[8:], "holds 257 items")
+        yield row(
+            "other count announced", path, lambda content: content[:6] + b"\1\1" + content[8:], "announces", "follow"
+        )
     yield row("fewer images", TRAIN_IMAGES, lambda _: plain_idx(np.zeros((9, 28, 28), np.uint8)), "holds 9 items")
     yield row("more labels than images", TRAIN_LABELS, lambda _: plain_idx(np.zeros(161, np.uint8)), "holds 161 items")
     yield row("a label 10", TEST_LABELS, lambda content: content[:-1] + b"\x0a", "holds the label 10")
     huge = (0x803).to_bytes(4, "big") + (2**31).to_bytes(4, "big") * 3
-    yield row("announces exabytes", TRAIN_IMAGES, lambda _: huge, "no known data set has above")
+    yield row("announces exabytes", TRAIN_IMAGES, lambda _: huge, "is the most that is read")
     yield row("unpacks to more than announced", TRAIN_IMAGES, lambda one: one + bytes(200_000_000), "but more follow")
     for first, second in ((TRAIN_IMAGES, TEST_IMAGES), (TRAIN_LABELS, TEST_LABELS), (TRAIN_IMAGES, TRAIN_LABELS)):
         what = f"{first.name} and {second.name} swapped"
@@ -128,7 +130,7 @@ def _stages_files() -> Iterator[Failure]:
     readers = {
         PREPARED: ("train", "evaluate", "render"),
         MODEL: ("evaluate", "render"),
-        CODES: ("render",),
+        LATENTS: ("render",),
         EPOCHS: ("render",),
         STEPS: ("render",),
     }
@@ -178,7 +180,7 @@ def _model_files() -> Iterator[Failure]:
 def _training() -> Iterator[Failure]:
     row = partial(Failure, "training", stage="train")
     infinite = _params({"learning_rate": 1e30})
-    yield row("the loss becomes infinite", spoil=infinite, says=["no finite number in epoch 1, step ", "learning_rate"])
+    yield row("the loss becomes infinite", spoil=infinite, says=["not finite in epoch 1, step ", "learning_rate"])
     yield row("its parameters are wrong", spoil=_params({"epochs": 0}), says=["epochs is 0"])
     around = Circumstances({"MNIST_VAE_CHECKPOINT_SECONDS": "often"})
     says = ["MNIST_VAE_CHECKPOINT_SECONDS is 'often', but must be a number of seconds"]
@@ -191,7 +193,7 @@ def _training() -> Iterator[Failure]:
 
 
 def _machine() -> Iterator[Failure]:
-    outs = {"preprocess": PREPARED, "train": MODEL, "evaluate": CODES, "render": PICTURES}
+    outs = {"preprocess": PREPARED, "train": MODEL, "evaluate": LATENTS, "render": PICTURES}
     for stage, path in outs.items():
         row = partial(Failure, "the machine", stage=stage)
         says = ["cannot be written (File too large): mend that and start again"]

@@ -58,7 +58,7 @@ def test_training_curves_have_units_and_both_splits() -> None:
     assert "distortion" in distortion
     assert "summed squared error" in distortion
     assert "nats" in rate
-    for axis, names in zip(each_epoch, ("loss", "distortion_per_image", "kl_nats"), strict=True):
+    for axis, names in zip(each_epoch, ("loss", "distortion_per_image", "kl_nats_per_image"), strict=True):
         drawn = [np.asarray(line.get_xydata()).tolist() for line in axis.lines[:2]]
         expected = [
             [[row.epoch, getattr(row, f"{split}_{names}")] for row in EPOCHS] for split in ("train", "validation")

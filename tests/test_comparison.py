@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from builders import tiny_codes, tiny_images, tiny_model, tiny_params
+from builders import tiny_images, tiny_latents, tiny_model, tiny_params
 from mnist_vae.figures.arrays import Pictures, draw_pictures
 from mnist_vae.figures.comparison import (
     Member,
@@ -19,8 +19,8 @@ def _system(name: str, kl: float = 1.0, mse: float = 0.5, **changes: object) -> 
 
 def _pictures(latent_dim: int) -> Pictures:
     params = tiny_params(latent_dim=latent_dim)
-    codes = tiny_codes(34, latent_dim)
-    return draw_pictures(tiny_model(latent_dim=latent_dim).eval(), tiny_images(34), codes, 0, params.of_figures())
+    latents = tiny_latents(34, latent_dim)
+    return draw_pictures(tiny_model(latent_dim=latent_dim).eval(), tiny_images(34), latents, 0, params.of_figures())
 
 
 SYSTEMS = [
@@ -28,7 +28,8 @@ SYSTEMS = [
     _system("strong", 5, 0.1, kl_weight=4.0),
     _system("weak", 90, 0.01, kl_weight=0.01),
     _system("alone", 3, 0.2, latent_dim=2),
-    _system("plain", 0, 0.005, variational=False, kl_weight=0.0),
+    # Whatever weighs the KL that it has not.
+    _system("plain", 0, 0.005, variational=False, kl_weight=0.7, free_nats=0.5),
     _system("plain alone", 0, 0.005, variational=False, kl_weight=0.0, latent_dim=5),
 ]
 

@@ -7,7 +7,7 @@ import torch
 
 from builders import tiny_images, tiny_model
 from mnist_vae.common import device
-from mnist_vae.common.device import autocast, describe, is_emulated, prepare_device, tensor_cores
+from mnist_vae.common.device import autocast, is_emulated, prepare_device, tensor_cores
 from mnist_vae.console.stage import UserError
 
 
@@ -79,17 +79,9 @@ def test_workspace_set_by_the_person_is_kept(monkeypatch: pytest.MonkeyPatch) ->
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
 
 
-def test_device_is_described_with_what_its_results_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    prepare_device("cpu", threads=2, deterministic=True)
-    assert describe(torch.device("cpu")) == "cpu (2 threads)"
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA H200")
-    assert describe(torch.device("cuda")) == "cuda (NVIDIA H200)"
-    assert describe(torch.device("mps")) == "mps"
-
-
 def test_images_on_the_cpu_are_not_copied() -> None:
     images = tiny_images(5).numpy()
-    images.flags.writeable = False  # as mapped ones are
+    images.flags.writeable = False
     placed = device.place(images, torch.device("cpu"))
     assert placed.data_ptr() == images.ctypes.data
     assert torch.equal(placed, tiny_images(5))

@@ -1,5 +1,7 @@
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -7,10 +9,9 @@ from builders import made_up_data
 from file_server import FileServer
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.console.stage import UserError
-from mnist_vae.sources import download as fetch_module
+from mnist_vae.sources import download
 from mnist_vae.sources.bundled import BundledFile
-from mnist_vae.sources.download import UnreachableError, fetch
-from mnist_vae.sources.transfer import Patience
+from mnist_vae.sources.download import Patience, UnreachableError, fetch
 
 IMPATIENT = Patience(connect_seconds=5, read_seconds=0.4, bytes_per_second=1_000_000)
 SetMirrors = Callable[..., None]
@@ -51,8 +52,8 @@ def repository(tmp_path: Path, server: FileServer, set_mirrors: SetMirrors) -> R
     return Repository(tmp_path, server)
 
 
-@pytest.mark.parametrize("manner", ["whole", "redirected"])
-def test_files_come_from_a_mirror(
+@pytest.mark.parametrize("manner", ["whole", "redirected", "chunked", "packed", "packing"])
+def test_files_come_from_a_mirror_byte_for_byte(
     repository: Repository, server: FileServer, set_mirrors: SetMirrors, manner: str
 ) -> None:
     set_mirrors(f"{server.address}/{manner}/")
@@ -65,10 +66,12 @@ def test_files_come_from_a_mirror(
     [
         ("truncated", "broke off"),
         ("corrupt", "wrong checksum"),
-        ("absent", "HTTP 404"),
-        ("dripping", "too slow"),
-        ("silent", "no answer"),
-        ("stalled", "no answer"),
+        ("absent", "HTTP 404 Not Found"),
+        ("dripping", "too slow: "),
+        ("silent", "no answer within 0.4 s"),
+        ("stalled", "no answer within 0.4 s"),
+        ("circular", "TooManyRedirects"),
+        ("closed", "no connection"),
     ],
 )
 def test_bad_mirror_is_named_with_its_reason_and_leaves_nothing(
@@ -77,6 +80,53 @@ def test_bad_mirror_is_named_with_its_reason_and_leaves_nothing(
     set_mirrors(f"{server.address}/{manner}")
     text = repository.refusal()
     assert f"{server.address}/{manner} (train-images-idx3-ubyte.gz: {reason}" in text
+
+
+@pytest.mark.parametrize("kind", ["web", "folder"])
+def test_endless_file_is_cut_off(
+    repository: Repository,
+    server: FileServer,
+    set_mirrors: SetMirrors,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+) -> None:
+    monkeypatch.setattr(download, "_LARGEST_BYTES", 1000)
+    if kind == "web":
+        set_mirrors(f"{server.address}/whole")
+    else:
+        monkeypatch.setenv("MNIST_MIRROR", str(repository.data.write(repository.root / "files")))
+    assert "more than 1,000 bytes" in repository.refusal()
+
+
+def test_slow_start_is_forgiven(
+    repository: Repository, server: FileServer, set_mirrors: SetMirrors, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Before read_seconds are over no rate is asked for, after them this one is too high for the same file.
+    patience = Patience(connect_seconds=5, read_seconds=5, bytes_per_second=1e9)
+    set_mirrors(f"{server.address}/whole")
+    monkeypatch.setattr(download, "time", SimpleNamespace(monotonic=count(0, 6).__next__))
+    assert "too slow" in repository.refusal(patience)
+    monkeypatch.setattr(download, "time", SimpleNamespace(monotonic=count(0, 0.01).__next__))
+    repository.fetch(patience)
+    repository.assert_complete()
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:1", "http://name.invalid", "http://", "http://[::1", "http://a..b", "http://h:99999"]
+)
+def test_bad_address_is_told_in_the_one_line(repository: Repository, set_mirrors: SetMirrors, address: str) -> None:
+    set_mirrors(address)
+    assert f"Tried {address} (" in repository.refusal()
+
+
+@pytest.mark.parametrize("name", ["nowhere", "files"])
+def test_folder_without_the_file_is_named_with_its_reason(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (repository.root / "files" / "train-images-idx3-ubyte.gz").mkdir(parents=True)
+    monkeypatch.setenv("MNIST_MIRROR", name)
+    reason = "No such file" if name == "nowhere" else "Is a directory"
+    assert f"{repository.root / name} (train-images-idx3-ubyte.gz: {reason}" in repository.refusal()
 
 
 @pytest.mark.parametrize("manner", ["truncated", "corrupt", "absent", "silent"])
@@ -187,19 +237,29 @@ def test_message_names_all_that_was_tried_and_the_ways_out(
 
 
 @pytest.mark.parametrize("scheme", ["http", "ftp"])
+@pytest.mark.parametrize("secret", ["secret", "sec@ret", "sec:ret"])
 def test_password_of_the_mirror_is_not_shown(
     repository: Repository,
     server: FileServer,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     scheme: str,
+    secret: str,
 ) -> None:
     address = server.address.removeprefix("http://")
-    monkeypatch.setenv("MNIST_MIRROR", f"{scheme}://person:secret@{address}/absent")
+    monkeypatch.setenv("MNIST_MIRROR", f"{scheme}://person:{secret}@{address}/absent")
     with pytest.raises(UserError) as caught:
         repository.fetch(IMPATIENT)
     assert f"{scheme}://{address}/absent" in str(caught.value)
-    assert "secret" not in str(caught.value) + "".join(capsys.readouterr())
+    assert "person" not in str(caught.value) + "".join(capsys.readouterr())
+
+
+def test_password_is_not_shown_where_the_address_is_no_address(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MNIST_MIRROR", "http://person:secret@h:99999")
+    shown = repository.refusal() + "".join(capsys.readouterr())
+    assert "secret" not in shown
 
 
 def test_digits_need_no_source(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +272,7 @@ def test_digits_need_no_source(repository: Repository, monkeypatch: pytest.Monke
 
 def test_other_digits_than_the_known_are_refused(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     others = [BundledFile(file.name, b"others") for file in DATASETS["digits"].files]
-    monkeypatch.setattr(fetch_module, "digits_files", lambda: others)
+    monkeypatch.setattr(download, "digits_files", lambda: others)
     with pytest.raises(UserError, match=r"digits are not those this project knows \(train-images"):
         fetch(DATASETS["digits"], repository.folder, repository.root)
     assert list(repository.folder.iterdir()) == []

@@ -7,47 +7,46 @@ from pathlib import Path
 import pytest
 import torch
 
+from mnist_vae.console.stage import UserError
 from mnist_vae.data import environment
-from mnist_vae.data.environment import find_environment, save_environment
+from mnist_vae.data.environment import find_environment, load_environment, save_environment
 
 CPU = torch.device("cpu")
 
 
-def test_environment_is_what_torch_and_the_machine_say() -> None:
-    found = find_environment(CPU)
-    assert found.device == f"cpu ({torch.get_num_threads()} threads)"
-    assert found.torch == torch.__version__
-    shown = torch.__config__.show()
-    assert f"CPU capability usage: {found.vector_instructions}" in shown
+@pytest.mark.parametrize(("threads", "named"), [(1, "1 thread"), (2, "2 threads")])
+def test_environment_of_the_cpu_is_what_torch_says(monkeypatch: pytest.MonkeyPatch, threads: int, named: str) -> None:
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    device, count, instructions, build = find_environment(CPU).split(", ")
+    assert (device, count, build) == ("cpu", named, f"torch {torch.__version__}")
+    assert f"CPU capability usage: {instructions}" in torch.__config__.show()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="lscpu is Linux's")
-def test_processor_is_the_one_that_lscpu_names() -> None:
-    lines = subprocess.run(["lscpu"], capture_output=True, text=True, check=True).stdout.splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("Model name")]
-    assert find_environment(CPU).processor in names
-
-
-@pytest.mark.parametrize("content", ["", "processor : 0\nFeatures : fp asimd\n"])
-def test_processor_without_a_name_is_called_by_its_kind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
-) -> None:
-    (tmp_path / "cpuinfo").write_text(content)
-    monkeypatch.setattr(environment, "_CPUINFO", tmp_path / "cpuinfo")
-    assert find_environment(CPU).processor in {os.uname().machine, "x86_64"}
+def test_environment_of_a_gpu_has_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "NVIDIA H100")
+    text = find_environment(torch.device("cuda"))
+    assert text.startswith("cuda (NVIDIA H100), ")
+    assert "thread" not in text
 
 
 def test_other_instructions_are_another_environment() -> None:
     root = Path(str(environment.__file__)).parents[2]
-    code = (
-        "import torch; from mnist_vae.data import environment as e; print(e.find_environment(torch.device('cpu'))[2])"
-    )
+    code = "import torch; from mnist_vae.data import environment as e; print(e.find_environment(torch.device('cpu')))"
     variables = os.environ | {"PYTHONPATH": str(root), "ATEN_CPU_CAPABILITY": "default"}
     done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
-    assert done.stdout.split() in (["DEFAULT"], ["NO", "AVX"])
+    assert done.stdout.split(", ")[2] in {"DEFAULT", "NO AVX"}
 
 
-def test_file_holds_each_part_by_its_name(tmp_path: Path) -> None:
-    found = find_environment(CPU)
-    save_environment(found, tmp_path / "reports" / "environment.json")
-    assert json.loads((tmp_path / "reports" / "environment.json").read_text()) == found._asdict()
+def test_file_holds_one_text(tmp_path: Path) -> None:
+    path = tmp_path / "reports" / "environment.json"
+    save_environment("cpu, 2 threads, AVX2, torch 2.13.0", path)
+    assert json.loads(path.read_text()) == {"environment": "cpu, 2 threads, AVX2, torch 2.13.0"}
+    assert load_environment(path) == "cpu, 2 threads, AVX2, torch 2.13.0"
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "no JSON"])
+def test_foreign_file_is_refused_by_name(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "environment.json"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"environment\.json is no record of an environment .*dvc repro"):
+        load_environment(path)

@@ -3,7 +3,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from builders import FIGURES, PLAIN, tiny_codes, tiny_images, tiny_model, tiny_params
+from builders import FIGURES, PLAIN, tiny_images, tiny_latents, tiny_model, tiny_params
 from mnist_vae.data.history import EpochRow, StepRow
 from mnist_vae.figures.arrays import Pictures, draw_pictures
 from mnist_vae.figures.gallery import Course, Drawing, Subject, draw_gallery, plane_axis_titles
@@ -16,12 +16,12 @@ NO_PRIOR, NO_PLANE = "a plain autoencoder has no prior", "it takes two latent di
 def _pictures(*, sign: int = 1, **changes: object) -> Pictures:
     """Of a tiny model, whose class means 1 and 8 have one direction, or with sign -1 opposite ones."""
     params = tiny_params(**changes)
-    codes = tiny_codes(COUNT, params.latent_dim)
-    mean = np.abs(codes.mean)
-    mean[codes.labels == 1] = 0.5
-    mean[codes.labels == 8] = sign
+    latents = tiny_latents(COUNT, params.latent_dim)
+    mean = np.abs(latents.mean)
+    mean[latents.labels == 1] = 0.5
+    mean[latents.labels == 8] = sign
     return draw_pictures(
-        tiny_model(**changes).eval(), tiny_images(COUNT), codes._replace(mean=mean), 0, params.of_figures()
+        tiny_model(**changes).eval(), tiny_images(COUNT), latents._replace(mean=mean), 0, params.of_figures()
     )
 
 

@@ -61,13 +61,13 @@ def test_third_beta_is_refused_with_what_is_allowed(tmp_path: Path) -> None:
     assert text.endswith("adam_betas is [0.5, 0.9, 0.9], but must be a list of two numbers")
 
 
-@pytest.mark.parametrize("key", ["deep_channels", "mlp_widths"])
+@pytest.mark.parametrize("key", ["conv_channels", "deep_channels", "mlp_widths"])
 @pytest.mark.parametrize("width", [0, -2, 65_537, 2.0, "2", True, None, [2]], ids=repr)
 def test_wrong_width_is_refused_by_key_place_and_value(tmp_path: Path, key: str, width: object) -> None:
     assert f"{key}.1 is {width!r}, but must be " in _complaint(tmp_path, TINY | {key: [4, width, 4]})
 
 
-@pytest.mark.parametrize("key", ["deep_channels", "mlp_widths"])
+@pytest.mark.parametrize("key", ["conv_channels", "deep_channels", "mlp_widths"])
 @pytest.mark.parametrize("widths", [[], [2] * 21, 32, None, "[32, 64]"], ids=repr)
 def test_what_is_no_list_of_widths_is_refused_with_what_is_allowed(tmp_path: Path, key: str, widths: object) -> None:
     text = _complaint(tmp_path, TINY | {key: widths})

@@ -1,4 +1,5 @@
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,6 @@ from mnist_vae.data.prepared import Prepared
 from mnist_vae.sources import prepare as preparation
 from mnist_vae.sources.prepare import prepare, resize
 
-NAME = "prepared.safetensors"
-
 
 @pytest.fixture
 def data() -> MadeUpData:
@@ -20,7 +19,7 @@ def data() -> MadeUpData:
 
 
 def _prepare(data: MadeUpData, folder: Path, seed: int = 0, image_size: int = 28, validation_size: int = 8) -> Prepared:
-    return prepare(data.dataset, data.write(folder), image_size, validation_size, seed, folder / NAME)
+    return prepare(data.dataset, data.write(folder), image_size, validation_size, seed)
 
 
 def _numbers(images: np.ndarray) -> list[int]:
@@ -40,25 +39,20 @@ def test_resize_equals_torchvisions_of_pil_images(shape: tuple[int, int], size: 
 
 
 @pytest.mark.parametrize("images", [1, 4, 7])
-def test_bytes_do_not_depend_on_the_size_of_blocks(
-    tmp_path: Path, data: MadeUpData, monkeypatch: pytest.MonkeyPatch, images: int
-) -> None:
-    _prepare(data, tmp_path / "whole", image_size=16)
-    monkeypatch.setattr(preparation, "_BYTES_A_BLOCK", images * 16**2)
-    _prepare(data, tmp_path / "blocks", image_size=16)
-    assert (tmp_path / "blocks" / NAME).read_bytes() == (tmp_path / "whole" / NAME).read_bytes()
+def test_result_does_not_depend_on_the_size_of_blocks(monkeypatch: pytest.MonkeyPatch, images: int) -> None:
+    several = np.random.default_rng(0).integers(0, 256, (12, 1, 28, 28)).astype(np.uint8)
+    whole = resize(several, 16)
+    monkeypatch.setattr(preparation, "_IMAGES_A_BLOCK", images)
+    assert np.array_equal(resize(several, 16), whole)
 
 
-def test_original_files_cut_in_their_midst_leave_the_former_file(
-    tmp_path: Path, data: MadeUpData, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(preparation, "_BYTES_A_BLOCK", 4 * 28**2)
-    name = data.dataset.test_images.name
-    data.contents[name] = gzip.compress(gzip.decompress(data.contents[name])[:-1])
-    (tmp_path / NAME).write_bytes(b"former")
-    _assert_refused(data, tmp_path, f"{name} announces 9408 bytes .* but 9407 follow")
-    assert (tmp_path / NAME).read_bytes() == b"former"
-    assert not list(tmp_path.glob("*.unfinished"))
+def test_resizing_takes_little_memory_beyond_its_images() -> None:
+    images = np.zeros((20_000, 1, 16, 16), np.uint8)
+    tracemalloc.start()
+    resized = resize(images, 32)  # 20 MB
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < resized.nbytes + 4_000_000
 
 
 def test_splits_are_disjoint_and_complete(tmp_path: Path, data: MadeUpData) -> None:
@@ -96,7 +90,7 @@ def test_validation_images_are_a_function_of_the_seed(tmp_path: Path, data: Made
 def test_choice_of_validation_images_does_not_favour_a_place(tmp_path: Path, data: MadeUpData) -> None:
     times, folder = np.zeros(30), data.write(tmp_path)
     for seed in range(100):
-        prepared = prepare(data.dataset, folder, 28, 8, seed, tmp_path / NAME)
+        prepared = prepare(data.dataset, folder, 28, 8, seed)
         times[_numbers(prepared.validation.images)] += 1
     # Each is chosen 100 · 8/30 = 27 times on average, with a standard deviation of 4.4.
     assert np.abs(times - 100 * 8 / 30).max() < 4 * 4.4

@@ -41,7 +41,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
     folder = tmp_path_factory.mktemp("digits")
     for file in digits_files():
         (folder / file.name).write_bytes(file.content)
-    data = prepare(DATASETS["digits"], folder, 16, validation_size=100, seed=0, prepared_path=folder / "prepared")
+    data = prepare(DATASETS["digits"], folder, 16, validation_size=100, seed=0)
     images, validation, test = (place(split.images, torch.device("cpu")) for split in data)
     known: dict[str, Metrics] = {}
 

@@ -9,7 +9,7 @@ WRONG = {
     "network": [1, None, "Conv", "mlp9"],
     "variational": [1, 0, "true", "plain", None],
     "latent_dim": [1.5, "3", True, 0, -3, 65_537],
-    "conv_channels": [2.0, None, 16, [], [0, 4], [65_537]],
+    "conv_channels": [2.0, None, 16, [], [2] * 21],
     "deep_channels": [32, "32, 64", "[32, 64]", None, {"first": 32}, [], [2] * 21],
     "mlp_widths": [512, "512", None, 1.5, {}, [], [2] * 21],
     "reconstruction": [True, "mse", "squared error"],

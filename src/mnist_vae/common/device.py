@@ -90,13 +90,6 @@ def place(images: UInt8[np.ndarray, "N 1 S S"], device: torch.device) -> UInt8[T
     return torch.from_dlpack(images).to(device)  # unlike from_numpy it has nothing against a read-only array
 
 
-def describe(device: torch.device) -> str:
-    """The device as a person calls it, such as `cuda (NVIDIA H200)` or `cpu (2 threads)`."""
-    if device.type == "cuda":
-        return f"cuda ({torch.cuda.get_device_name(device)})"
-    return f"cpu ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type
-
-
 def _multiply_in(precision: str) -> None:
     # torch's own default is tf32 for convolutions, and not for matrix products.
     cudnn: Any = torch.backends.cudnn  # whose parts pyright does not see

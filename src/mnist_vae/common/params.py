@@ -8,14 +8,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.common.catalogue import CLASSES, DATASETS
 from mnist_vae.console.stage import UserError
 
 _LONGEST_HINT = 20  # digits
 
 _Positive = Annotated[int, Field(ge=1)]
 _Width = Annotated[int, Field(ge=1, le=65_536)]
-_Class = Annotated[int, Field(ge=0, le=9)]
+_Class = Annotated[int, Field(ge=0, lt=CLASSES)]
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 _NonNegative = Annotated[float, Field(ge=0)]
 # YAML has lists only, so a tuple itself is not taken strictly; its numbers are.

@@ -59,7 +59,7 @@ def _held_out(count: int, validation_size: int, seed: int) -> Bool[np.ndarray, "
 
 
 def _read(folder: Path, images_file: SourceFile, labels_file: SourceFile, size: int) -> Split:
-    labels, images = read_idx(folder / labels_file.name, 1), read_idx(folder / images_file.name, 3)
+    images, labels = read_idx(folder / images_file.name, 3), read_idx(folder / labels_file.name, 1)
     for file, array in (images_file, images), (labels_file, labels):
         if len(array) != size:
             raise UserError(f"{folder / file.name} holds {len(array)} items, but this data set has {size}")
