@@ -10,7 +10,7 @@ from selenium.webdriver import Chrome
 from browser import chromium, requested_addresses, script_errors
 from working_copy import WorkingCopy
 
-# The lines or points of each chart for each revision.
+# The lines, points or bars of each chart for each revision.
 SERIES = {
     "Loss of each epoch": 2,
     "Reconstruction error of each epoch": 2,
@@ -25,7 +25,7 @@ const shown = mark => { const box = mark.getBoundingClientRect(); return box.wid
 return [...document.querySelectorAll("svg.marks")].map(svg => ({
   title: svg.querySelector(".role-title-text").textContent,
   axes: [...svg.querySelectorAll(".role-axis-title")].map(title => title.textContent),
-  marks: [...svg.querySelectorAll(".role-mark.mark-line path, .role-mark.mark-symbol path")].filter(shown).length,
+  marks: [...svg.querySelectorAll(":is(.mark-line, .mark-symbol, .mark-rect).role-mark path")].filter(shown).length,
 }));
 """
 _PICTURES = """
