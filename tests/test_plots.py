@@ -25,7 +25,7 @@ const shown = mark => { const box = mark.getBoundingClientRect(); return box.wid
 return [...document.querySelectorAll("svg.marks")].map(svg => ({
   title: svg.querySelector(".role-title-text").textContent,
   axes: [...svg.querySelectorAll(".role-axis-title")].map(title => title.textContent),
-  marks: [...svg.querySelectorAll(".role-mark:is(.mark-line, .mark-symbol, .mark-rect) path")].filter(shown).length,
+  marks: [...svg.querySelectorAll(":is(.mark-line, .mark-symbol, .mark-rect).role-mark path")].filter(shown).length,
 }));
 """
 _PICTURES = """
