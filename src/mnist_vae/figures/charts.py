@@ -24,7 +24,7 @@ def training_curves(epochs: Sequence[EpochRow], steps: Sequence[StepRow], distor
         for axis, name, unit in (
             (axes[0, 1], "loss", "loss"),
             (axes[1, 0], "distortion_per_image", f"distortion per image\n({distortion_unit})".replace(", ", ",\n", 1)),
-            (axes[1, 1], "kl_nats", "rate per image\n(KL, nats)"),
+            (axes[1, 1], "kl_nats_per_image", "rate per image\n(KL, nats)"),
         ):
             for split, label in ("train", "training images, sampled codes"), ("validation", "validation, mean codes"):
                 values = [getattr(row, f"{split}_{name}") for row in epochs]
