@@ -26,6 +26,12 @@ def _runs(copy: WorkingCopy) -> list[Run]:
     return list(MlflowClient(f"sqlite:///{copy.folder}/mlflow.db").search_runs(["1"]))
 
 
+def _diff(copy: WorkingCopy) -> bytes:
+    client = MlflowClient(f"sqlite:///{copy.folder}/mlflow.db")
+    (run,) = [run for run in _runs(copy) if "dvc_experiment" in run.data.tags]
+    return Path(client.download_artifacts(run.info.run_id, "uncommitted.diff")).read_bytes()
+
+
 def _forget_runs(copy: WorkingCopy) -> None:
     for part in copy.folder.glob("mlflow.db*"):  # also what is not yet in the database's own file
         part.unlink()
@@ -53,6 +59,7 @@ def test_experiments_are_logged_by_their_names(with_experiment: WorkingCopy, tmp
     assert "sync: experiment half is in run " in printed
     first, second = sorted(_content(with_experiment), key=lambda run: "dvc_experiment" in run["tags"])
     assert sorted(_content(copy), key=lambda run: "dvc_experiment" in run["tags"]) == [first, second]
+    assert _diff(copy) == _diff(with_experiment)
 
 
 def test_what_a_stage_could_not_log_is_logged(reproduced: WorkingCopy, tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from experiments import experiment_commits, git
 from mnist_vae.common import paths
 from mnist_vae.console.stage import UserError
 from mnist_vae.model.file import load_origin
-from mnist_vae.tracking.backfill import STAGES, Result, complete, find_or_create_run
+from mnist_vae.tracking.backfill import STAGES, Result, StoredRun, complete, find_or_create_run, log_diff
 from mnist_vae.tracking.orphans import close_orphans, repository_id
-from mnist_vae.tracking.provenance import Provenance, find_provenance
+from mnist_vae.tracking.provenance import Provenance, experiment_diff, find_provenance
 from mnist_vae.tracking.store import Store, failures_in_a_line, open_store
 
 _FILES = (
@@ -49,7 +49,8 @@ def _sync_workspace(store: Store, root: Path, completed: set[str]) -> str:
         stages = ", ".join(changed)
         return f"the workspace's result is not complete ({stages}), so it is not logged: dvc repro, or dvc pull"
     result = Result(root, load_origin(root / paths.MODEL))
-    return f"the workspace's result is in run {_complete(store, root, result, find_provenance(root), completed)}"
+    run = _complete(store, root, result, find_provenance(root), completed)
+    return f"the workspace's result is in run {run.run_id}"
 
 
 def _sync_experiment(store: Store, root: Path, name: str, commit: str, completed: set[str]) -> str:
@@ -60,7 +61,10 @@ def _sync_experiment(store: Store, root: Path, name: str, commit: str, completed
         except Exception as error:  # noqa: BLE001 (DVC's file systems raise what their storage does)
             return f"experiment {name} is left out: {' '.join(str(error).split())[:200]}"
         provenance = Provenance(baseline, "unknown", name, baseline, "unknown")
-        return f"experiment {name} is in run {_complete(store, root, result, provenance, completed)}"
+        run = _complete(store, root, result, provenance, completed)
+        if run.is_new:
+            log_diff(run, experiment_diff(root, commit))
+        return f"experiment {name} is in run {run.run_id}"
 
 
 def _fetch(root: Path, commit: str, folder: Path) -> Result:
@@ -72,14 +76,14 @@ def _fetch(root: Path, commit: str, folder: Path) -> Result:
     return Result(folder, load_origin(folder / paths.MODEL))
 
 
-def _complete(store: Store, root: Path, result: Result, provenance: Provenance, completed: set[str]) -> str:
+def _complete(store: Store, root: Path, result: Result, provenance: Provenance, completed: set[str]) -> StoredRun:
     tags = provenance.tags() | {"repository": repository_id(root)}
     run = find_or_create_run(store, result.origin, tags, for_training=False)
     # Of several results of one training, which differ in their figures alone, the first one stays in its run.
     if run.run_id not in completed:
         complete(run, result, STAGES)
     completed.add(run.run_id)
-    return run.run_id
+    return run
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -48,12 +49,13 @@ class Result(NamedTuple):
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run in a store, and by metric and step the values that it is known to have: reading them takes longer each
-    epoch.
+    """A run in a store, whether it was created now, and by metric and step the values that it is known to have: reading
+    them takes longer each epoch.
     """
 
     store: Store
     run_id: str
+    is_new: bool
     logged: dict[str, dict[int, float]] = field(default_factory=dict)
 
 
@@ -75,6 +77,7 @@ def find_or_create_run(store: Store, origin: Origin, tags: dict[str, str], *, fo
         run = None
     elif not for_training:
         run = run or _latest(store, same)
+    is_new = run is None
     if run is None:
         # Its tags at once: without them nobody would find it if this breaks off.
         name = tags.get("dvc_experiment") or f"{origin.params.network}, kl_weight {origin.params.kl_weight:g}"
@@ -83,7 +86,7 @@ def find_or_create_run(store: Store, origin: Origin, tags: dict[str, str], *, fo
     elif for_training:
         _set_tags(store, run.info.run_id, tags)
     _log_inputs(store, run, origin)
-    return StoredRun(store, run.info.run_id)
+    return StoredRun(store, run.info.run_id, is_new)
 
 
 def complete(run: StoredRun, result: Result, stages: Sequence[str]) -> None:
@@ -112,6 +115,14 @@ def complete(run: StoredRun, result: Result, stages: Sequence[str]) -> None:
         client.set_terminated(run_id, "FINISHED", _now())
     else:
         client.update_run(run_id, status="SCHEDULED")
+
+
+def log_diff(run: StoredRun, diff: bytes) -> None:
+    """Log by what code and parameters differed from their commit, if they did."""
+    if diff:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "uncommitted.diff").write_bytes(diff)
+            run.store.client.log_artifacts(run.run_id, folder)
 
 
 def log_epoch(run: StoredRun, history: EpochHistory) -> None:

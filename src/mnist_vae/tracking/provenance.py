@@ -10,6 +10,7 @@ from typing import NamedTuple
 # What the pipeline itself writes does not make a tree dirty.
 _OUTPUTS = (":(exclude)dvc.lock", ":(exclude)reports")
 _SECRETS = (":(exclude).dvc/config", ":(exclude,glob)**/.env*")  # where passwords may be
+_WHAT = (".", *_OUTPUTS, *_SECRETS)
 _LARGEST_UNTRACKED = 1 << 20  # bytes of a file that the diff takes in
 # So that `git apply` takes the diff, whatever the user's settings.
 _PLAIN = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
@@ -52,8 +53,7 @@ def uncommitted_diff(working_copy: Path) -> bytes:
 
     Left out are what the pipeline writes, DVC's own settings, untracked files above a MiB and what Git ignores.
     """
-    what = (".", *_OUTPUTS, *_SECRETS)
-    untracked = _git(working_copy, "ls-files", "--others", "--exclude-standard", "-z", "--", *what) or b""
+    untracked = _git(working_copy, "ls-files", "--others", "--exclude-standard", "-z", "--", *_WHAT) or b""
     names = [os.fsdecode(name) for name in untracked.split(b"\0") if name]
     small = [name for name in names if _is_small(working_copy / name)]
     with tempfile.TemporaryDirectory() as folder:
@@ -63,7 +63,12 @@ def uncommitted_diff(working_copy: Path) -> bytes:
             return b""
         if small:
             _git(working_copy, "add", "--intent-to-add", "--force", "--", *small, **index)
-        return _git(working_copy, "diff", *_PLAIN, "HEAD", "--", *what, **index) or b""
+        return _git(working_copy, "diff", *_PLAIN, "HEAD", "--", *_WHAT, **index) or b""
+
+
+def experiment_diff(repository: Path, commit: str) -> bytes:
+    """The same of a DVC experiment's commit, from the one that it started from."""
+    return _git(repository, "diff", *_PLAIN, f"{commit}^", commit, "--", *_WHAT) or b""
 
 
 def _is_small(path: Path) -> bool:

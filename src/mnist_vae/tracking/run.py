@@ -1,7 +1,6 @@
 """One MLflow run for one execution of the pipeline, opened by its stages in turn. A stage logs in its own process."""
 
 import logging
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from mnist_vae.console.stage import Terminated, UserError, repository_root
 from mnist_vae.model.file import Origin
-from mnist_vae.tracking.backfill import STAGES, Result, StoredRun, complete, find_or_create_run, log_epoch
+from mnist_vae.tracking.backfill import STAGES, Result, StoredRun, complete, find_or_create_run, log_diff, log_epoch
 from mnist_vae.tracking.orphans import RunLock, close_orphans, repository_id, stop
 from mnist_vae.tracking.provenance import find_provenance, uncommitted_diff
 from mnist_vae.tracking.store import open_store, reason_of
@@ -109,10 +108,8 @@ class TrackedRun:
         close_orphans(store, self._root)
         store.client.set_tag(run.run_id, f"stage.{self._stage}", "running")
         store.client.update_run(run.run_id, status="RUNNING")
-        if is_training and (diff := uncommitted_diff(Path.cwd())):
-            with tempfile.TemporaryDirectory() as folder:
-                (Path(folder) / "uncommitted.diff").write_bytes(diff)
-                store.client.log_artifacts(run.run_id, folder)
+        if is_training:
+            log_diff(run, uncommitted_diff(Path.cwd()))
         return run
 
     def _watch_load(self, run: StoredRun) -> None:
