@@ -19,7 +19,6 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce  # gradients flow through it
 from torch.nn.parallel import DistributedDataParallel
 
 import mnist_vae
@@ -223,6 +222,24 @@ def _take_own(device: torch.device, processes: int) -> None:
                 " processes, or set device to cpu"
             )
         torch.cuda.set_device(local_rank)
+
+
+class _AllReduce(torch.autograd.Function):
+    # torch.distributed.nn.functional has the same, and warns that it is deprecated.
+    @staticmethod
+    def forward(ctx: Any, part: Tensor) -> Tensor:  # noqa: ARG004 (torch's own class)
+        total = part.contiguous().clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Tensor) -> Tensor:  # noqa: ARG004
+        return _AllReduce.apply(*grad_outputs)  # pyright: ignore[reportReturnType]
+
+
+def all_reduce(part: Tensor) -> Tensor:
+    """The sum of all ranks' tensors, on each of them, through which gradients flow back to every rank."""
+    return _AllReduce.apply(part)  # pyright: ignore[reportReturnType]
 
 
 class _TermsOf(nn.Module):
