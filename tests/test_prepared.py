@@ -25,6 +25,15 @@ def test_what_was_saved_is_loaded_again(path: Path) -> None:
         assert np.array_equal(again.labels, split.labels)
 
 
+def test_arrays_that_are_not_contiguous_are_saved_as_they_are(tmp_path: Path) -> None:
+    turned = Split(PREPARED.train.images.transpose(0, 1, 3, 2), PREPARED.train.labels[::-1])
+    assert not turned.images.flags.c_contiguous
+    save_prepared(PREPARED._replace(train=turned), tmp_path / "turned")
+    again = load_prepared(tmp_path / "turned").train
+    assert np.array_equal(again.images, turned.images)
+    assert np.array_equal(again.labels, turned.labels)
+
+
 def test_file_holds_each_array_under_its_splits_name(path: Path) -> None:
     arrays = load_file(path)
     assert np.array_equal(arrays.pop("validation_images"), PREPARED.validation.images)

@@ -82,7 +82,7 @@ class SearchPlan(_Strict):
         """The objective of a line of epochs.csv. Raises UserError if it is not finite."""
         value = math.fsum(weight * columns[name] for name, weight in self.objective.items())
         if not math.isfinite(value):
-            raise UserError("its objective is no finite number")
+            raise UserError("its objective is not finite")
         return value
 
     def definition(self, base: Params) -> dict[str, object]:

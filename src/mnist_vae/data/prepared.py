@@ -32,7 +32,8 @@ def save_prepared(prepared: Prepared, path: Path) -> None:
     arrays = {}
     for name, split in prepared._asdict().items():
         arrays |= {f"{name}_images": split.images, f"{name}_labels": split.labels}
-    write_whole(save(arrays), path)
+    # safetensors writes wrong values, silently, of an array that is not contiguous.
+    write_whole(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}), path)
 
 
 def load_prepared(path: Path) -> Prepared:

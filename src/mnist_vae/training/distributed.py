@@ -26,6 +26,7 @@ from mnist_vae.console.stage import Terminated, UserError, machine_complaint
 from mnist_vae.model.autoencoder import Autoencoder
 from mnist_vae.model.loss import Terms
 
+_TOLD = "UserError: "  # how `record` writes the type of an exception
 _STORE = "MNIST_VAE_STORE"  # names the file through which ranks on one machine find each other
 
 
@@ -167,9 +168,10 @@ def launch(processes: int) -> None:
         except SignalException as interrupt:
             raise (Terminated if interrupt.sigval == signal.SIGTERM else KeyboardInterrupt) from None
         except ChildFailedError as error:
-            # A killed rank comes before those that lost it.
-            rank, failure = min(error.failures.items(), key=lambda item: (item[1].exitcode >= 0, item[1].timestamp))
-            if failure.exitcode < 0:
+            # What a rank said comes first, then a killed rank, then those that lost it. A rank that has said why it
+            # fails may be ended by the launcher's SIGTERM all the same.
+            rank, failure = min(error.failures.items(), key=lambda item: (not _is_told(item[1]), item[1].exitcode >= 0))
+            if failure.exitcode < 0 and not _is_told(failure):
                 name = signal.Signals(-failure.exitcode).name
                 raise UserError(f"process {rank} of {processes} was ended by {name}: start again to resume") from None
             raise UserError(_reason(failure.message)) from None
@@ -195,9 +197,14 @@ def as_rank(main: Callable[[], None]) -> None:
         sys.exit(1)
 
 
+def _is_told(failure: Any) -> bool:
+    """Whether a rank's failure is a UserError, which `record` has kept."""
+    return isinstance(failure.message, dict) and failure.message["message"].startswith(_TOLD)
+
+
 def _reason(message: Any) -> str:
     text = message["message"] if isinstance(message, dict) else str(message)
-    return text.removeprefix("UserError: ")
+    return text.removeprefix(_TOLD)
 
 
 def _environment(store: str) -> dict[str, str]:
