@@ -311,12 +311,12 @@ def test_server_that_crashes_in_the_middle_of_a_training_gets_the_rest_when_it_i
 def test_run_that_could_not_be_closed_is_closed_by_the_next_command(
     root: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with suppress(UserError), chdir(root), tracked_run("train", origin):
-        monkeypatch.setattr(MlflowClient, "set_tag", _fail)
+    # In a context of its own, whose end leaves alone what fixtures changed.
+    with monkeypatch.context() as patch, suppress(UserError), chdir(root), tracked_run("train", origin):
+        patch.setattr(MlflowClient, "set_tag", _fail)
         # It waits for MLflow, twice, which is too long if that hangs.
-        monkeypatch.setattr(SystemMetricsMonitor, "finish", lambda _: pytest.fail("waits for MLflow"))
+        patch.setattr(SystemMetricsMonitor, "finish", lambda _: pytest.fail("waits for MLflow"))
         raise UserError("no such thing")
-    monkeypatch.undo()
     assert _statuses(root) == ["RUNNING"]
     train(root, origin.model_copy(update={"fingerprint": "1" * 16}))
     assert _statuses(root) == ["KILLED", "SCHEDULED"]
