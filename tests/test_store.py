@@ -68,6 +68,7 @@ def test_store_whose_making_is_killed_at_any_moment_is_made_by_the_next_process(
         made += (tmp_path / "mlflow.db").exists()
     assert made < 5  # some were killed before they were done
     store = open_store(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} <= {f"mlflow.db{end}" for end in ("", ".lock", "-wal", "-shm")}
     run = store.client.create_run(store.experiment_id)
     assert store.client.get_run(run.info.run_id).info.status == "RUNNING"
 

@@ -74,6 +74,25 @@ def test_what_a_stage_could_not_log_is_logged(reproduced: WorkingCopy, tmp_path:
     assert (run["status"], run["tags"]["interpolation_steps"]) == ("FINISHED", "6")
 
 
+def test_result_restored_from_the_run_cache_has_the_one_run_of_its_execution(
+    with_experiment: WorkingCopy, tmp_path: Path
+) -> None:
+    copy = with_experiment.copied_to(tmp_path / "clone")
+    before = _content(copy)
+    copy.succeed("git", "restore", "params.yaml", "dvc.lock", "reports")
+    (copy.folder / "dvc.lock").unlink()  # so that DVC must look the stages up in its run cache
+    for kl_weight in (0.5, 0.1):
+        copy.set_param("kl_weight", kl_weight)
+        printed = copy.succeed("dvc", "repro")
+        assert printed.count("is cached - skipping run") >= 3, printed
+    copy.succeed(*SYNC, PYTHONPATH="src")
+    assert _content(copy) == before
+    _forget_runs(copy)
+    copy.succeed(*SYNC, PYTHONPATH="src")
+    logged = {run["params"]["kl_weight"]: run["status"] for run in _content(copy)}
+    assert logged == {"0.1": "FINISHED", "0.5": "FINISHED"}
+
+
 def test_result_pulled_from_a_remote_needs_no_run_and_gets_one(reproduced: WorkingCopy, tmp_path: Path) -> None:
     first = reproduced.copied_to(tmp_path / "first")
     first.succeed("dvc", "remote", "add", "--default", "storage", str(tmp_path / "storage"))

@@ -14,16 +14,16 @@ _KEY = "environment"
 def find_environment(device: torch.device) -> str:
     """The environment of this process, once its device is prepared, such as `cpu, 2 threads, AVX2, torch 2.13.0+cu130`.
 
-    It names the device with a GPU's name or a CPU's threads, the widest vector instructions that torch uses, and
-    torch's build. Where two texts differ, results can differ by rounding.
+    It names torch's build and the device: a GPU by its name, a CPU by its threads and the widest vector instructions
+    that torch uses there. If two texts differ, results can differ by rounding.
     """
-    threads = torch.get_num_threads()
     name = device.type
     if name == "cuda":
         name += f" ({torch.cuda.get_device_name(device)})"
     elif name == "cpu":
-        name += f", {threads} thread{'s' if threads > 1 else ''}"
-    return f"{name}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
+        threads = torch.get_num_threads()
+        name += f", {threads} thread{'s' if threads > 1 else ''}, {torch.backends.cpu.get_cpu_capability()}"
+    return f"{name}, torch {torch.__version__}"
 
 
 def save_environment(environment: str, path: Path) -> None:
@@ -34,8 +34,12 @@ def save_environment(environment: str, path: Path) -> None:
 def load_environment(path: Path) -> str:
     """Read what save_environment wrote. Raises UserError for a missing or foreign file."""
     try:
-        return str(json.loads(path.read_text())[_KEY])
+        match json.loads(path.read_text()):
+            case {"environment": str(environment)}:
+                return environment
+            case _:
+                raise ValueError(f"it has no text under {_KEY!r}")
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro train`") from None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} is no record of an environment ({error}): run `dvc repro train --force`") from None

@@ -82,7 +82,7 @@ def find_or_create_run(store: Store, origin: Origin, tags: dict[str, str], *, fo
         # Its tags at once: without them nobody would find it if this breaks off.
         name = tags.get("dvc_experiment") or f"{origin.params.network}, kl_weight {origin.params.kl_weight:g}"
         tags = {"fingerprint": origin.fingerprint, "data_md5": origin.data_md5, **tags}
-        run = store.client.create_run(store.experiment_id, _now(), tags, name)
+        run = store.client.create_run(store.experiment_id, tags=tags, run_name=name)
     elif for_training:
         _set_tags(store, run.info.run_id, tags)
     _log_inputs(store, run, origin)
@@ -112,7 +112,7 @@ def complete(run: StoredRun, result: Result, stages: Sequence[str]) -> None:
         client.delete_tag(run_id, "reason")
     describe(client, run_id)
     if all((tags | changes).get(f"stage.{stage}") == "finished" for stage in STAGES):
-        client.set_terminated(run_id, "FINISHED", _now())
+        client.set_terminated(run_id, "FINISHED")
     else:
         client.update_run(run_id, status="SCHEDULED")
 
@@ -178,8 +178,9 @@ def _log_points(run: StoredRun, points: Sequence[_Point]) -> None:
     for name in {point.name for point in points} - run.logged.keys():
         history = sorted(run.store.client.get_metric_history(run.run_id, name), key=lambda metric: metric.timestamp)
         run.logged[name] = {metric.step: metric.value for metric in history}
+    now = round(time.time() * 1000)
     missing = [
-        Metric(point.name, point.value, _now(), point.step)
+        Metric(point.name, point.value, now, point.step)
         for point in points
         if point.step not in run.logged[point.name]
         or (point.name.startswith("test/") and run.logged[point.name][point.step] != point.value)
@@ -218,7 +219,3 @@ def _set_tags(store: Store, run_id: str, tags: dict[str, str]) -> None:
 
 def _digest(files: Iterable[Path]) -> str:
     return "-".join(file_md5(path)[:8] for path in files)
-
-
-def _now() -> int:
-    return round(time.time() * 1000)

@@ -1,6 +1,5 @@
 """Stopping runs, also those whose process died: it held a lock, which ends with its process."""
 
-import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -66,7 +65,7 @@ def stop(store: Store, run_id: str, stage: str, status: str, reason: str) -> Non
     """Mark a run as FAILED or KILLED in a stage, and why. Raises what MLflow raises."""
     store.client.set_tag(run_id, f"stage.{stage}", status.lower())
     store.client.set_tag(run_id, "reason", without_password(f"{stage}: {reason}")[:_LONGEST_TAG])
-    store.client.set_terminated(run_id, status, round(time.time() * 1000))
+    store.client.set_terminated(run_id, status)
 
 
 def _is_taken(root: Path, fingerprint: str, orphan: Path) -> bool:

@@ -1,6 +1,5 @@
 """The run of a search, above the runs of its trials."""
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -63,7 +62,7 @@ class SearchRun:
             # By fingerprint and repository its process's death is noticed like that of a stage.
             tags = {_KEY: self._key, "study": self._study, "fingerprint": self._key}
             tags["repository"] = repository_id(self._root)
-            store.client.create_run(store.experiment_id, _now(), tags, self._study)
+            store.client.create_run(store.experiment_id, tags=tags, run_name=self._study)
             parents = self._parents(store)
         for other in parents[1:]:
             for child in _children(store, other.info.run_id):
@@ -88,7 +87,7 @@ class SearchRun:
             run_id = self._find(store).info.run_id
             for name, value in tags.items():
                 store.client.set_tag(run_id, name, value)
-            store.client.set_terminated(run_id, status, _now())
+            store.client.set_terminated(run_id, status)
 
         self._attempt(end)
         self._lock.release(settled=not self._failed)
@@ -120,7 +119,3 @@ def _runs_of(store: Store, trial: TrialRun) -> list["Run"]:
 
 def _children(store: Store, parent: str) -> list["Run"]:
     return list(store.client.search_runs([store.experiment_id], f"tags.`{_PARENT}` = '{parent}'", max_results=10_000))
-
-
-def _now() -> int:
-    return round(time.time() * 1000)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -98,9 +99,13 @@ def _create(database: Path, artifacts: str) -> None:
 
     with FileLock(f"{database}.lock"):
         if not database.exists():
-            unfinished = database.with_name(f"{database.name}.{os.getpid()}")
-            _experiment(MlflowClient(f"{_SQLITE}{unfinished}"), artifacts)
-            unfinished.replace(database)
+            # In a folder, so that nothing is left of a making that was killed, not even SQLite's journal.
+            unfinished = database.with_name(f"{database.name}.unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir(parents=True)
+            _experiment(MlflowClient(f"{_SQLITE}{unfinished / database.name}"), artifacts)
+            (unfinished / database.name).replace(database)
+            shutil.rmtree(unfinished)
         # In WAL mode readers, such as the MLflow UI, and writers do not wait for each other. The file keeps the mode.
         with closing(sqlite3.connect(database, timeout=30)) as connection:
             if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
