@@ -5,10 +5,11 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.patches import Rectangle
 
-from mnist_vae.data.history import EpochRow, StepRow
+from builders import epoch_row
+from mnist_vae.data.history import StepRow
 from mnist_vae.figures import charts
 
-EPOCHS = [EpochRow(epoch, *(part + 1 / epoch for part in range(1, 7))) for epoch in (1, 2, 3)]
+EPOCHS = [epoch_row(epoch) for epoch in (1, 2, 3)]
 STEPS = [StepRow(1 + step // 100, step + 1, 2 - step / 300) for step in range(300)]
 COORDINATES = np.random.default_rng(0).standard_normal((60, 2))
 LABELS = (np.arange(60) % 7).astype(np.uint8)

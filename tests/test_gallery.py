@@ -3,13 +3,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from builders import FIGURES, PLAIN, tiny_images, tiny_latents, tiny_model, tiny_params
-from mnist_vae.data.history import EpochRow, StepRow
+from builders import FIGURES, PLAIN, epoch_row, tiny_images, tiny_latents, tiny_model, tiny_params
+from mnist_vae.data.history import StepRow
 from mnist_vae.figures.arrays import Pictures, draw_pictures
 from mnist_vae.figures.gallery import Course, Drawing, Subject, draw_gallery, plane_axis_titles
 
 COUNT = 34
-COURSE = Course([EpochRow(1, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)], [StepRow(1, 1, 1.0), StepRow(1, 2, 0.5)])
+COURSE = Course([epoch_row()], [StepRow(1, 1, 1.0), StepRow(1, 2, 0.5)])
 NO_PRIOR, NO_PLANE = "a plain autoencoder has no prior", "it takes two latent dimensions"
 
 

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mnist_vae.data.history import EpochRow, StepRow
+from builders import epoch_row
+from mnist_vae.data.history import StepRow
 from mnist_vae.figures import charts, grids
 from mnist_vae.figures.style import save_gif, save_png
 
 IMAGES = np.random.default_rng(0).random((1, 5, 8, 8))
-EPOCHS = [EpochRow(epoch, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0) for epoch in (1, 2)]
+EPOCHS = [epoch_row(epoch) for epoch in (1, 2)]
 STEPS = [StepRow(1, step, 1 / step) for step in range(1, 9)]
 
 
