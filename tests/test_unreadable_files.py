@@ -64,8 +64,9 @@ def test_missing_file_is_refused_by_name(tmp_path: Path, reader: str) -> None:
     assert "missing" in _refusal(reader, tmp_path / "file") or reader in {"epochs", "steps"}
 
 
-@pytest.mark.parametrize("row", ["1,a,3,4,5,6,7", "one,2,3,4,5,6,7", "1.5,2,3,4,5,6,7"])
-def test_word_in_a_numbers_place_is_refused_by_name(tmp_path: Path, row: str) -> None:
+@pytest.mark.parametrize("wrong", [{"train_loss": "a"}, {"epoch": "one"}, {"epoch": "1.5"}])
+def test_word_in_a_numbers_place_is_refused_by_name(tmp_path: Path, wrong: dict[str, str]) -> None:
+    row = dict.fromkeys(EpochRow._fields, "1") | wrong
     path = tmp_path / "epochs.csv"
-    path.write_text(f"{','.join(EpochRow._fields)}\n{row}\n")
+    path.write_text(f"{','.join(row)}\n{','.join(row.values())}\n")
     assert "cannot be read" in _refusal("epochs", path)
