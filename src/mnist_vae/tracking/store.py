@@ -5,11 +5,12 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import requests
 from filelock import FileLock
 
 from mnist_vae.console.stage import UserError, without_password
@@ -41,6 +42,9 @@ def open_store(root: Path) -> Store:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
     os.environ.setdefault("PGCONNECT_TIMEOUT", "3")
+    address = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db"
+    if address.startswith("http"):
+        _require_answer(address, float(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]))
     from mlflow import MlflowClient  # takes seconds, and reads the variables above
 
     for noisy in ("mlflow", "alembic"):
@@ -48,7 +52,6 @@ def open_store(root: Path) -> Store:
     # These log a traceback of what they raise as well, and what MLflow raises is told in a line.
     for telling_twice in ("mlflow.store.db.utils", "sqlalchemy"):
         logging.getLogger(telling_twice).setLevel(logging.CRITICAL)
-    address = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db"
     if not address.startswith("http"):
         from mlflow.store.db import utils
 
@@ -91,6 +94,14 @@ def failures_in_a_line() -> Iterator[None]:
         raise
     except Exception as error:
         raise UserError(f"MLflow failed: {reason_of(error)}") from error
+
+
+def _require_answer(address: str, seconds: float) -> None:
+    """Raise what requests does if no server answers at all: found before MLflow's import, that costs less."""
+    host = address.partition("//")[2].rpartition("@")[2]
+    # It may need a certificate that MLflow alone is told of.
+    with suppress(requests.exceptions.SSLError):
+        requests.get(f"{address.partition('//')[0]}//{host}", timeout=seconds, stream=True).close()
 
 
 def _create(database: Path, artifacts: str) -> None:
