@@ -79,7 +79,7 @@ def _parameters() -> Iterator[Failure]:
     }
     for what, (text, says) in texts.items():
         yield row(f"params.yaml holds {what}", spoil=_write(Path("params.yaml"), text.encode()), says=[says])
-    yield row("params.yaml is no text", spoil=_write(Path("params.yaml"), b"\xff\xfe\x00"), says=["cannot be read"])
+    yield row("params.yaml is no text", spoil=_write(Path("params.yaml"), b"\xff\xfe\x00"), says=["is not YAML"])
     yield row("params.yaml is missing", spoil=_remove(Path("params.yaml")), says=["is missing", "git restore"])
 
 

@@ -117,10 +117,17 @@ def test_possible_combination_is_taken(changes: dict) -> None:
     assert {key: list(value) if isinstance(value, tuple) else value for key, value in params.items()} == TINY | changes
 
 
-def test_number_that_yaml_takes_for_text_is_explained(tmp_path: Path) -> None:
-    text = _complaint(tmp_path, "\n".join(PARAMS_FILE.read_text().splitlines()).replace("0.0001", "1e-4"))
+def test_number_in_quotes_is_explained(tmp_path: Path) -> None:
+    text = _complaint(tmp_path, "\n".join(PARAMS_FILE.read_text().splitlines()).replace("0.0001", "'1e-4'"))
     assert "learning_rate is '1e-4'" in text
-    assert text.endswith("(YAML reads 1e-4 as text: write 0.0001)")
+    assert text.endswith("(that is a text: write 0.0001, without quotes)")
+
+
+@pytest.mark.parametrize("text", ["1e-05", "1e-5", "1.0E-05", ".00001", "0.00001"])
+def test_small_number_may_be_written_as_dvc_writes_it(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS_FILE.read_text().replace("learning_rate: 0.0001", f"learning_rate: {text}"))
+    assert load_params(path).learning_rate == 0.00001
 
 
 @pytest.mark.parametrize(
@@ -128,11 +135,10 @@ def test_number_that_yaml_takes_for_text_is_explained(tmp_path: Path) -> None:
     [("kl_weight", "1e-3"), ("kl_weight", "1e2"), ("learning_rate", "2e-11"), ("epochs", "1e1"), ("epochs", "12")],
 )
 def test_hint_is_accepted_when_followed(tmp_path: Path, key: str, value: str) -> None:
-    hint = re.search(r"as text: write ([^)]*)\)", _complaint(tmp_path, TINY | {key: value}))
+    others = yaml.safe_dump({k: v for k, v in TINY.items() if k != key})
+    hint = re.search(r"a text: write ([^,]*), without", _complaint(tmp_path, f"{others}{key}: '{value}'\n"))
     assert hint is not None
-    (tmp_path / "params.yaml").write_text(
-        yaml.safe_dump({k: v for k, v in TINY.items() if k != key}) + f"{key}: {hint[1]}\n"
-    )
+    (tmp_path / "params.yaml").write_text(f"{others}{key}: {hint[1]}\n")
     assert getattr(load_params(tmp_path / "params.yaml"), key) == float(value)
 
 

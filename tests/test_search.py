@@ -19,6 +19,7 @@ from builders import TINY
 from fake_search import PLAN, make_root, outcome, run
 from mlflow_servers import PostgresServer, free_port, postgres_program
 from mnist_vae.common.params import check_params, load_params
+from mnist_vae.common.yaml12 import parse_yaml
 from mnist_vae.console.stage import Terminated, UserError
 from mnist_vae.tracking.store import open_store
 from presets import Preset
@@ -344,5 +345,4 @@ def test_suggestions_become_values_that_dvc_can_hand_on(tmp_path: Path) -> None:
     plan = _plan(tmp_path, space={"learning_rate": {"low": 0.00001, "high": 0.001, "log": True}})
     trial = optuna.trial.FixedTrial({"learning_rate": 1e-05})
     value = plan.space["learning_rate"].suggest(trial, "learning_rate", 0.001)
-    assert isinstance(yaml.safe_load(repr(1e-05)), str)  # so DVC would write it
-    assert yaml.safe_load(repr(value)) == pytest.approx(1e-05)
+    assert parse_yaml(repr(value), "as DVC writes it") == 1e-05

@@ -9,12 +9,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
 from filelock import FileLock
 
 import command  # noqa: F401 (it puts the package on the path)
 from mnist_vae.common import paths
 from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.yaml12 import parse_yaml
 from mnist_vae.console.stage import UserError
 
 _LOGS = Path(".dvc/tmp/experiments")
@@ -74,7 +74,7 @@ def git(root: Path, *arguments: str) -> str:
     if done.returncode:
         complaint = " ".join(done.stderr.decode(errors="replace").split())
         raise UserError(f"git {arguments[0]} failed: {complaint}")
-    return done.stdout.decode().rstrip("\n")
+    return done.stdout.decode(errors="surrogateescape").rstrip("\n")
 
 
 def experiment_commits(root: Path) -> dict[str, str]:
@@ -89,7 +89,8 @@ def stages_of(root: Path, commit: str) -> dict:
     """The stages of a commit's dvc.lock, by their names; none if it has no such file."""
     if not git(root, "ls-tree", commit, "dvc.lock"):
         return {}
-    return yaml.safe_load(git(root, "show", f"{commit}:./dvc.lock")).get("stages", {})
+    lock = parse_yaml(git(root, "show", f"{commit}:./dvc.lock"), f"dvc.lock of {commit}")
+    return lock.get("stages", {}) if isinstance(lock, dict) else {}
 
 
 def find_experiment(name: str, root: Path) -> Experiment | None:

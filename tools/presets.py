@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import yaml
-
 from command import ROOT, run_command
 from experiments import Experiment, find_experiment
 from mnist_vae.common import paths
-from mnist_vae.common.params import Params, UniqueKeyLoader, check_params, load_params
+from mnist_vae.common.params import Params, check_params, load_params
+from mnist_vae.common.yaml12 import load_yaml
 from mnist_vae.console.stage import UserError
 
 _FILE = "presets.yaml"
@@ -44,10 +43,9 @@ def make_preset(name: str, changes: Mapping[str, object], base: Params, source: 
 def load_presets(root: Path) -> list[Preset]:
     """All presets. Raises UserError for one that is no valid change of params.yaml, or is there twice."""
     base = load_params(root / paths.PARAMS)
-    try:
-        presets = yaml.load((root / _FILE).read_text(), UniqueKeyLoader)  # noqa: S506 (it is a SafeLoader)
-    except yaml.YAMLError as error:
-        raise UserError(f"{_FILE} is not YAML: {' '.join(str(error).split())}") from None
+    presets = load_yaml(root / _FILE)
+    if not isinstance(presets, dict) or not all(isinstance(changes, dict) for changes in presets.values()):
+        raise UserError(f"{_FILE} must hold a mapping of changes for each name")
     return [make_preset(name, changes, base, f"{_FILE}: {name}") for name, changes in presets.items()]
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from optuna.trial import BaseTrial, Trial
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mnist_vae.common.params import ModelParams, Params, UniqueKeyLoader
+from mnist_vae.common.params import ModelParams, Params
+from mnist_vae.common.yaml12 import load_yaml
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.history import EpochRow
 from presets import Preset, make_preset
@@ -59,9 +59,7 @@ class Axis(_Strict):
             return json.loads(trial.suggest_categorical(key, [json.dumps(choice) for choice in self.choices]))
         if isinstance(low, int) and isinstance(high, int):
             return trial.suggest_int(key, low, high, log=self.log)
-        number = trial.suggest_float(key, float(low or 0), float(high or 0), log=self.log)
-        # DVC would write 0.00001 as 1e-05, which YAML reads as text; 1.0000000000000003e-05 it reads as a number.
-        return number if "." in repr(number) else math.nextafter(number, math.inf)
+        return trial.suggest_float(key, float(low or 0), float(high or 0), log=self.log)
 
 
 class SearchPlan(_Strict):
@@ -98,15 +96,12 @@ class SearchPlan(_Strict):
 def load_plan(path: Path, base: Params) -> SearchPlan:
     """The plan in a YAML file, for searches around the parameters `base`. Raises UserError with what is wrong."""
     try:
-        content = yaml.load(path.read_text(), UniqueKeyLoader)  # noqa: S506 (it is a SafeLoader)
-        plan = SearchPlan.model_validate(content)
+        plan = SearchPlan.model_validate(load_yaml(path))
     except ValidationError as error:
         faults = [
             f"{'.'.join(map(str, one['loc']))} {one['msg'].removeprefix('Value error, ')}" for one in error.errors()
         ]
         raise UserError(f"{path}: {'; '.join(faults)}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     _check_objective(plan, path)
     make_preset(plan.study, plan.fixed, base, f"{path}: fixed")
     for key, axis in plan.space.items():

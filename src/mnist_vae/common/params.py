@@ -4,11 +4,11 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from mnist_vae.common.catalogue import CLASSES, DATASETS
+from mnist_vae.common.yaml12 import load_yaml
 from mnist_vae.console.stage import UserError
 
 _LONGEST_HINT = 20  # digits
@@ -149,28 +149,9 @@ class Params(FigureParams, ModelParams):
         return self
 
 
-class UniqueKeyLoader(yaml.SafeLoader):
-    """YAML forbids a key twice in a mapping; PyYAML would take the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:  # noqa: FBT001, FBT002
-        keys = [key.value for key, _ in node.value]
-        if twice := [key for key in keys if keys.count(key) > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands there twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def load_params(path: Path) -> Params:
     """The parameters in a YAML file. Raises UserError with each wrong key, its value and what is allowed."""
-    try:
-        content = yaml.load(path.read_text(), UniqueKeyLoader)  # noqa: S506 (it is a SafeLoader)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: bring it back by `git restore {path}`") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # ValueError: what looks like a date but is none; RecursionError: brackets in brackets in brackets.
-        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    return check_params(content, str(path))
+    return check_params(load_yaml(path), str(path))
 
 
 def check_params(content: object, source: str) -> Params:
@@ -208,4 +189,4 @@ def _yaml_hint(value: object) -> str:
     except InvalidOperation:
         number = Decimal("nan")
     plain = number.is_finite() and abs(number.adjusted()) < _LONGEST_HINT
-    return f" (YAML reads {value} as text: write {number:f})" if plain else ""
+    return f" (that is a text: write {number:f}, without quotes)" if plain else ""

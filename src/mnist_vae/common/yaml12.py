@@ -1,0 +1,62 @@
+"""Reading YAML 1.2, as DVC does: 1e-05 is a number, 010 is ten, and `no` is a text."""
+
+import re
+from pathlib import Path
+
+import yaml
+
+from mnist_vae.console.stage import UserError
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's loader, which knows version 1.1, with the core schema of version 1.2 and without keys that stand twice.
+
+    Source: https://yaml.org/spec/1.2.2/#103-core-schema
+    """
+
+    yaml_implicit_resolvers = {}  # noqa: RUF012 (as PyYAML declares it)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:  # noqa: FBT001, FBT002
+        keys = [key.value for key, _ in node.value]
+        if twice := [key for key in keys if keys.count(key) > 1]:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+    def construct_whole_number(self, node: yaml.ScalarNode) -> int:
+        text = node.value
+        return int(text, 0) if text.startswith(("0o", "0x")) else int(text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole_number)
+for _kind, _pattern, _first in (
+    ("null", r"(?:~|null|Null|NULL|)", ["~", "n", "N", ""]),
+    ("bool", r"(?:true|True|TRUE|false|False|FALSE)", [*"tTfF"]),
+    ("int", r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)", [*"-+0123456789"]),
+    (
+        "float",
+        r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))",
+        [*"-+.0123456789"],
+    ),
+    ("merge", "<<", ["<"]),  # not of version 1.2, but DVC takes it
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(_pattern + r"\Z"), _first)
+
+
+def load_yaml(path: Path) -> object:
+    """What a YAML file holds. Raises UserError, naming it, if it is missing or is no YAML."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: bring it back by `git restore {path}`") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
+    return parse_yaml(content, str(path))
+
+
+def parse_yaml(content: str | bytes, source: str) -> object:
+    """What a YAML text holds, bytes in UTF-8. Raises UserError, naming the source, if it is no YAML."""
+    try:
+        return yaml.load(content, _Loader)  # noqa: S506 (it is a SafeLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: a number with too many digits; RecursionError: brackets in brackets in brackets.
+        raise UserError(f"{source} is not YAML: {' '.join(str(error).split())}") from None
