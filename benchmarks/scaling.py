@@ -97,7 +97,7 @@ def _resize_mnist(clone: Clone, point: Point, images: int) -> None:
     for file, dimensions in zip(mnist.files, (3, 1, 3, 1), strict=True):
         is_train = file in {mnist.train_images, mnist.train_labels}
         first, size = (images, point.train_size) if is_train else (images // 5, point.test_size)
-        array = read_idx(original_files("mnist") / file.name, dimensions)[:first]
+        array = read_idx(file.find(original_files("mnist")), dimensions)[:first]
         content = idx_bytes(np.resize(array, (size, *array.shape[1:])))
         (folder / file.name).write_bytes(gzip.compress(content, compresslevel=1))
 

@@ -1,18 +1,24 @@
 """Fetch the data set's original files into a folder, verified."""
 
+import os
 from pathlib import Path
 
 from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.common.params import load_params
-from mnist_vae.console.stage import repository_root, run_stage
+from mnist_vae.console.stage import UserError, repository_root, run_stage, show_to_git
 from mnist_vae.sources.download import UnreachableError, fetch
 
 
 def main() -> None:
     # As the first stage, and one that rereads all of params.yaml whenever it changed, it finds every wrong parameter,
     # and a device that is not there, before a later stage's outs are touched.
-    params = load_params(paths.PARAMS)
+    show_to_git(paths.PARAMS)
+    try:
+        params = load_params(paths.PARAMS)
+    except UserError as error:
+        kept = "; params.yaml keeps it: git restore params.yaml" if "DVC_EXP_NAME" in os.environ else ""
+        raise UserError(f"{error}{kept}") from None
     if params.device in {"cuda", "mps"}:
         from mnist_vae.common.device import find_device  # imports torch, which takes seconds
 
@@ -21,7 +27,7 @@ def main() -> None:
     unreachable = root / ".dvc" / "tmp" / "data-set-unreachable"  # tells `make repro` why the stage failed
     unreachable.unlink(missing_ok=True)
     try:
-        origin = fetch(DATASETS[params.dataset], paths.raw(params.dataset), root)
+        origin = fetch(DATASETS[params.dataset], paths.raw(params.dataset), paths.originals(params.dataset), root)
     except UnreachableError:
         unreachable.touch()
         raise

@@ -149,7 +149,8 @@ def made_up_data(train_size: int = 30, test_size: int = 12) -> MadeUpData:
         for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
     ]
     contents = {name: gzip.compress(plain_idx(array), mtime=0) for name, array in zip(names, split, strict=True)}
-    files = [SourceFile(name, hashlib.md5(content).hexdigest()) for name, content in contents.items()]
+    sums = [[hashlib.md5(form).hexdigest() for form in (one, gzip.decompress(one))] for one in contents.values()]
+    files = [SourceFile(name, *both) for name, both in zip(contents, sums, strict=True)]
     dataset = Dataset("Made up", train_size, test_size, *files, torchvision_class="MNIST")
     return MadeUpData(dataset, contents, *split)
 

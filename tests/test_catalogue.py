@@ -1,3 +1,7 @@
+import gzip
+import hashlib
+from pathlib import Path
+
 import pytest
 
 from mnist_vae.common.catalogue import DATASETS
@@ -13,7 +17,7 @@ def test_files_and_checksums_are_those_of_torchvision(name: str) -> None:
     dataset = DATASETS[name]
     assert dataset.torchvision_class is not None
     resources = getattr(torchvision.datasets, dataset.torchvision_class).resources
-    assert [tuple(file) for file in dataset.files] == resources
+    assert [(file.name, file.md5) for file in dataset.files] == resources
     assert (dataset.train_size, dataset.test_size) == (60_000, 10_000)
 
 
@@ -28,5 +32,11 @@ def test_parameters_offer_just_the_known_data_sets() -> None:
 
 
 def test_no_two_files_share_a_checksum() -> None:
-    sums = [file.md5 for dataset in DATASETS.values() for file in dataset.files]
-    assert len(set(sums)) == len(sums) == 16
+    sums = [known for dataset in DATASETS.values() for file in dataset.files for known in (file.md5, file.content_md5)]
+    known = [one for one in sums if one]
+    assert len(set(known)) == len(known) == 16 + 8
+
+
+def test_sums_of_the_contents_are_those_of_the_real_files(mnist_mirror: Path) -> None:
+    for file in DATASETS["mnist"].files:
+        assert hashlib.md5(gzip.decompress((mnist_mirror / file.name).read_bytes())).hexdigest() == file.content_md5

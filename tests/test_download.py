@@ -1,8 +1,10 @@
+import gzip
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from builders import made_up_data
@@ -12,6 +14,7 @@ from mnist_vae.console.stage import UserError
 from mnist_vae.sources import download
 from mnist_vae.sources.bundled import BundledFile
 from mnist_vae.sources.download import Patience, UnreachableError, fetch
+from mnist_vae.sources.prepare import prepare
 
 IMPATIENT = Patience(connect_seconds=5, read_seconds=0.4, bytes_per_second=1_000_000)
 SetMirrors = Callable[..., None]
@@ -23,11 +26,12 @@ class Repository:
     def __init__(self, root: Path, server: FileServer):
         self.root, self.data = root, made_up_data()
         self.folder = root / "data" / "raw" / "mnist"
+        self.originals = root / "data" / "originals" / "mnist"
         (root / ".dvc").mkdir()
         server.files |= self.data.contents
 
     def fetch(self, patience: Patience = Patience()) -> str:
-        return fetch(self.data.dataset, self.folder, self.root, patience)
+        return fetch(self.data.dataset, self.folder, self.originals, self.root, patience)
 
     def refusal(self, patience: Patience = IMPATIENT) -> str:
         """The one line of a fetch from nowhere, which leaves nothing behind."""
@@ -215,6 +219,81 @@ def test_damaged_file_in_an_own_folder_is_not_taken(repository: Repository, monk
     assert f"{folder} (train-images-idx3-ubyte.gz: wrong checksum)" in repository.refusal()
 
 
+@pytest.mark.parametrize("place", ["", "raw", "MNIST/raw"])
+@pytest.mark.parametrize("form", ["packed", "packed anew", "unpacked", "as unpackers name them", "dots, packed"])
+def test_files_count_by_their_content_whatever_their_container_and_place(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, form: str, place: str
+) -> None:
+    folder = repository.root / "files" / place
+    folder.mkdir(parents=True)
+    for name, packed in repository.data.contents.items():
+        content = gzip.decompress(packed)
+        dotted = name.replace("-idx", ".idx")
+        forms = {
+            "packed": (name, packed),
+            "packed anew": (name, gzip.compress(content, compresslevel=1, mtime=7)),
+            "unpacked": (name.removesuffix(".gz"), content),
+            "as unpackers name them": (dotted.removesuffix(".gz"), content),
+            "dots, packed": (dotted, packed),
+        }
+        (folder / forms[form][0]).write_bytes(forms[form][1])
+    monkeypatch.setenv("MNIST_MIRROR", "files")
+    assert repository.fetch() == str(repository.root / "files")
+    if form in {"packed", "dots, packed"}:
+        repository.assert_complete()
+    else:
+        expected = {
+            name.removesuffix(".gz"): gzip.decompress(packed) for name, packed in repository.data.contents.items()
+        }
+        assert {path.name: path.read_bytes() for path in repository.folder.iterdir()} == expected
+    prepared = prepare(repository.data.dataset, repository.folder, 28, 5, seed=0)
+    assert np.array_equal(prepared.test.images[:, 0], repository.data.test_images)
+    assert repository.fetch() == "already there"
+
+
+def test_files_that_a_person_placed_are_taken_and_stay(repository: Repository) -> None:
+    repository.data.write(repository.originals)
+    assert repository.fetch() == str(repository.originals)
+    repository.assert_complete()
+    assert {path.name: path.read_bytes() for path in repository.originals.iterdir()} == repository.data.contents
+
+
+def test_damaged_file_beside_a_good_form_of_it_is_passed_over(repository: Repository) -> None:
+    repository.data.write(repository.originals)
+    packed = repository.originals / "train-images-idx3-ubyte.gz"
+    packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+    packed.write_bytes(packed.read_bytes()[:-9])
+    repository.fetch()
+    assert (repository.folder / "train-images-idx3-ubyte").exists()
+
+
+def test_small_file_that_unpacks_to_a_huge_one_is_cut_off(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "_LARGEST_BYTES", 30_000)
+    repository.originals.mkdir(parents=True)
+    (repository.originals / "train-images-idx3-ubyte.gz").write_bytes(gzip.compress(bytes(10_000_000)))
+    assert "unpacks to more than 30,000 bytes" in repository.refusal()
+
+
+def test_file_in_both_forms_is_refused_and_kept(repository: Repository) -> None:
+    repository.data.write(repository.folder)
+    (repository.folder / "train-labels-idx1-ubyte").write_bytes(b"mine")
+    with pytest.raises(UserError, match=r"both train-labels-idx1-ubyte\.gz and train-labels-idx1-ubyte: move one"):
+        repository.fetch()
+    assert (repository.folder / "train-labels-idx1-ubyte").read_bytes() == b"mine"
+
+
+def test_server_may_have_the_files_unpacked(
+    repository: Repository, server: FileServer, set_mirrors: SetMirrors
+) -> None:
+    for name in list(server.files):
+        server.files[name.removesuffix(".gz")] = gzip.decompress(server.files.pop(name))
+    set_mirrors(f"{server.address}/whole")
+    repository.fetch()
+    assert {path.name for path in repository.folder.iterdir()} == set(server.files)
+
+
 @pytest.mark.parametrize("address", ["ftp://example.org/mnist", "s3://bucket/mnist", "file:///mnist"])
 def test_other_kinds_of_address_are_refused(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, address: str
@@ -233,7 +312,9 @@ def test_message_names_all_that_was_tried_and_the_ways_out(
     tried = [str(repository.root / "nowhere"), f"{server.address}/absent", f"{server.address}/corrupt"]
     places = [text.index(source) for source in tried]
     assert places == sorted(places)
-    assert all(way in text for way in ("MNIST_MIRROR", str(repository.folder), "make demo"))
+    assert all(way in text for way in ("MNIST_MIRROR", str(repository.originals), "make demo"))
+    assert all(name.removesuffix(".gz") in text for name in repository.data.contents)
+    assert str(repository.folder) not in text
 
 
 @pytest.mark.parametrize("scheme", ["http", "ftp"])
@@ -265,14 +346,14 @@ def test_password_is_not_shown_where_the_address_is_no_address(
 def test_digits_need_no_source(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MNIST_MIRROR", "ftp://would.be.refused")
     digits, folder = DATASETS["digits"], repository.root / "data" / "raw" / "digits"
-    assert fetch(digits, folder, repository.root) == "scikit-learn"
+    assert fetch(digits, folder, repository.originals, repository.root) == "scikit-learn"
     assert {path.name for path in folder.iterdir()} == {file.name for file in digits.files}
-    assert fetch(digits, folder, repository.root) == "already there"
+    assert fetch(digits, folder, repository.originals, repository.root) == "already there"
 
 
 def test_other_digits_than_the_known_are_refused(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     others = [BundledFile(file.name, b"others") for file in DATASETS["digits"].files]
     monkeypatch.setattr(download, "digits_files", lambda: others)
     with pytest.raises(UserError, match=r"digits are not those this project knows \(train-images"):
-        fetch(DATASETS["digits"], repository.folder, repository.root)
+        fetch(DATASETS["digits"], repository.folder, repository.originals, repository.root)
     assert list(repository.folder.iterdir()) == []

@@ -34,7 +34,7 @@ class Clone:
         self._environment.pop("MLFLOW_TRACKING_URI", None)  # it has a store of its own
         dataset = load_params(folder / paths.PARAMS).dataset
         raw = root / paths.raw(dataset)
-        if all((raw / file.name).is_file() for file in DATASETS[dataset].files):
+        if all(file.find(raw).is_file() for file in DATASETS[dataset].files):
             self._environment.setdefault("MNIST_MIRROR", str(raw))
 
     @contextmanager

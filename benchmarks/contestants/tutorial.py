@@ -26,7 +26,7 @@ class _RawImages(Dataset):
 
     def __init__(self, dataset: str, count: int, size: int):
         file = DATASETS[dataset].train_images
-        self.images = torch.from_numpy(read_idx(paths.raw(dataset) / file.name, 3)[:count].copy())
+        self.images = torch.from_numpy(read_idx(file.find(paths.raw(dataset)), 3)[:count].copy())
         self.transform = transforms.Compose(
             [transforms.Resize(size), transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))]
         )

@@ -1,5 +1,6 @@
 """Where each data set comes from: its sizes, its four files and their checksums."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 CLASSES = 10  # of each data set
@@ -7,10 +8,22 @@ WHITE = 255  # its grey level; black is 0
 
 
 class SourceFile(NamedTuple):
-    """One of a data set's original files, in the IDX format, and the md5 sum of its bytes."""
+    """One of a data set's original files, in the IDX format: its name, the md5 sum of its bytes, and that of what they
+    unpack to where it is known.
+    """
 
     name: str
     md5: str
+    content_md5: str | None = None
+
+    @property
+    def unpacked_name(self) -> str:
+        return self.name.removesuffix(".gz")
+
+    def find(self, folder: Path) -> Path:
+        """Where it lies in a folder: as its authors packed it, or else unpacked."""
+        packed, unpacked = folder / self.name, folder / self.unpacked_name
+        return unpacked if unpacked.exists() and not packed.exists() else packed
 
 
 class Dataset(NamedTuple):
@@ -33,27 +46,35 @@ class Dataset(NamedTuple):
         return self.train_images, self.train_labels, self.test_images, self.test_labels
 
 
-# The sums are those of torchvision.datasets (a test compares them). They stand here as well because importing
-# torchvision takes seconds, and files that are there already should be verified in none.
+# The sums of the packed files are those of torchvision.datasets (a test compares them). They stand here as well because
+# importing torchvision takes seconds, and files that are there already should be verified in none.
 DATASETS = {
     "mnist": Dataset(
         "MNIST",
         60_000,
         10_000,
-        SourceFile("train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"),
-        SourceFile("train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432"),
-        SourceFile("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
-        SourceFile("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c"),
+        SourceFile(
+            "train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873", "6bbc9ace898e44ae57da46a324031adb"
+        ),
+        SourceFile(
+            "train-labels-idx1-ubyte.gz", "d53e105ee54ea40749a09fcbcd1e9432", "a25bea736e30d166cdddb491f175f624"
+        ),
+        SourceFile("t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3", "2646ac647ad5339dbf082846283269ea"),
+        SourceFile("t10k-labels-idx1-ubyte.gz", "ec29112dd5afa0611ce80d1b7f02629c", "27ae3e4e09519cfbb04c329615203637"),
         "MNIST",
     ),
     "fashion-mnist": Dataset(
         "Fashion-MNIST",
         60_000,
         10_000,
-        SourceFile("train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
-        SourceFile("train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe"),
-        SourceFile("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
-        SourceFile("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310"),
+        SourceFile(
+            "train-images-idx3-ubyte.gz", "8d4fb7e6c68d591d4c3dfef9ec88bf0d", "f4a8712d7a061bf5bd6d2ca38dc4d50a"
+        ),
+        SourceFile(
+            "train-labels-idx1-ubyte.gz", "25c81989df183df01b3e8a0aad5dffbe", "9018921c3c673c538a1fc5bad174d6f9"
+        ),
+        SourceFile("t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79", "8181f5470baa50b63fa0f6fddb340f0a"),
+        SourceFile("t10k-labels-idx1-ubyte.gz", "bb300cfdad3c16e7a12a480ee83cd310", "15d484375f8d13e6eb1aabb0c3f46965"),
         "FashionMNIST",
     ),
     "kmnist": Dataset(

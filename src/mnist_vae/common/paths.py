@@ -15,6 +15,11 @@ PICTURES = Path("reports/pictures.safetensors")
 FIGURES = Path("reports/figures")
 
 
+def originals(dataset: str) -> Path:
+    """The folder into which a person may put a data set's original files. Unlike raw, it is nobody else's."""
+    return Path("data/originals") / dataset
+
+
 def raw(dataset: str) -> Path:
-    """The folder of a data set's original files."""
+    """The folder of a data set's original files, which DVC empties and fills."""
     return Path("data/raw") / dataset

@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -44,6 +45,17 @@ def repository_root(start: Path) -> Path:
         if (folder / ".dvc").is_dir():
             return folder
     raise UserError(f"{start} is not inside a DVC repository: run the stages with `dvc repro` in a clone of one")
+
+
+def show_to_git(path: Path) -> None:
+    """Let Git look into a file whose content may have changed, so that `git restore` brings it back.
+
+    Git takes a file for unchanged if its size and the second of its time are as they were. `dvc exp run -S` writes
+    params.yaml several times in a second: with a value of the same length, Git would not see it.
+    """
+    if path.exists():
+        ten_seconds_ago = time.time() - 10
+        os.utime(path, (ten_seconds_ago, ten_seconds_ago))
 
 
 def run_stage(main: Callable[[], None]) -> NoReturn:

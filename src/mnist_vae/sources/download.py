@@ -1,10 +1,12 @@
 """Getting a data set's files: those in place already, else from a source; verified before they take their names."""
 
+import gzip
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +20,8 @@ from mnist_vae.console.stage import UserError, without_password
 from mnist_vae.sources.bundled import digits_files
 
 _CHUNK_BYTES = 1 << 16
+_GZIP = b"\x1f\x8b"  # how a gzip begins
+_PLACES_OF_TORCHVISION = ("raw/", "MNIST/raw/", "FashionMNIST/raw/", "KMNIST/raw/")
 _LARGEST_BYTES = 1 << 30  # EMNIST's whole archive has 0.56 GB; nothing much longer is taken
 
 
@@ -33,47 +37,80 @@ class Patience(NamedTuple):
     bytes_per_second: float = 20_000
 
 
-def fetch(dataset: Dataset, folder: Path, root: Path, patience: Patience = Patience()) -> str:
+def fetch(dataset: Dataset, folder: Path, originals: Path, root: Path, patience: Patience = Patience()) -> str:
     """Make `folder` hold exactly the data set's verified files, and return where they came from.
 
-    Tries in order the files in `folder`, MNIST_MIRROR (a folder, relative to `root`, or an http(s) address of one), and
-    torchvision's mirrors. Raises UnreachableError, naming all that was tried, and UserError for files that do not
-    belong.
+    Tries in order the files in `folder`, MNIST_MIRROR (a folder, relative to `root`, or an http(s) address of one), the
+    folder `originals` below `root`, and torchvision's mirrors. A file counts as known by its own sum or by that of what
+    it unpacks to; in `folder` it is then as its authors packed it, or unpacked. Raises UnreachableError, naming all
+    that was tried, and UserError for files that do not belong.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = {file.name for file in dataset.files}
+    names = {name for file in dataset.files for name in (file.name, file.unpacked_name)}
     if strangers := sorted(entry.name for entry in folder.iterdir() if entry.name not in names):
         raise UserError(f"{folder} holds {strangers[0]}, which is none of the data set's files: move it elsewhere")
-    missing = [file for file in dataset.files if not _is_verified(folder / file.name, file)]
+    missing = [file for file in dataset.files if not _is_verified(folder, file)]
     if not missing:
         return "already there"
     for file in missing:
-        if (folder / file.name).exists():
-            print(f"download: {folder / file.name} is not the known file: it is fetched again", flush=True)
+        if file.find(folder).exists():
+            print(f"download: {file.find(folder)} is not the known file: it is fetched again", flush=True)
     # Outside `folder`, so that a killed download leaves nothing in what DVC hashes; on its file system, to be renamed.
     (root / ".dvc" / "tmp").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="download-", dir=root / ".dvc" / "tmp") as scratch:
         if dataset.torchvision_class is None:
             origin = _write_bundled(missing, Path(scratch))
         else:
-            origin = _download(missing, _sources(dataset.torchvision_class, root), patience, Path(scratch), folder)
+            origin = _download(missing, _Sources(dataset.torchvision_class, originals, root), patience, Path(scratch))
         for file in missing:
-            (Path(scratch) / file.name).replace(folder / file.name)
+            verified = file.find(Path(scratch))
+            file.find(folder).unlink(missing_ok=True)
+            verified.replace(folder / verified.name)
     return origin
 
 
 class _TransferError(Exception):
-    """A source did not give a file; the text says why."""
+    """A source did not give a file; the text says why. `is_missing` if it answers, but has none of that name."""
+
+    def __init__(self, reason: str, *, is_missing: bool = False):
+        super().__init__(reason)
+        self.is_missing = is_missing
 
 
-def _download(files: list[SourceFile], sources: Iterator[str], patience: Patience, scratch: Path, folder: Path) -> str:
+class _Sources:
+    """Where the files of a data set may be had, in order: addresses, and folders as their paths."""
+
+    def __init__(self, torchvision_class: str, originals: Path, root: Path):
+        self._torchvision_class, self._originals, self._root = torchvision_class, originals, root
+
+    def __iter__(self) -> Iterator[str]:
+        mirror = os.environ.get("MNIST_MIRROR", "")
+        if "://" in mirror and not _is_address(mirror):
+            raise UserError(f"MNIST_MIRROR is {without_password(mirror)}, but must be a folder or an http(s) address")
+        if mirror:
+            yield mirror if _is_address(mirror) else str(self._root / mirror)
+        if (originals := self._root / self._originals).is_dir():
+            yield str(originals)
+        import torchvision.datasets  # takes seconds, so only once its mirrors are needed
+
+        yield from getattr(torchvision.datasets, self._torchvision_class).mirrors
+
+    def ways_out(self, files: Sequence[SourceFile]) -> str:
+        """What a person can do if all of them fail."""
+        *first, last = [file.unpacked_name for file in files]
+        return (
+            f"Ways out: put {', '.join(first)} and {last}, gzipped or not, into {self._root / self._originals}"
+            " (not into data/raw, which DVC empties); or let MNIST_MIRROR name another folder, or the http(s) address"
+            " of one, that holds them; or take the bundled digits, which need no network: make demo"
+        )
+
+
+def _download(files: Sequence[SourceFile], sources: _Sources, patience: Patience, scratch: Path) -> str:
     waiting, tried, origins = list(files), [], []
     for source in sources:
         try:
             while waiting:
-                _copy(source, waiting[0].name, scratch / waiting[0].name, patience)
-                if not _is_verified(scratch / waiting[0].name, waiting[0]):
-                    raise _TransferError("wrong checksum")
+                _obtain(source, waiting[0], scratch, patience)
                 waiting.pop(0)
                 origins.append(without_password(source))
         except _TransferError as failure:
@@ -82,35 +119,73 @@ def _download(files: list[SourceFile], sources: Iterator[str], patience: Patienc
         if not waiting:
             return ", ".join(dict.fromkeys(origins))
     raise UnreachableError(
-        f"{waiting[0].name} could be had from nowhere. Tried {'; '.join(tried)}. Ways out: set MNIST_MIRROR to a"
-        f" folder, or the http(s) address of one, that holds the four files; put them into {folder}; or take the"
-        " bundled digits, which need no network: make demo"
+        f"{waiting[0].name} could be had from nowhere. Tried {'; '.join(tried)}. {sources.ways_out(files)}"
     )
 
 
-def _sources(torchvision_class: str, root: Path) -> Iterator[str]:
-    mirror = os.environ.get("MNIST_MIRROR", "")
-    if "://" in mirror and not _is_address(mirror):
-        raise UserError(f"MNIST_MIRROR is {without_password(mirror)}, but must be a folder or an http(s) address")
-    if mirror:
-        yield mirror if _is_address(mirror) else str(root / mirror)
-    import torchvision.datasets  # takes seconds, so only once its mirrors are needed
+def _obtain(source: str, file: SourceFile, scratch: Path, patience: Patience) -> None:
+    """Put a verified file into `scratch`, packed as its authors did or unpacked. Raises _TransferError."""
+    failures, part = [], scratch / "part"
+    for name in _possible_names(source, file):
+        try:
+            _copy(source, name, part, patience)
+            if file_md5(part) == file.md5:
+                part.replace(scratch / file.name)
+                return
+            _unpack(part)
+            if file_md5(part) == file.content_md5:
+                part.replace(scratch / file.unpacked_name)
+                return
+            raise _TransferError("wrong checksum")
+        except _TransferError as failure:
+            failures.append(failure)
+            if _is_address(source) and not failure.is_missing:
+                break
+    raise next((failure for failure in failures if not failure.is_missing), failures[0])
 
-    yield from getattr(torchvision.datasets, torchvision_class).mirrors
+
+def _possible_names(source: str, file: SourceFile) -> list[str]:
+    """By which names a source may have a file; a folder also by those of unpackers, and where torchvision puts it."""
+    names = list(dict.fromkeys([file.name, file.unpacked_name]))
+    if _is_address(source):
+        return names
+    names += [name.replace("-idx", ".idx") for name in names]
+    return [f"{place}{name}" for place in ("", *_PLACES_OF_TORCHVISION) for name in names]
+
+
+def _unpack(part: Path) -> None:
+    """If it is a gzip, put what it unpacks to in its place. Raises _TransferError."""
+    unpacked = part.with_name("unpacked")
+    with part.open("rb") as file:
+        if file.read(len(_GZIP)) != _GZIP:
+            return
+    try:
+        with gzip.open(part) as source, unpacked.open("wb") as target:
+            while chunk := source.read(_CHUNK_BYTES):
+                target.write(chunk)
+                if target.tell() > _LARGEST_BYTES:
+                    raise _TransferError(f"unpacks to more than {_LARGEST_BYTES:,} bytes")
+    except (OSError, EOFError, zlib.error):
+        raise _TransferError("wrong checksum") from None
+    unpacked.replace(part)
 
 
 def _is_address(source: str) -> bool:
     return source.startswith(("http://", "https://"))
 
 
-def _is_verified(path: Path, file: SourceFile) -> bool:
-    return path.is_file() and file_md5(path) == file.md5
+def _is_verified(folder: Path, file: SourceFile) -> bool:
+    """Whether the file lies there, packed or unpacked. Raises UserError if it does both ways."""
+    if file.name != file.unpacked_name and all((folder / name).exists() for name in (file.name, file.unpacked_name)):
+        raise UserError(f"{folder} holds both {file.name} and {file.unpacked_name}: move one of them elsewhere")
+    path = file.find(folder)
+    return path.is_file() and file_md5(path) == (file.md5 if path.name == file.name else file.content_md5)
 
 
 def _write_bundled(missing: list[SourceFile], scratch: Path) -> str:
     for bundled in digits_files():
         (scratch / bundled.name).write_bytes(bundled.content)
-    if wrong := [file.name for file in missing if not _is_verified(scratch / file.name, file)]:
+    if wrong := [file.name for file in missing if not _is_verified(scratch, file)]:
         raise UserError(f"scikit-learn's digits are not those this project knows ({wrong[0]}): run `make setup`")
     return "scikit-learn"
 
@@ -136,7 +211,8 @@ def _copy(source: str, name: str, target: Path, patience: Patience) -> None:
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise _TransferError(f"{type(error).__name__}: {' '.join(without_password(str(error)).split())}") from None
     except OSError as error:
-        raise _TransferError(error.strerror or str(error)) from None
+        missing = isinstance(error, FileNotFoundError | NotADirectoryError)
+        raise _TransferError(error.strerror or str(error), is_missing=missing) from None
 
 
 def _get(address: str, target: Path, patience: Patience) -> None:
@@ -147,7 +223,8 @@ def _get(address: str, target: Path, patience: Patience) -> None:
         headers={"Accept-Encoding": "identity"},  # the file is a gzip; it must not come unpacked
     ) as response:
         if response.status_code != requests.codes.ok:
-            raise _TransferError(f"HTTP {response.status_code} {response.reason}")
+            missing = response.status_code in {requests.codes.not_found, requests.codes.gone}
+            raise _TransferError(f"HTTP {response.status_code} {response.reason}", is_missing=missing)
         length = response.headers.get("Content-Length", "")
         announced = int(length) if length.isdecimal() else None
         start, received = time.monotonic(), 0

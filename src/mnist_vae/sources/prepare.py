@@ -59,12 +59,11 @@ def _held_out(count: int, validation_size: int, seed: int) -> Bool[np.ndarray, "
 
 
 def _read(folder: Path, images_file: SourceFile, labels_file: SourceFile, size: int) -> Split:
-    images, labels = read_idx(folder / images_file.name, 3), read_idx(folder / labels_file.name, 1)
-    for file, array in (images_file, images), (labels_file, labels):
+    images_path, labels_path = images_file.find(folder), labels_file.find(folder)
+    images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
+    for path, array in (images_path, images), (labels_path, labels):
         if len(array) != size:
-            raise UserError(f"{folder / file.name} holds {len(array)} items, but this data set has {size}")
+            raise UserError(f"{path} holds {len(array)} items, but this data set has {size}")
     if labels.max() >= CLASSES:
-        raise UserError(
-            f"{folder / labels_file.name} holds the label {labels.max()}, but the classes are 0 to {CLASSES - 1}"
-        )
+        raise UserError(f"{labels_path} holds the label {labels.max()}, but the classes are 0 to {CLASSES - 1}")
     return Split(images[:, np.newaxis], labels)
