@@ -39,7 +39,7 @@ def test_clean_tree_has_its_commit_and_no_diff(copy: Path, monkeypatch: pytest.M
     found = find_provenance(copy)
     assert (found.git_commit, found.git_dirty) == (_git(copy, "rev-parse", "HEAD").strip(), "false")
     assert found.tags()["dvc_apply"] == "dvc exp apply mine"
-    assert uncommitted_diff(copy) == b""
+    assert uncommitted_diff(copy) == (b"", [])
 
 
 def test_what_the_pipeline_writes_makes_no_tree_dirty(copy: Path) -> None:
@@ -47,13 +47,26 @@ def test_what_the_pipeline_writes_makes_no_tree_dirty(copy: Path) -> None:
     (copy / "reports" / "metrics.json").write_text("{}")
     (copy / "dvc.lock").write_text("stages: {}")
     assert find_provenance(copy).git_dirty == "false"
-    assert uncommitted_diff(copy) == b""
+    assert uncommitted_diff(copy) == (b"", [])
 
 
 def test_outside_a_repository_nothing_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert find_provenance(tmp_path).git_commit == "unknown"
-    assert uncommitted_diff(tmp_path) == b""
+    assert uncommitted_diff(tmp_path) == (None, [])
+
+
+@pytest.mark.parametrize("git", [None, "#!/bin/sh\nexit 128\n", "no program"])
+def test_git_that_is_not_there_or_fails_is_not_taken_for_nothing_changed(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, git: str | None
+) -> None:
+    (tmp_path / "bin").mkdir()
+    if git:
+        (tmp_path / "bin" / "git").write_text(git)
+        (tmp_path / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert (find_provenance(copy).git_commit, find_provenance(copy).git_dirty) == ("unknown", "unknown")
+    assert uncommitted_diff(copy) == (None, [])
 
 
 SETTINGS = [
@@ -62,7 +75,8 @@ SETTINGS = [
     ("diff.mnemonicPrefix", "true"),
     ("core.quotePath", "false"),
 ]
-SETTINGS += [("diff.external", "false"), ("core.autocrlf", "false")]
+SETTINGS += [("diff.external", "false"), ("core.autocrlf", "false"), ("diff.context", "0"), ("diff.relative", "true")]
+SETTINGS += [("diff.orderFile", "nowhere"), ("diff.renames", "copies"), ("diff.submodule", "log")]
 
 
 @pytest.mark.parametrize("setting", [None, *SETTINGS], ids=str)
@@ -82,7 +96,9 @@ def test_diff_applied_to_the_commit_gives_the_working_copy(
     (copy / "new" / ".env").write_text("MLFLOW_TRACKING_PASSWORD=hunter7")
     index = (copy / ".git" / "index").read_bytes()
     assert find_provenance(copy).git_dirty == "true"
-    diff = uncommitted_diff(copy)
+    diff, left_out = uncommitted_diff(copy)
+    assert diff is not None
+    assert left_out == ["large"]
     assert (copy / ".git" / "index").read_bytes() == index  # the user's index is as it was
     other = tmp_path / "other"
     _git(tmp_path, "clone", "--quiet", str(copy), str(other))

@@ -18,6 +18,7 @@ from mlflow_servers import BadServer, MlflowServer
 from mnist_vae.common import paths
 from mnist_vae.console.stage import Terminated, UserError
 from mnist_vae.model.file import Origin
+from mnist_vae.tracking.provenance import Uncommitted
 from mnist_vae.tracking.run import tracked_run
 from mnist_vae.tracking.store import open_store
 from tracked_stages import (
@@ -37,6 +38,7 @@ ROOT = Path(__file__).parent.parent
 HANGING = """
 import sys, time
 from builders import tiny_origin
+from mnist_vae.tracking.provenance import Uncommitted
 from mnist_vae.tracking.run import tracked_run
 with tracked_run("train", tiny_origin()):
     print("in it", flush=True)
@@ -213,8 +215,61 @@ def test_resumed_training_names_the_experiment_that_it_is_now(
         raise KeyboardInterrupt
     monkeypatch.setenv("DVC_EXP_NAME", "second-try")  # DVC names it again
     train(root, origin)
-    (run,) = contents(open_store(root).client)
-    assert run["tags"]["dvc_apply"] == "dvc exp apply second-try"
+    store = open_store(root)
+    (run,) = store.client.search_runs([store.experiment_id])
+    assert run.data.tags["dvc_apply"] == "dvc exp apply second-try"
+    assert run.info.run_name == "second-try"
+    assert "second-try" in run.data.tags["mlflow.note.content"]
+
+
+def test_resumed_training_names_no_experiment_and_no_change_that_are_not_its_own(
+    root: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diffs = iter([Uncommitted(b"a change\n", []), Uncommitted(b"", ["large.bin"])])
+    monkeypatch.setattr("mnist_vae.tracking.run.uncommitted_diff", lambda _: next(diffs))
+    monkeypatch.setenv("DVC_EXP_NAME", "try")
+    with suppress(KeyboardInterrupt), chdir(root), tracked_run("train", origin):
+        raise KeyboardInterrupt
+    monkeypatch.delenv("DVC_EXP_NAME")
+    train(root, origin)
+    client = open_store(root).client
+    (run,) = contents(client)
+    assert not {"dvc_experiment", "dvc_apply"} & run["tags"].keys()
+    (stored,) = client.search_runs(["1"])
+    assert stored.info.run_name == "conv, kl_weight 0.1"
+    assert Path(client.download_artifacts(stored.info.run_id, "uncommitted.diff")).read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("uncommitted", "line"),
+    [
+        (
+            Uncommitted(b"", ["large.bin"]),
+            "train: uncommitted.diff lacks large.bin (untracked, above 1 MiB): git add it\n",
+        ),
+        (Uncommitted(None, []), "train: Git failed, so the run has no uncommitted.diff\n"),
+    ],
+)
+def test_what_the_diff_lacks_is_said(
+    root: Path,
+    origin: Origin,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    uncommitted: Uncommitted,
+    line: str,
+) -> None:
+    monkeypatch.setattr("mnist_vae.tracking.run.uncommitted_diff", lambda _: uncommitted)
+    train(root, origin)
+    assert capsys.readouterr().out == line
+
+
+def test_run_id_in_the_environment_has_no_effect_which_is_said(
+    root: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", "0" * 32)
+    train(root, origin)
+    assert "train: MLFLOW_RUN_ID has no effect" in capsys.readouterr().out
+    assert _statuses(root) == ["SCHEDULED"]
 
 
 def test_stage_run_alone_logs_its_part_where_files_of_earlier_ones_are_missing(root: Path, origin: Origin) -> None:

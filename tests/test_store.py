@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from mnist_vae.tracking.store import EXPERIMENT, open_store, reason_of
+from mnist_vae.console.stage import UserError
+from mnist_vae.tracking.store import EXPERIMENT, open_store, reason_of, store_address
 
 ROOT = Path(__file__).parent.parent
 
@@ -81,6 +82,86 @@ def test_place_of_artifacts_that_somebody_chose_is_left_alone(root: Path) -> Non
     assert store.client.get_experiment(store.experiment_id).artifact_location == "s3://bucket/mlartifacts"
 
 
-@pytest.mark.parametrize("address", ["http://me:hunter7@there/x", "http://me:hunter7@hunter7@there/x?y=1"])
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("", "sqlite:///ROOT/mlflow.db"),
+        ("sqlite:///own.db?timeout=30", "sqlite:///ROOT/own.db?timeout=30"),
+        ("sqlite+pysqlite:///own.db", "sqlite+pysqlite:///ROOT/own.db"),
+        ("sqlite:////elsewhere/a b%20c.db", "sqlite:////elsewhere/a b c.db"),
+        ("mlruns", "file://ROOT/mlruns"),
+        ("./mlruns", "file://ROOT/mlruns"),
+        ("file:mlruns", "file://ROOT/mlruns"),
+        ("file:///elsewhere/mlruns", "file:///elsewhere/mlruns"),
+        ("https://me:p%40ss@host/path?x=1", "https://me:p%40ss@host/path?x=1"),
+        (
+            "postgresql+psycopg://me:p%2Fw@host/db?sslmode=require",
+            "postgresql+psycopg://me:p%2Fw@host/db?sslmode=require",
+        ),
+        ("databricks", "databricks"),
+    ],
+)
+def test_address_is_absolute_so_that_a_queued_experiments_copy_keeps_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, expected: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    assert store_address(tmp_path) == expected.replace("ROOT", str(tmp_path))
+
+
+@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:"])
+def test_store_in_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(UserError, match="keeps nothing: name a file"):
+        open_store(tmp_path)
+
+
+def test_store_may_lie_where_an_address_needs_escapes(tmp_path: Path, empty_store: bytes) -> None:
+    root = tmp_path / "100% a?b#c"
+    root.mkdir()
+    (root / "mlflow.db").write_bytes(empty_store)
+    store = open_store(root)
+    run = store.client.create_run(store.experiment_id)
+    with closing(sqlite3.connect(root / "mlflow.db")) as connection:
+        assert connection.execute("SELECT run_uuid FROM runs").fetchall() == [(run.info.run_id,)]
+
+
+def test_experiment_that_was_renamed_is_found_again(root: Path) -> None:
+    store = open_store(root)
+    store.client.rename_experiment(store.experiment_id, "my thesis")
+    assert open_store(root).experiment_id == store.experiment_id
+    assert [one.name for one in store.client.search_experiments() if one.name != "Default"] == ["my thesis"]
+
+
+def test_experiment_that_was_deleted_is_named_with_the_way_back(root: Path) -> None:
+    store = open_store(root)
+    store.client.delete_experiment(store.experiment_id)
+    with pytest.raises(UserError, match="the experiment mnist-vae is deleted: ") as refused:
+        open_store(root)
+    way_back = str(refused.value).partition(": ")[2].split()
+    variables = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db"}
+    subprocess.run([sys.executable, "-m", *way_back], env=variables, capture_output=True, check=True)
+    assert open_store(root).experiment_id == store.experiment_id
+
+
+def test_experiment_that_the_environment_names_is_taken(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = open_store(root).experiment_id
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "another")
+    other = open_store(root)
+    assert other.client.get_experiment(other.experiment_id).name == "another"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", own)
+    assert open_store(root).experiment_id == own
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://me:hunter7@there/x",
+        "http://me:hunter7@hunter7@there/x?y=1",
+        "postgresql://me:a/hunter7@there/x",
+        "postgresql://there/x?user=me&password=hunter7",
+    ],
+)
 def test_password_in_an_address_is_in_no_message(address: str) -> None:
-    assert reason_of(ConnectionError(f"request to {address} failed, also to {address}")).count("hunter7") == 0
+    message = reason_of(ConnectionError(f"request to {address} failed, also to {address}"))
+    assert "hunter7" not in message
+    assert message.count("there/x") == 2

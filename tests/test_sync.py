@@ -62,6 +62,18 @@ def test_experiments_are_logged_by_their_names(with_experiment: WorkingCopy, tmp
     assert _diff(copy) == _diff(with_experiment)
 
 
+def test_renamed_experiment_is_followed(with_experiment: WorkingCopy, tmp_path: Path) -> None:
+    copy = with_experiment.copied_to(tmp_path / "clone")
+    copy.succeed("dvc", "exp", "rename", "half", "better")
+    assert "sync: experiment better is in run " in copy.succeed(*SYNC, PYTHONPATH="src")
+    (run,) = [run for run in _runs(copy) if "dvc_experiment" in run.data.tags]
+    assert (run.info.run_name, run.data.tags["dvc_experiment"]) == ("better", "better")
+    assert run.data.tags["dvc_apply"] == "dvc exp apply better"
+    assert "`dvc exp apply better` brings it back" in run.data.tags["mlflow.note.content"]
+    copy.succeed("git", "restore", "params.yaml")
+    copy.succeed(*run.data.tags["dvc_apply"].split())
+
+
 def test_what_a_stage_could_not_log_is_logged(reproduced: WorkingCopy, tmp_path: Path) -> None:
     copy = reproduced.copied_to(tmp_path / "clone")
     copy.set_param("interpolation_steps", 6)

@@ -8,7 +8,7 @@ import argparse
 import json
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from dvc.api import DVCFileSystem
@@ -18,8 +18,9 @@ from experiments import experiment_commits, git
 from mnist_vae.common import paths
 from mnist_vae.console.stage import UserError
 from mnist_vae.model.file import load_origin
-from mnist_vae.tracking.backfill import STAGES, Result, StoredRun, complete, find_or_create_run, log_diff
+from mnist_vae.tracking.backfill import STAGES, Result, StoredRun, complete, find_or_create_run, log_diff, rename
 from mnist_vae.tracking.orphans import close_orphans, repository_id
+from mnist_vae.tracking.page import describe
 from mnist_vae.tracking.provenance import Provenance, experiment_diff, find_provenance
 from mnist_vae.tracking.store import Store, failures_in_a_line, open_store
 
@@ -63,7 +64,7 @@ def _sync_experiment(store: Store, root: Path, name: str, commit: str, completed
         provenance = Provenance(baseline, "unknown", name, baseline, "unknown")
         run = _complete(store, root, result, provenance, completed)
         if run.is_new:
-            log_diff(run, experiment_diff(root, commit))
+            log_diff(run, experiment_diff(root, commit) or b"")
         return f"experiment {name} is in run {run.run_id}"
 
 
@@ -79,11 +80,21 @@ def _fetch(root: Path, commit: str, folder: Path) -> Result:
 def _complete(store: Store, root: Path, result: Result, provenance: Provenance, completed: set[str]) -> StoredRun:
     tags = provenance.tags() | {"repository": repository_id(root)}
     run = find_or_create_run(store, result.origin, tags, for_training=False)
+    if provenance.dvc_experiment:
+        _follow_rename(store, run.run_id, result, tags, experiment_commits(root).keys())
     # Of several results of one training, which differ in their figures alone, the first one stays in its run.
     if run.run_id not in completed:
         complete(run, result, STAGES)
     completed.add(run.run_id)
     return run
+
+
+def _follow_rename(store: Store, run_id: str, result: Result, tags: dict[str, str], names: Collection[str]) -> None:
+    """Let the run of an experiment that `dvc exp rename` renamed bear its new name."""
+    run = store.client.get_run(run_id)
+    if run.data.tags.get("dvc_experiment") not in {*names, None}:
+        rename(store, run, result.origin, {key: tags[key] for key in tags if key.startswith("dvc_")})
+        describe(store.client, run_id)
 
 
 def main() -> None:

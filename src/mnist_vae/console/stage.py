@@ -29,8 +29,12 @@ class Terminated(KeyboardInterrupt):
 
 
 def without_password(text: str) -> str:
-    """The text as messages may show it: no name and password in the addresses in it."""
-    return re.sub(r"//[^/\s]*@", "//", text)
+    """The text as messages may show it: no name and password in the addresses in it.
+
+    As in SQLAlchemy's, a password may hold slashes and be given after the question mark.
+    """
+    text = re.sub(r"//[^/\s]*(?::\S*)?@", "//", text)
+    return re.sub(r"([?&](?:user|password|sslpassword|token)=)[^&\s]*", r"\1***", text)
 
 
 def repository_root(start: Path) -> Path:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 STAGES = ("train", "evaluate", "render")  # those that a run has, in their order
 _METRICS_A_CALL = 1000  # MLflow refuses more
+_DIFF = "uncommitted.diff"
+_OF_EXPERIMENT = {"dvc_experiment", "dvc_baseline", "dvc_apply"}  # tags
 
 
 class Result(NamedTuple):
@@ -80,13 +82,21 @@ def find_or_create_run(store: Store, origin: Origin, tags: dict[str, str], *, fo
     is_new = run is None
     if run is None:
         # Its tags at once: without them nobody would find it if this breaks off.
-        name = tags.get("dvc_experiment") or f"{origin.params.network}, kl_weight {origin.params.kl_weight:g}"
+        name = _run_name(origin, tags)
         tags = {"fingerprint": origin.fingerprint, "data_md5": origin.data_md5, **tags}
         run = store.client.create_run(store.experiment_id, tags=tags, run_name=name)
     elif for_training:
-        _set_tags(store, run.info.run_id, tags)
+        rename(store, run, origin, tags)
     _log_inputs(store, run, origin)
     return StoredRun(store, run.info.run_id, is_new)
+
+
+def rename(store: Store, run: "Run", origin: Origin, tags: dict[str, str]) -> None:
+    """Let the run name the origin that the tags name, and no other experiment. Raises what MLflow raises."""
+    for name in _OF_EXPERIMENT & run.data.tags.keys() - tags.keys():
+        store.client.delete_tag(run.info.run_id, name)
+    _set_tags(store, run.info.run_id, tags)
+    store.client.update_run(run.info.run_id, name=_run_name(origin, tags))
 
 
 def complete(run: StoredRun, result: Result, stages: Sequence[str]) -> None:
@@ -118,17 +128,22 @@ def complete(run: StoredRun, result: Result, stages: Sequence[str]) -> None:
 
 
 def log_diff(run: StoredRun, diff: bytes) -> None:
-    """Log by what code and parameters differed from their commit, if they did."""
-    if diff:
+    """Log by what code and parameters differed from their commit, if they did, or did when the training began."""
+    client = run.store.client
+    if diff or (not run.is_new and any(file.path == _DIFF for file in client.list_artifacts(run.run_id))):
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "uncommitted.diff").write_bytes(diff)
-            run.store.client.log_artifacts(run.run_id, folder)
+            (Path(folder) / _DIFF).write_bytes(diff)
+            client.log_artifacts(run.run_id, folder)
 
 
 def log_epoch(run: StoredRun, history: EpochHistory) -> None:
     """Log the terms of an epoch by epoch, the losses of its steps by step, and the speed."""
     speed = _Point("speed/images_per_second", history.epoch.epoch, history.images_per_second)
     _log_points(run, [*_epoch_points([history.epoch], history.steps), speed])
+
+
+def _run_name(origin: Origin, tags: dict[str, str]) -> str:
+    return tags.get("dvc_experiment") or f"{origin.params.network}, kl_weight {origin.params.kl_weight:g}"
 
 
 def _log_stage(run: StoredRun, result: Result, stage: str) -> None:

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 VIEW = "overview"
+OWN_EXPERIMENT = "mnist_vae"  # a tag by which the experiment is found again after somebody renamed it
 _NOTE = "Each run is one execution of the pipeline. The tag dvc_experiment names the DVC experiment that it belongs to."
 _COLUMNS = {
     "attributes": ["Created", "Duration"],
@@ -43,6 +44,7 @@ _SEARCH = {
 }
 # The experiment's own tags; the last one is the view of the table that has the key VIEW.
 EXPERIMENT_TAGS = {
+    OWN_EXPERIMENT: "true",
     "mlflow.note.content": _NOTE,
     f"mlflow.sharedViewState.{VIEW}": json.dumps(
         _SEARCH

@@ -13,7 +13,10 @@ _SECRETS = (":(exclude).dvc/config", ":(exclude,glob)**/.env*")  # where passwor
 _WHAT = (".", *_OUTPUTS, *_SECRETS)
 _LARGEST_UNTRACKED = 1 << 20  # bytes of a file that the diff takes in
 # So that `git apply` takes the diff, whatever the user's settings.
-_PLAIN = ("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/")
+_PLAIN = (
+    *("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/"),
+    *("--no-relative", "--submodule=short", "--no-renames", "--unified=3"),
+)
 
 
 class Provenance(NamedTuple):
@@ -48,27 +51,37 @@ def find_provenance(working_copy: Path) -> Provenance:
     )
 
 
-def uncommitted_diff(working_copy: Path) -> bytes:
-    """What `git apply` turns the commit into the working copy with, untracked files included.
+class Uncommitted(NamedTuple):
+    """The diff by which `git apply` turns the commit into the working copy, None if Git failed; and the names of the
+    untracked files that are too large for it.
+    """
 
-    Left out are what the pipeline writes, DVC's own settings, untracked files above a MiB and what Git ignores.
+    diff: bytes | None
+    left_out: list[str]
+
+
+def uncommitted_diff(working_copy: Path) -> Uncommitted:
+    """What was not committed, untracked files included.
+
+    Silently left out are what the pipeline writes, DVC's own settings and what Git ignores.
     """
     untracked = _git(working_copy, "ls-files", "--others", "--exclude-standard", "-z", "--", *_WHAT) or b""
     names = [os.fsdecode(name) for name in untracked.split(b"\0") if name]
     small = [name for name in names if _is_small(working_copy / name)]
+    left_out = sorted(name for name in set(names) - set(small) if (working_copy / name).is_file())
     with tempfile.TemporaryDirectory() as folder:
         # In an index of its own, in which untracked files count as intended to be added.
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         if _git(working_copy, "read-tree", "HEAD", **index) is None:
-            return b""
+            return Uncommitted(None, left_out)
         if small:
             _git(working_copy, "add", "--intent-to-add", "--force", "--", *small, **index)
-        return _git(working_copy, "diff", *_PLAIN, "HEAD", "--", *_WHAT, **index) or b""
+        return Uncommitted(_git(working_copy, "diff", *_PLAIN, "HEAD", "--", *_WHAT, **index), left_out)
 
 
-def experiment_diff(repository: Path, commit: str) -> bytes:
-    """The same of a DVC experiment's commit, from the one that it started from."""
-    return _git(repository, "diff", *_PLAIN, f"{commit}^", commit, "--", *_WHAT) or b""
+def experiment_diff(repository: Path, commit: str) -> bytes | None:
+    """The same of a DVC experiment's commit, from the one that it started from; None if Git failed."""
+    return _git(repository, "diff", *_PLAIN, f"{commit}^", commit, "--", *_WHAT)
 
 
 def _is_small(path: Path) -> bool:
@@ -76,7 +89,11 @@ def _is_small(path: Path) -> bool:
 
 
 def _git(working_copy: Path, *arguments: str, **environment: str) -> bytes | None:
-    """What a Git command prints; None if it fails. It leaves the user's index alone."""
+    """What a Git command prints; None if it fails or hangs. It leaves the user's index alone."""
     variables = os.environ | {"GIT_OPTIONAL_LOCKS": "0"} | environment
-    done = subprocess.run(["git", *arguments], cwd=working_copy, env=variables, capture_output=True, check=False)
+    command = ["git", "-c", "core.fsmonitor=false", "-c", "diff.orderFile=/dev/null", *arguments]
+    try:
+        done = subprocess.run(command, cwd=working_copy, env=variables, capture_output=True, timeout=60, check=False)
+    except (OSError, subprocess.TimeoutExpired):  # there may be no Git
+        return None
     return done.stdout if done.returncode == 0 else None

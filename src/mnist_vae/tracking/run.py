@@ -1,6 +1,7 @@
 """One MLflow run for one execution of the pipeline, opened by its stages in turn. A stage logs in its own process."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,10 +94,9 @@ class TrackedRun:
             action(self._run)
         except Exception as error:  # noqa: BLE001 (a tracking store can fail in any way; the training must not)
             self._failed = True
-            print(
-                f"{self._stage}: MLflow failed, so this stage goes on without it: {reason_of(error)}; the next stage or"
-                " tools/sync.py logs what is missing",
-                flush=True,
+            self._say(
+                f"MLflow failed, so this stage goes on without it: {reason_of(error)}; the next stage or tools/sync.py"
+                " logs what is missing"
             )
 
     def _open(self) -> StoredRun:
@@ -109,8 +109,22 @@ class TrackedRun:
         store.client.set_tag(run.run_id, f"stage.{self._stage}", "running")
         store.client.update_run(run.run_id, status="RUNNING")
         if is_training:
-            log_diff(run, uncommitted_diff(Path.cwd()))
+            self._log_uncommitted(run)
+        if os.environ.get("MLFLOW_RUN_ID"):
+            self._say("MLFLOW_RUN_ID has no effect: each execution of the pipeline has a run of its own")
         return run
+
+    def _log_uncommitted(self, run: StoredRun) -> None:
+        uncommitted = uncommitted_diff(Path.cwd())
+        if uncommitted.diff is None:
+            self._say("Git failed, so the run has no uncommitted.diff")
+        else:
+            log_diff(run, uncommitted.diff)
+        if uncommitted.left_out:
+            self._say(f"uncommitted.diff lacks {', '.join(uncommitted.left_out)} (untracked, above 1 MiB): git add it")
+
+    def _say(self, line: str) -> None:
+        print(f"{self._stage}: {line}", flush=True)
 
     def _watch_load(self, run: StoredRun) -> None:
         """Log the load of the machine while a training runs: processor, memory, GPU, disk, network.

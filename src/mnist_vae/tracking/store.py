@@ -9,18 +9,20 @@ from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 import requests
 from filelock import FileLock
 
 from mnist_vae.console.stage import UserError, without_password
-from mnist_vae.tracking.page import EXPERIMENT_TAGS
+from mnist_vae.tracking.page import EXPERIMENT_TAGS, OWN_EXPERIMENT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 EXPERIMENT = "mnist-vae"
-_SQLITE = "sqlite:///"
+_SQLITE = ("sqlite:", "sqlite+")
 _ARTIFACTS = "mlartifacts"
 # Where MLflow keeps the places of artifacts.
 _PLACES = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location"}
@@ -34,7 +36,10 @@ class Store(NamedTuple):
 
 
 def open_store(root: Path) -> Store:
-    """The store for the repository at `root`, made if need be. Raises what MLflow raises."""
+    """The store for the repository at `root`, made if need be. Raises UserError and what MLflow raises.
+
+    MLFLOW_EXPERIMENT_ID and MLFLOW_EXPERIMENT_NAME name another experiment than the project's own.
+    """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     # A link to the run, with the server's address as it is in MLFLOW_TRACKING_URI, password included.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
@@ -42,7 +47,7 @@ def open_store(root: Path) -> Store:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
     os.environ.setdefault("PGCONNECT_TIMEOUT", "3")
-    address = os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db"
+    address = store_address(root)
     if address.startswith("http"):
         _require_answer(address, float(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]))
     from mlflow import MlflowClient  # takes seconds, and reads the variables above
@@ -59,15 +64,37 @@ def open_store(root: Path) -> Store:
     if not address.startswith(_SQLITE):
         client = MlflowClient(address)
         return Store(client, _experiment(client, None))
-    # Relative to the root, not to the working directory, which for a queued experiment is deleted after it. So is the
-    # artifacts' location, which MLflow would otherwise derive from the process that makes the experiment.
-    database = (root / address.removeprefix(_SQLITE)).resolve()
+    # The artifacts' location is relative to the database: MLflow would derive it from the process that makes the
+    # experiment.
+    from sqlalchemy import make_url
+
+    database = Path(str(make_url(address).database))
     artifacts = (database.parent / _ARTIFACTS).as_uri()
     _create(database, artifacts)
-    client = MlflowClient(f"{_SQLITE}{database}")
+    client = MlflowClient(address)
     experiment_id = _experiment(client, artifacts)
     _mend_places(database, experiment_id, artifacts)
     return Store(client, experiment_id)
+
+
+def store_address(root: Path) -> str:
+    """The address in MLFLOW_TRACKING_URI, or that of mlflow.db at `root`. Raises UserError for one in memory.
+
+    A relative path is relative to the root, not to the working directory, which for a queued experiment is deleted
+    after it.
+    """
+    address = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+    scheme, colon, path = address.partition(":")
+    if scheme == "file" or not (colon or address.startswith("databricks")):
+        return (root / (unquote(path.removeprefix("//")) if colon else address)).as_uri()
+    if not address.startswith(_SQLITE):
+        return address
+    from sqlalchemy import make_url  # takes a moment, as part of MLflow
+
+    url = make_url(address)
+    if url.database in {None, "", ":memory:"}:
+        raise UserError(f"MLFLOW_TRACKING_URI is {address}, which keeps nothing: name a file")
+    return url.set(database=str((root / str(url.database)).resolve())).render_as_string(hide_password=False)
 
 
 def reason_of(error: Exception) -> str:
@@ -98,15 +125,17 @@ def failures_in_a_line() -> Iterator[None]:
 
 def _require_answer(address: str, seconds: float) -> None:
     """Raise what requests does if no server answers at all: found before MLflow's import, that costs less."""
-    host = address.partition("//")[2].rpartition("@")[2]
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
     # It may need a certificate that MLflow alone is told of.
     with suppress(requests.exceptions.SSLError):
-        requests.get(f"{address.partition('//')[0]}//{host}", timeout=seconds, stream=True).close()
+        requests.get(f"{parts.scheme}://{host}{parts.path}", timeout=seconds, stream=True).close()
 
 
 def _create(database: Path, artifacts: str) -> None:
     """Make the database, unless it is there, so that neither a second process nor a kill can spoil it."""
     from mlflow import MlflowClient
+    from sqlalchemy import URL
 
     with FileLock(f"{database}.lock"):
         if not database.exists():
@@ -114,7 +143,8 @@ def _create(database: Path, artifacts: str) -> None:
             unfinished = database.with_name(f"{database.name}.unfinished")
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(parents=True)
-            _experiment(MlflowClient(f"{_SQLITE}{unfinished / database.name}"), artifacts)
+            address = URL.create("sqlite", database=str(unfinished / database.name)).render_as_string()
+            _experiment(MlflowClient(address), artifacts)
             (unfinished / database.name).replace(database)
             shutil.rmtree(unfinished)
         # In WAL mode readers, such as the MLflow UI, and writers do not wait for each other. The file keeps the mode.
@@ -143,15 +173,34 @@ def _mend_places(database: Path, experiment_id: str, artifacts: str) -> None:
 def _experiment(client: "MlflowClient", artifacts: str | None) -> str:
     from mlflow import MlflowException
 
-    there = client.get_experiment_by_name(EXPERIMENT)
+    there = _find_experiment(client)
     if there is None:
         try:
-            there = client.get_experiment(client.create_experiment(EXPERIMENT, artifacts))
+            name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT
+            there = client.get_experiment(client.create_experiment(name, artifacts))
         except MlflowException:  # another process may have been faster
-            there = client.get_experiment_by_name(EXPERIMENT)
+            there = _find_experiment(client)
             if there is None:
                 raise
+    if there.lifecycle_stage != "active":
+        raise UserError(
+            f"the experiment {there.name} is deleted: mlflow experiments restore --experiment-id {there.experiment_id}"
+        )
     for name, value in EXPERIMENT_TAGS.items():
         if name not in there.tags:  # what somebody wrote there stays
             retry(partial(client.set_experiment_tag, there.experiment_id, name, value))
     return there.experiment_id
+
+
+def _find_experiment(client: "MlflowClient") -> "Experiment | None":
+    """The experiment that the environment names, else the project's own, also if somebody renamed it."""
+    if experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        return client.get_experiment(experiment_id)
+    if name := os.environ.get("MLFLOW_EXPERIMENT_NAME"):
+        return client.get_experiment_by_name(name)
+    if there := client.get_experiment_by_name(EXPERIMENT):
+        return there
+    from mlflow.entities import ViewType
+
+    renamed = client.search_experiments(ViewType.ALL, 1, f"tags.{OWN_EXPERIMENT} = 'true'")
+    return renamed[0] if renamed else None
