@@ -1,5 +1,9 @@
 """Fetch the data set's original files into a folder, verified."""
 
+from mnist_vae.console.early import end_in_a_line
+
+end_in_a_line()  # also during the imports below, which take seconds
+
 import os
 from pathlib import Path
 

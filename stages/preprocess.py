@@ -1,5 +1,9 @@
 """Resize the images and split them, into one file of uint8 tensors."""
 
+from mnist_vae.console.early import end_in_a_line
+
+end_in_a_line()  # also during the imports below, which take seconds
+
 from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.common.params import load_params

@@ -1,5 +1,9 @@
 """Draw the figures of the trained model."""
 
+from mnist_vae.console.early import end_in_a_line
+
+end_in_a_line()  # also during the imports below, which take seconds
+
 from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.common.device import place, prepare_device

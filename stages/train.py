@@ -1,5 +1,9 @@
 """Train the model, and keep its weights and the history of its training."""
 
+from mnist_vae.console.early import end_in_a_line
+
+end_in_a_line()  # also during the imports below, which take seconds
+
 from pathlib import Path
 
 from mnist_vae.common import paths

@@ -68,6 +68,20 @@ def test_refused_value_is_undone_by_what_the_message_names(clone: WorkingCopy) -
         assert (clone.folder / "params.yaml").read_bytes() == committed
 
 
+def test_new_module_that_git_does_not_know_is_named_in_a_line(clone: WorkingCopy) -> None:
+    package = clone.folder / "src" / "mnist_vae" / "sources"
+    (package / "mine.py").write_text("NUMBER = 1\n")
+    with (package / "idx.py").open("a") as file:
+        file.write("\nimport mnist_vae.sources.mine\n")
+    refused = clone.run("dvc", "exp", "run", "--temp", "-S", "dataset=digits", "download")
+    assert "Traceback" not in refused.stdout
+    (line,) = [line for line in refused.stdout.splitlines() if line.startswith("download: ")]
+    way_out = line.rpartition("if it is new, ")[2]
+    assert way_out == "git add src/mnist_vae/sources/mine.py"
+    clone.succeed(*way_out.split())
+    clone.succeed("dvc", "exp", "run", "--temp", "-S", "dataset=digits", "download")
+
+
 def test_small_number_is_taken_as_dvc_writes_it(clone: WorkingCopy) -> None:
     clone.succeed("dvc", "exp", "run", "-S", "dataset=digits", "-S", "learning_rate=0.00001", "download")
     assert "learning_rate: 1e-05" in (clone.folder / "params.yaml").read_text()

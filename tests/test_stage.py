@@ -32,13 +32,14 @@ def start(tmp_path: Path) -> Start:
         copy = tmp_path / "src" / "mnist_vae"
         (copy / "console").mkdir(parents=True)
         (tmp_path / ".dvc").mkdir()
-        for name in ("__init__.py", "console/__init__.py", "console/stage.py"):
+        for name in ("__init__.py", "console/__init__.py", "console/early.py", "console/stage.py"):
             shutil.copy2(PACKAGE / name, copy / name)
         (tmp_path / "sample.py").write_text(f"{HEAD}\n{main}\nrun_stage(main)\n")
         return subprocess.Popen(
             [sys.executable, "sample.py", *arguments],
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": code},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -111,6 +112,32 @@ def main() -> None:
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
     assert _end(process) == (128 + number, "cleaned up\n", f"sample: stopped by {number.name}\n")
+
+
+@pytest.mark.parametrize("line", ["print('x' * 100, flush=True)", "print('x')"])
+def test_reader_that_went_away_ends_it_in_silence(start: Start, line: str) -> None:
+    main = f"""
+def main() -> None:
+    sys.stdin.readline()
+    for _ in range(10):
+        {line}
+"""
+    with start(main) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stdin.write("\n")
+        process.stdin.close()
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 128 + signal.SIGPIPE
+
+
+def test_name_that_is_no_text_of_the_locale_can_be_in_a_message(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("LC_ALL", "C"), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")):
+        monkeypatch.setenv(name, value)
+    main = "def main() -> None: print('caf\\xe9'); raise UserError('no caf\\xe9')"
+    assert _end(start(main)) == (1, "caf\\xe9\n", "sample: no caf\\xe9\n")
 
 
 def test_arguments_are_refused(start: Start) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import command  # noqa: F401 (it puts the package on the path)
+
 from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.common.params import load_params

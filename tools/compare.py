@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from command import ROOT, run_command
+
 from dvc.api import DVCFileSystem
 
-from command import ROOT, run_command
 from experiments import Experiment, Running, git, start_experiment
 from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS

@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from command import ROOT, run_command
+
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from clone import Clone
-from command import ROOT, run_command
 from mnist_vae.console.stage import UserError
 
 STAGES = ("download", "preprocess", "train", "evaluate", "render")

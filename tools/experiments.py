@@ -9,9 +9,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import command  # noqa: F401 (it puts the package on the path)
+
 from filelock import FileLock
 
-import command  # noqa: F401 (it puts the package on the path)
 from mnist_vae.common import paths
 from mnist_vae.common.atomic import write_whole
 from mnist_vae.common.yaml12 import parse_yaml

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from command import ROOT, run_command
+
 from mnist_vae.console.stage import UserError
 
 FOLDER = Path("dvc_plots")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from command import ROOT, run_command
+
 from experiments import Experiment, find_experiment
 from mnist_vae.common import paths
 from mnist_vae.common.params import Params, check_params, load_params

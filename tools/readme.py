@@ -9,9 +9,10 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from command import ROOT, run_command
+
 import yaml
 
-from command import ROOT, run_command
 from mnist_vae.common import paths
 from mnist_vae.console.stage import UserError
 from presets import load_presets

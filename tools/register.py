@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from command import ROOT, run_command
+
 from experiments import experiment_commits, model_md5
 from mnist_vae.console.stage import UserError
 from mnist_vae.tracking.model import REGISTERED, register

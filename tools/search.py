@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote_plus
 
+from command import ROOT, run_command
+
 import optuna
 from filelock import FileLock
 from optuna.exceptions import ExperimentalWarning, OptunaError
@@ -28,7 +30,6 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
 
-from command import ROOT, run_command
 from experiments import start_experiment
 from mnist_vae.common import paths
 from mnist_vae.common.params import Params, load_params

@@ -11,9 +11,10 @@ import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from command import ROOT, run_command
+
 from dvc.api import DVCFileSystem
 
-from command import ROOT, run_command
 from experiments import experiment_commits, git
 from mnist_vae.common import paths
 from mnist_vae.console.stage import UserError

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from command import ROOT, run_command
+
 import yaml
 
 from clone import Clone
-from command import ROOT, run_command
 from experiments import git
 from mnist_vae.common import paths
 from mnist_vae.console.stage import UserError

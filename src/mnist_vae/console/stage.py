@@ -1,6 +1,7 @@
 """What every stage shares: its place in the repository, and how it ends."""
 
 import errno
+import io
 import os
 import re
 import signal
@@ -63,22 +64,39 @@ def show_to_git(path: Path) -> None:
 
 
 def run_stage(main: Callable[[], None]) -> NoReturn:
-    """Call `main` and exit: 0 when it returns, 1 with one line after a UserError.
+    """Check that DVC started this stage, call `main`, and exit as exit_after does."""
 
-    So does a machine that is full, may not be written to, or has too little memory. An interrupt ends in one line and
-    128 + the signal's number. Any other exception is a bug and keeps its traceback.
-    """
-    name = Path(sys.argv[0]).stem
-    signal.signal(signal.SIGTERM, _raise_terminated)
-    try:
+    def checked() -> None:
         repository_root(Path.cwd())  # also where the stage has no use for it: DVC alone starts stages
         _check_origin_of_code()
         if len(sys.argv) > 1:
             given = " ".join(sys.argv[1:])
             raise UserError(f"takes no arguments, but was given {given}: its parameters are in params.yaml")
         main()
+
+    exit_after(checked)
+
+
+def exit_after(main: Callable[[], int | None]) -> NoReturn:
+    """Call `main` and exit: by the code that it returns, 0 for None; by 1 with one line after a UserError.
+
+    So does a machine that is full, may not be written to, or has too little memory. An interrupt ends in one line and
+    128 + the signal's number, a reader that went away, such as `head`, in silence. Any other exception is a bug and
+    keeps its traceback.
+    """
+    name = Path(sys.argv[0]).stem
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name in a message may be no text of the locale
+    try:
+        code = main() or 0
+        sys.stdout.flush()
     except UserError as error:
         _exit(f"{name}: {error}", 1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python writes what is left when it exits
+        code = 128 + signal.SIGPIPE
     except (OSError, MemoryError, RuntimeError) as error:
         if (complaint := machine_complaint(error)) is None:
             raise
@@ -86,7 +104,7 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
     except KeyboardInterrupt as interrupt:
         number = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
         _exit(f"{name}: stopped by {signal.Signals(number).name}", 128 + number)
-    sys.exit(0)
+    sys.exit(code)
 
 
 def machine_complaint(error: BaseException) -> str | None:
