@@ -10,6 +10,7 @@ from pathlib import Path
 
 import command  # noqa: F401 (it puts the package on the path)
 
+from experiments import git
 from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.common.params import load_params
@@ -25,8 +26,10 @@ class Clone:
     """
 
     def __init__(self, root: Path, folder: Path, changes: Mapping[str, str]):
-        self.folder = folder
-        subprocess.run(["git", "clone", "--quiet", str(root), str(folder)], check=True)
+        # The project may be a part of a larger Git repository.
+        top, place = git(root, "rev-parse", "--show-toplevel"), git(root, "rev-parse", "--show-prefix")
+        git(root, "clone", "--quiet", "--config", "advice.detachedHead=false", top, str(folder))
+        self.folder = folder = folder / place
         # No committed result is there: a stage whose outputs lie in Git would not run.
         shutil.rmtree(folder / "reports", ignore_errors=True)
         (folder / "dvc.lock").unlink(missing_ok=True)
@@ -53,6 +56,7 @@ class Clone:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             text=True,
+            errors="replace",
             start_new_session=True,
         )
         try:

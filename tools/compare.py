@@ -13,9 +13,7 @@ from typing import NamedTuple
 
 from command import ROOT, run_command
 
-from dvc.api import DVCFileSystem
-
-from experiments import Experiment, Running, git, start_experiment
+from experiments import CommittedFiles, Experiment, Running, git, require_whole_clone, start_experiment
 from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.console.stage import UserError
@@ -59,10 +57,7 @@ def load_result(preset: Preset, root: Path) -> Result:
     """A preset's finished experiment. Raises UserError if there is none."""
     experiment = find_result(preset, root)
     if experiment is None:
-        raise UserError(
-            f"DVC kept no result of {preset.name}: a shallow clone keeps none (git fetch --unshallow), nor is there one"
-            " for code, presets or a commit that changed meanwhile"
-        )
+        raise UserError(f"DVC kept no result of {preset.name}: code, presets or the commit changed meanwhile")
     return Result(preset, experiment, json.loads(experiment.read(paths.METRICS, root)))
 
 
@@ -97,12 +92,13 @@ def write_comparison(results: Sequence[Result], root: Path) -> None:
 def _pictures(commit: str, root: Path) -> Pictures:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "pictures.safetensors"
-        DVCFileSystem(str(root), rev=commit).get_file(str(paths.PICTURES), str(copy))
+        CommittedFiles(root, commit).copy(paths.PICTURES, copy)
         return load_pictures(copy)
 
 
 def compare(jobs: int, root: Path) -> None:
     """Run what has no result yet, and write the comparison."""
+    require_whole_clone(root)
     presets = load_presets(root)
     run_missing(presets, jobs, root)
     write_comparison([load_result(preset, root) for preset in presets], root)

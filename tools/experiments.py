@@ -50,9 +50,10 @@ class Running(NamedTuple):
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    root: Path
 
     def wait(self) -> None:
-        """Wait until it ends. Raises UserError if it failed."""
+        """Wait until it ends. Raises UserError if it failed, or if DVC kept nothing of it."""
         if self.process.wait():
             before, _, after = self.log.read_text(errors="replace").strip().partition("ERROR: ")
             *_, told = [
@@ -60,6 +61,8 @@ class Running(NamedTuple):
                 *before.splitlines(),
             ]  # the stage's last line stands before DVC's errors
             raise UserError(f"{self.name} failed ({told.strip()}): see {self.log}")
+        if not git(self.root, "for-each-ref", _reference(self.name, self.root)):
+            raise UserError(f"DVC kept nothing of {self.name}: see {self.log}")
 
     def stop(self) -> None:
         """End it as Ctrl-C does, if it runs: its training's checkpoint stays, and params.yaml is not its own."""
@@ -71,11 +74,30 @@ class Running(NamedTuple):
 
 def git(root: Path, *arguments: str) -> str:
     """What a Git command prints. Raises UserError if it fails."""
-    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
+    try:
+        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
+    except OSError as error:
+        raise UserError(f"git cannot be run: {error}") from None
     if done.returncode:
         complaint = " ".join(done.stderr.decode(errors="replace").split())
         raise UserError(f"git {arguments[0]} failed: {complaint}")
     return done.stdout.decode(errors="surrogateescape").rstrip("\n")
+
+
+class CommittedFiles:
+    """The files of a commit, those that DVC keeps included. Raises what DVC's storage does."""
+
+    def __init__(self, root: Path, commit: str):
+        from dvc.api import DVCFileSystem  # takes a second to import
+
+        # Its paths begin at Git's top, of which the project may be a part.
+        self._place = git(root, "rev-parse", "--show-prefix")
+        self._files = DVCFileSystem(str(root), rev=commit, subrepos=True)
+
+    def copy(self, path: Path, target: Path) -> None:
+        """Copy a file, or a folder with all that is in it."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._files.get(f"{self._place}{path}", str(target), recursive=True)
 
 
 def experiment_commits(root: Path) -> dict[str, str]:
@@ -113,6 +135,12 @@ def model_md5(commit: str, root: Path) -> str:
     return outs.get(str(paths.MODEL), "")
 
 
+def require_whole_clone(root: Path) -> None:
+    """Raise UserError for a shallow clone, in which DVC ends well and keeps nothing."""
+    if git(root, "rev-parse", "--is-shallow-repository") == "true":
+        raise UserError("this clone is shallow, and DVC keeps no experiment in one: git fetch --unshallow")
+
+
 def start_experiment(name: str, settings: Sequence[str], root: Path) -> Running:
     """Begin the pipeline with settings KEY=VALUE as an experiment, in place of one of its name on the same commit."""
     log = root / _LOGS / f"{name}.log"
@@ -125,7 +153,7 @@ def start_experiment(name: str, settings: Sequence[str], root: Path) -> Running:
         process = subprocess.Popen(
             run, cwd=root, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-        running = Running(name, process, log)
+        running = Running(name, process, log, root)
         try:
             while process.poll() is None and _BEGUN not in log.read_text(errors="replace"):
                 time.sleep(0.05)

@@ -30,7 +30,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, ProgrammingError, SQLAlchemyError
 
-from experiments import start_experiment
+from experiments import require_whole_clone, start_experiment
 from mnist_vae.common import paths
 from mnist_vae.common.params import Params, load_params
 from mnist_vae.console.stage import Terminated, UserError, without_password
@@ -220,9 +220,11 @@ def main() -> None:
     parser.add_argument(
         "--trials", type=int, choices=range(1, 100_001), metavar="N", default=20, help="finished trials (20)"
     )
+    trials = parser.parse_args().trials
+    require_whole_clone(ROOT)
     address = os.environ.pop(STORAGE, "") or "sqlite:///search.db"  # the stages must not see a password
     plan = load_plan(ROOT / "search.yaml", load_params(ROOT / paths.PARAMS))
-    search(plan, parser.parse_args().trials, address, ROOT)
+    search(plan, trials, address, ROOT)
 
 
 if __name__ == "__main__":

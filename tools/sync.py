@@ -13,9 +13,7 @@ from pathlib import Path
 
 from command import ROOT, run_command
 
-from dvc.api import DVCFileSystem
-
-from experiments import experiment_commits, git
+from experiments import CommittedFiles, experiment_commits, git
 from mnist_vae.common import paths
 from mnist_vae.console.stage import UserError
 from mnist_vae.model.file import load_origin
@@ -70,11 +68,9 @@ def _sync_experiment(store: Store, root: Path, name: str, commit: str, completed
 
 
 def _fetch(root: Path, commit: str, folder: Path) -> Result:
-    files = DVCFileSystem(str(root), rev=commit)
-    for path in _FILES:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        files.get_file(str(path), str(folder / path))
-    files.get(str(paths.FIGURES), str(folder / paths.FIGURES), recursive=True)
+    files = CommittedFiles(root, commit)
+    for path in (*_FILES, paths.FIGURES):
+        files.copy(path, folder / path)
     return Result(folder, load_origin(folder / paths.MODEL))
 
 
