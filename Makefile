@@ -9,7 +9,6 @@ unexport VIRTUAL_ENV
 
 # The bundled digits, with a recipe that suits 1,797 images.
 DIGITS := -S dataset=digits -S validation_size=200 -S learning_rate=0.001 -S epochs=20
-PORT := 5000
 # The environment of the peer library that `make bench` measures.
 PEER := .venv-pythae
 
@@ -18,15 +17,14 @@ PEER := .venv-pythae
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo 'With --help each: python tools/presets.py, compare.py, search.py, plots.py, verify.py, crash_test.py, register.py'
+	@echo 'With --help each: python tools/presets.py, compare.py, search.py, plots.py, verify.py, crash_test.py, register.py, ui.py'
 
 setup: ## make .venv hold what requirements.txt locks
 	@sh tools/setup.sh
 
-# DVC writes .dvc/tmp/rwlock in place: killed in that moment, it leaves it empty, and refuses it afterwards.
 repro: setup ## run what changed of the pipeline; on the bundled digits if the data set cannot be reached
 	@rm -f .dvc/tmp/data-set-unreachable
-	@[ -s .dvc/tmp/rwlock ] || rm -f .dvc/tmp/rwlock
+	@python tools/unlock.py
 	@if dvc repro; then \
 		echo; \
 		echo "Data set: $$(sed -n 's/^dataset: *\([a-z-]*\).*/\1/p' params.yaml)"; \
@@ -81,5 +79,4 @@ sync: setup ## log in MLflow what it lacks: what an outage left out, and the wor
 	@python tools/sync.py
 
 ui: setup ## look at the runs, in a browser on this machine
-	@echo 'Runs: http://127.0.0.1:$(PORT)/#/experiments/1/runs?workflowType=machine_learning&viewStateShareKey=overview'
-	@MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow ui --host 127.0.0.1 --port $(PORT) --workers 1
+	@python tools/ui.py

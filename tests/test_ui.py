@@ -1,9 +1,9 @@
 """What MLflow's pages show of the runs, in a real browser."""
 
 import os
-import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
@@ -12,21 +12,25 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.support.ui import WebDriverWait
 
 from browser import chromium
-from mlflow_servers import free_port, wait_for_answer
+from mlflow_servers import MlflowServer, free_port, wait_for_answer
 from working_copy import WorkingCopy
 
 _SECONDS = 60
 
 
 class Pages:
-    """MLflow's pages of the project's experiment, in a browser."""
+    """MLflow's pages of the project's experiment, in a browser; `table` is what `make ui` prints."""
 
-    def __init__(self, window: Chrome, address: str):
-        self._window, self._address = window, address
+    def __init__(self, window: Chrome, table: str):
+        self._window, self.table = window, table
 
     def open(self, path: str) -> None:
+        """Open the page of a run."""
+        self.go(self.table.partition("?")[0] + path)
+
+    def go(self, address: str) -> None:
         self._window.get("about:blank")  # else only the part after # would change
-        self._window.get(f"{self._address}/#/experiments/1/runs{path}")
+        self._window.get(address)
 
     def wait_for(self, script: str, *arguments: object) -> object:
         """What a script returns as soon as that is true."""
@@ -48,14 +52,17 @@ def copy(with_experiment: WorkingCopy, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def pages(copy: WorkingCopy, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    port = free_port()
-    place = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    # An older MLflow's store, which `mlflow ui` alone would take for the project's, and refuse.
+    (copy.folder / "mlruns" / "0").mkdir(parents=True)
+    (copy.folder / "mlruns" / "0" / "meta.yaml").write_text("experiment_id: '0'\nname: Default\n")
     with chromium(tmp_path_factory.mktemp("browser"), network=True) as window:
-        ui = copy.start("mlflow", "ui", *place, MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+        ui = copy.start("python", "tools/ui.py", "--port", str(free_port()))
         try:
-            wait_for_answer(ui, f"http://127.0.0.1:{port}/health")
+            assert ui.stdout is not None
+            table = ui.stdout.readline().removeprefix("Runs: ").strip()
+            wait_for_answer(ui, table.partition("#")[0] + "health")
             window.set_window_size(1700, 1200)
-            yield Pages(window, f"http://127.0.0.1:{port}")
+            yield Pages(window, table)
         finally:
             os.killpg(ui.pid, signal.SIGKILL)
             ui.communicate(timeout=60)
@@ -68,9 +75,7 @@ def _runs(copy: WorkingCopy) -> list[Run]:
 
 
 def test_table_of_the_runs_has_the_columns_that_matter(copy: WorkingCopy, pages: Pages) -> None:
-    printed = copy.run("make", "--just-print", "ui").stdout
-    (view,) = re.findall(r"/runs(\?\S+overview)", printed)
-    pages.open(view)
+    pages.go(pages.table)
     for run in _runs(copy):
         pages.wait_for("return document.body.innerText.includes(arguments[0])", run.info.run_name)
     columns = ["test/mse_minus1_to_1", "test/kl_nats", "test/elbo_nats", "kl_weight", "network", "latent_dim", "seed"]
@@ -78,6 +83,21 @@ def test_table_of_the_runs_has_the_columns_that_matter(copy: WorkingCopy, pages:
     const texts = cells.map(cell => cell.innerText);
     return arguments[0].every(name => texts.includes(name))"""
     pages.wait_for(shown, columns)
+
+
+def test_address_at_a_tracking_server_is_printed_without_its_password(copy: WorkingCopy, tmp_path: Path) -> None:
+    server = MlflowServer(tmp_path / "server", f"sqlite:///{tmp_path}/server.db")
+    server.start()
+    try:
+        client = MlflowClient(server.address)
+        client.create_experiment("somebody's")
+        own = client.create_experiment("mnist-vae")
+        address = server.address.replace("//", "//me:hunter7@")
+        printed = copy.succeed("python", "tools/ui.py", MLFLOW_TRACKING_URI=address)
+    finally:
+        server.kill()
+    assert printed.startswith(f"Runs: {server.address}/#/experiments/{own}/runs?")
+    assert printed.count("\n") == 1
 
 
 def test_page_of_each_run_has_its_numbers_and_pictures(copy: WorkingCopy, pages: Pages) -> None:

@@ -15,6 +15,7 @@ from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import UserError
+from unlock import unlock
 
 _CHECKPOINT_SECONDS = "2"  # so that also a short training can be interrupted after one
 
@@ -44,10 +45,7 @@ class Clone:
     @contextmanager
     def repro(self) -> Iterator[subprocess.Popen[str]]:
         """`dvc repro`, in a process group of its own, which is killed at the block's end if it still runs then."""
-        # DVC writes it in place: killed in that moment, it leaves it empty, and refuses it afterwards.
-        lock = self.folder / ".dvc" / "tmp" / "rwlock"
-        if lock.exists() and lock.stat().st_size == 0:
-            lock.unlink()
+        unlock(self.folder)
         process = subprocess.Popen(
             ["dvc", "repro"],
             cwd=self.folder,
