@@ -34,12 +34,12 @@ def measured_on(params: "ModelParams") -> dict:
 
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
     command = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=7"]
-    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    commit = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout.strip()
     return {"commit": commit, "machine": f"{_processor()}, {os.cpu_count()} cores; {find_environment(device)}"}
 
 
 def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines() if Path("/proc/cpuinfo").exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 
@@ -51,7 +51,7 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 def save(content: dict, path: Path) -> None:
     """Write a result as JSON, and its table into the README.md beside it, if there is one. Print the table."""
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     if (path.parent / "README.md").exists():
         tables.write(path.parent)
     print(tables.section(path.stem, content))

@@ -53,7 +53,7 @@ def _metrics(variant: Variant) -> dict[str, float]:
 
 def _numbers(folder: Path) -> Iterator[tuple[str, float]]:
     """The numbers of metrics.json by name, and those of classes.csv as NAME/CLASS."""
-    yield from json.loads((folder / paths.METRICS).read_text()).items()
+    yield from json.loads((folder / paths.METRICS).read_text("utf-8")).items()
     with (folder / paths.CLASSES).open(newline="") as file:
         for row in csv.DictReader(file):
             label = row.pop("class")

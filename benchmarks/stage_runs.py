@@ -52,7 +52,7 @@ class Clone:
     def committed(self, path: Path) -> str:
         """The content of a file in the commit."""
         command = ["git", "show", f"HEAD:{path}"]
-        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True).stdout
+        return subprocess.run(command, cwd=self.folder, capture_output=True, encoding="utf-8", check=True).stdout
 
     def link_original_files(self) -> None:
         """Let the clone have the original files that lie here."""
@@ -83,7 +83,7 @@ class Clone:
 
 def read_costs(path: Path) -> list[StageCost]:
     """The costs in a file that timed_stage.py wrote."""
-    return [StageCost(**json.loads(line)) for line in path.read_text().splitlines()]
+    return [StageCost(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
 
 
 def original_files(dataset: str) -> Path:

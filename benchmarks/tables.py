@@ -129,7 +129,7 @@ def filled_in(readme: str, folder: Path) -> str:
         _, found, after = rest.partition(end)
         if not found:
             raise ValueError(f"README.md lacks {start}{end}")
-        result = json.loads((folder / f"{name}.json").read_text())
+        result = json.loads((folder / f"{name}.json").read_text("utf-8"))
         readme = f"{before}{start}{section(name, result)}\n{end}{after}"
     return readme
 
@@ -137,7 +137,7 @@ def filled_in(readme: str, folder: Path) -> str:
 def write(folder: Path) -> None:
     """Fill in the README.md in a folder of results."""
     path = folder / "README.md"
-    path.write_text(filled_in(path.read_text(), folder))
+    path.write_text(filled_in(path.read_text("utf-8"), folder))
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

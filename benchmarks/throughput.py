@@ -67,7 +67,7 @@ def _contestant(command: Sequence[str]) -> Iterator[Contestant]:
     # pythae would draw a progress bar.
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "TQDM_DISABLE": "1"}
     with subprocess.Popen(
-        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
     ) as process:
         try:
             yield Contestant(process)
@@ -85,7 +85,10 @@ def main() -> None:
     arguments = parser.parse_args()
     if not Path(arguments.peer).exists():
         raise UserError(f"{arguments.peer} is missing: `make bench` makes it")
-    params, recipe = load_params(paths.PARAMS).of_model(), yaml.safe_load(Path("presets.yaml").read_text())[_RECIPE]
+    params, recipe = (
+        load_params(paths.PARAMS).of_model(),
+        yaml.safe_load(Path("presets.yaml").read_text("utf-8"))[_RECIPE],
+    )
     options = _OPTIONS | {f"{_OURS}, preset {_RECIPE}": recipe}
     commands = _commands(params, options, arguments.peer, str(arguments.images))
     measured, work = measured_on(params), _work_of_machine(find_device(params.device))

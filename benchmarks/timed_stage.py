@@ -93,7 +93,7 @@ def replace_parts(watch: Stopwatch, script: Path, *, untracked: bool) -> None:
     from mnist_vae.common import atomic
 
     atomic.write_whole = partial(watch.timed, "writing", atomic.write_whole)
-    if "mnist_vae.tracking" in script.read_text():  # it imports torch, which other stages do without
+    if "mnist_vae.tracking" in script.read_text("utf-8"):  # it imports torch, which other stages do without
         from mnist_vae.tracking import run
 
         run.tracked_run = untracked_run if untracked else watch.watched("tracking", run.tracked_run)
@@ -110,7 +110,7 @@ def _write(watch: Stopwatch, stage: str) -> None:
 def _peak_bytes() -> int:
     status = Path("/proc/self/status")
     if status.exists():  # ru_maxrss would hold the memory of the process that started this one
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        lines = dict(line.split(":", 1) for line in status.read_text("utf-8").splitlines())
         return 1024 * int(lines["VmHWM"].split()[0])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 

@@ -81,7 +81,7 @@ def _silent_server() -> Iterator[str]:
 
 
 def _default_seconds() -> float:
-    stages = json.loads((ROOT / "benchmarks" / "pipeline.json").read_text())["stages"]
+    stages = json.loads((ROOT / "benchmarks" / "pipeline.json").read_text("utf-8"))["stages"]
     return sum(stage["seconds"] for stage in stages if stage["stage"] in _STAGES)
 
 

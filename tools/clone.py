@@ -53,7 +53,7 @@ class Clone:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            text=True,
+            encoding="utf-8",
             errors="replace",
             start_new_session=True,
         )
@@ -66,9 +66,9 @@ class Clone:
 
     def _change(self, changes: Mapping[str, str]) -> None:
         path = self.folder / paths.PARAMS
-        lines = path.read_text().splitlines()
+        lines = path.read_text("utf-8").splitlines()
         for key, value in changes.items():
             if not any(line.startswith(f"{key}:") for line in lines):
                 raise UserError(f"{key} is no parameter")
             lines = [f"{key}: {value}" if line.startswith(f"{key}:") else line for line in lines]
-        path.write_text("\n".join(lines) + "\n")
+        path.write_text("\n".join(lines) + "\n", "utf-8")

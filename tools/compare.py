@@ -70,7 +70,7 @@ def write_comparison(results: Sequence[Result], root: Path) -> None:
         for one in results
     }
     content = {"commit": git(root, "rev-parse", "HEAD"), "systems": systems}
-    (folder / "comparison.json").write_text(json.dumps(content, indent=2) + "\n")
+    (folder / "comparison.json").write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     points = [
         System(
             one.preset.name,

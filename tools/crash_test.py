@@ -156,7 +156,7 @@ def crash_test(kills: int, seed: int, changes: Mapping[str, str], report: Path, 
             shutil.rmtree(clone.folder)
     summary = {"seed": seed, "changed parameters": dict(changes)} | _summary(rounds, expected)
     report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(json.dumps(summary, indent=2) + "\n")
+    report.write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
     print(f"crash test: {summary['kills without a trace']} of {summary['kills']} kills left no trace: {report}")
     return summary["kills without a trace"] == summary["kills"]
 

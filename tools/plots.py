@@ -61,7 +61,7 @@ def draw(revisions: list[str], root: Path) -> Path:
         template.write_text(page_template(), encoding="utf-8")
         options = ["--html-template", str(template), "--out", str(FOLDER)]
         command = ["dvc", "plots", what[0], *options, *what[1:]]
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", errors="replace", check=False)
     complaint = " ".join(done.stderr.split())
     if done.returncode or "file://" not in done.stdout:
         raise UserError(f"nothing is drawn: {complaint.removeprefix('ERROR: ') or 'there are no results'}")

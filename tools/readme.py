@@ -28,8 +28,8 @@ RESULTS = {
 
 def results_table(root: Path) -> str:
     """The committed run's numbers, and in its heading the parameters that made it."""
-    metrics = json.loads((root / paths.METRICS).read_text())
-    params = yaml.safe_load((root / "dvc.lock").read_text())["stages"]["train"]["params"]["params.yaml"]
+    metrics = json.loads((root / paths.METRICS).read_text("utf-8"))
+    params = yaml.safe_load((root / "dvc.lock").read_text("utf-8"))["stages"]["train"]["params"]["params.yaml"]
     heading = (
         f"{params['dataset']}, {params['image_size']}×{params['image_size']}, {params['epochs']} epochs,"
         f" kl_weight {params['kl_weight']}, seed {params['seed']}"
@@ -42,7 +42,7 @@ def results_table(root: Path) -> str:
 
 def classes_table(root: Path) -> str:
     """MSE and KL by class."""
-    with (root / paths.CLASSES).open(newline="") as file:
+    with (root / paths.CLASSES).open(newline="", encoding="utf-8") as file:
         classes = list(csv.DictReader(file))
     columns = {"mse_minus1_to_1": "MSE per pixel, [-1, 1]", "kl_nats": "KL, nats per image"}
     rows = [[text, *(_number(float(one[column])) for one in classes)] for column, text in columns.items()]
@@ -57,7 +57,7 @@ def presets_table(root: Path) -> str:
 
 def comparison_table(root: Path) -> str:
     """The systems of the last comparison."""
-    systems = json.loads((root / "reports" / "comparison" / "comparison.json").read_text())["systems"]
+    systems = json.loads((root / "reports" / "comparison" / "comparison.json").read_text("utf-8"))["systems"]
     header = [
         "system",
         "pixels",
@@ -86,7 +86,7 @@ def _system_row(name: str, system: dict) -> list[str]:
 
 def crash_test_table(root: Path) -> str:
     """The report of the crash test that is kept."""
-    report = json.loads((root / "reports" / "crash_test.json").read_text())
+    report = json.loads((root / "reports" / "crash_test.json").read_text("utf-8"))
     rows = [
         ["kills that left no trace", f"{report['kills without a trace']} of {report['kills']}"],
         *(
@@ -111,7 +111,7 @@ def failures_table(root: Path) -> str:
 
 def parameters_table(root: Path) -> str:
     """Each line of params.yaml: key, default, comment."""
-    lines = (root / paths.PARAMS).read_text().splitlines()
+    lines = (root / paths.PARAMS).read_text("utf-8").splitlines()
     found = [re.fullmatch(r"(\w+): (.*?) *# (.*)", line) for line in lines]
     rows = [[f"`{one[1]}`", f"`{one[2]}`", one[3]] for one in found if one]
     return _table(["key", "default", "meaning and allowed values"], rows, numbers=False)
@@ -164,7 +164,7 @@ def _number(value: float) -> str:
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     path = ROOT / "README.md"
-    path.write_text(filled_in(path.read_text(), ROOT))
+    path.write_text(filled_in(path.read_text("utf-8"), ROOT), "utf-8")
 
 
 if __name__ == "__main__":

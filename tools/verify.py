@@ -103,7 +103,7 @@ def run_again(clone: Clone) -> Result:
             print(line, end="", flush=True)
         if process.wait():
             raise UserError("the pipeline failed")
-    return read_result(*((clone.folder / path).read_text() for path in FILES))
+    return read_result(*((clone.folder / path).read_text("utf-8") for path in FILES))
 
 
 def verify(root: Path) -> bool:

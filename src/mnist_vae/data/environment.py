@@ -34,7 +34,7 @@ def save_environment(environment: str, path: Path) -> None:
 def load_environment(path: Path) -> str:
     """Read what save_environment wrote. Raises UserError for a missing or foreign file."""
     try:
-        match json.loads(path.read_text()):
+        match json.loads(path.read_text("utf-8")):
             case {"environment": str(environment)}:
                 return environment
             case _:

@@ -86,7 +86,7 @@ def _require_all(path: Path, numbers: list[int], count: int) -> None:
 
 
 def _lines(path: Path, header: tuple[str, ...]) -> list[list[str]]:
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         found, *lines = csv.reader(file, strict=True)
     if tuple(found) != header or any(len(line) != len(header) for line in lines):
         raise UserError(f"{path} is no history with the columns {', '.join(header)}: run `dvc repro train --force`")

@@ -152,7 +152,7 @@ def _log_stage(run: StoredRun, result: Result, stage: str) -> None:
         epochs = read_epochs(result.folder / paths.EPOCHS, params.epochs)
         steps = read_steps(result.folder / paths.STEPS, params.epochs * params.steps_per_epoch)
         _log_points(run, _epoch_points(epochs, steps))
-        _set_tags(run.store, run.run_id, json.loads((result.folder / paths.ENVIRONMENT).read_text()))
+        _set_tags(run.store, run.run_id, json.loads((result.folder / paths.ENVIRONMENT).read_text("utf-8")))
         log_model(run.store, run.run_id, result.folder / paths.MODEL, result.folder / paths.PREPARED)
     elif stage == "evaluate":
         _log_points(run, _test_points(result.folder))
@@ -174,9 +174,9 @@ def _epoch_points(epochs: Iterable[EpochRow], steps: Iterable[StepRow]) -> list[
 
 
 def _test_points(folder: Path) -> list[_Point]:
-    metrics = json.loads((folder / paths.METRICS).read_text())
+    metrics = json.loads((folder / paths.METRICS).read_text("utf-8"))
     points = [_Point(f"test/{name}", 0, value) for name, value in metrics.items()]
-    with (folder / paths.CLASSES).open(newline="") as file:
+    with (folder / paths.CLASSES).open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
             label = row.pop("class")
             points += [_Point(f"test/{name}/{label}", 0, float(value)) for name, value in row.items()]

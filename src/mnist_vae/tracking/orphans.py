@@ -19,7 +19,7 @@ def repository_id(root: Path) -> str:
     with FileLock(f"{place}.lock"):
         if not place.exists():
             place.write_text(uuid4().hex)
-        return place.read_text()
+        return place.read_text("utf-8")
 
 
 class RunLock:
