@@ -199,12 +199,18 @@ def test_stranger_in_the_folder_is_refused_and_kept(repository: Repository) -> N
     assert (repository.folder / "thesis.txt").read_text() == "all of it"
 
 
-@pytest.mark.parametrize("form", ["relative", "absolute", "http"])
+@pytest.mark.parametrize("form", ["relative", "absolute", "home", "http"])
 def test_own_mirror_comes_before_torchvisions(
     repository: Repository, server: FileServer, set_mirrors: SetMirrors, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     folder = repository.data.write(repository.root / "my" / "files")
-    addresses = {"relative": "my/files", "absolute": str(folder), "http": f"{server.address}/whole"}
+    addresses = {
+        "relative": "my/files",
+        "absolute": str(folder),
+        "home": "~/my/files",
+        "http": f"{server.address}/whole",
+    }
+    monkeypatch.setenv("HOME", str(repository.root))
     monkeypatch.setenv("MNIST_MIRROR", addresses[form])
     set_mirrors(f"{server.address}/corrupt")
     assert repository.fetch() == (addresses[form] if form == "http" else str(folder))

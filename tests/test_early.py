@@ -31,6 +31,16 @@ def test_interrupt_while_it_imports_ends_in_one_line(tmp_path: Path, command: st
         assert done.stderr == f"{Path(command).stem}: stopped by SIGINT\n"
 
 
+@pytest.mark.parametrize("command", ["stages/train.py", "tools/compare.py"])
+def test_interpreter_without_the_projects_environment_is_named(command: str) -> None:
+    without_packages = [sys.executable, "-S", command]
+    variables = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(without_packages, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"is not installed for {sys.executable}: make setup, then . .venv/bin/activate" in done.stderr
+
+
 def test_there_are_five_stages_and_some_tools() -> None:
     assert len([command for command in COMMANDS if command.startswith("stages/")]) == 5
     assert {"tools/compare.py", "tools/search.py", "tools/sync.py"} <= set(COMMANDS)

@@ -8,7 +8,7 @@ _PACKAGE = "mnist_vae"
 
 
 def end_in_a_line() -> None:
-    """From now on, end this process in one line on an interrupt, and where a module of the project is missing.
+    """From now on, end this process in one line on an interrupt, and where a module is missing.
 
     A stage's script calls it before its other imports.
     """
@@ -24,5 +24,8 @@ def _tell(kind: type[BaseException], error: BaseException, traceback: TracebackT
             module = f"src/{name.replace('.', '/')}.py"
             # DVC runs a queued experiment in a copy of what Git knows.
             print(f"{command}: {module} is missing: if it is new, git add {module}", file=sys.stderr)
+        case ModuleNotFoundError(name=str(name)):
+            place = f"{name} is not installed for {sys.executable}"
+            print(f"{command}: {place}: make setup, then . .venv/bin/activate", file=sys.stderr)
         case _:
             sys.__excepthook__(kind, error, traceback)

@@ -88,7 +88,7 @@ class _Sources:
         if "://" in mirror and not _is_address(mirror):
             raise UserError(f"MNIST_MIRROR is {without_password(mirror)}, but must be a folder or an http(s) address")
         if mirror:
-            yield mirror if _is_address(mirror) else str(self._root / mirror)
+            yield mirror if _is_address(mirror) else str(self._root / Path(mirror).expanduser())
         if (originals := self._root / self._originals).is_dir():
             yield str(originals)
         import torchvision.datasets  # takes seconds, so only once its mirrors are needed
