@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -58,8 +59,8 @@ def show_to_git(path: Path) -> None:
     Git takes a file for unchanged if its size and the second of its time are as they were. `dvc exp run -S` writes
     params.yaml several times in a second: with a value of the same length, Git would not see it.
     """
-    if path.exists():
-        ten_seconds_ago = time.time() - 10
+    ten_seconds_ago = time.time() - 10
+    with suppress(OSError):  # it may be missing, or somebody else's
         os.utime(path, (ten_seconds_ago, ten_seconds_ago))
 
 
