@@ -42,11 +42,11 @@ demo: setup digits ## a small complete run on scikit-learn's digits, without any
 
 # In a copy of the repository, so that params.yaml and the results here stay as they are.
 digits:
+	@[ "$$(git rev-parse --is-shallow-repository)" = false ] || \
+		{ echo 'this clone is shallow, and DVC keeps no experiment in one: git fetch --unshallow' >&2; exit 1; }
 	@dvc exp run --temp --force --name digits-demo $(DIGITS)
-	@rm -rf demo && mkdir demo
-	@git archive "refs/exps/$$(git rev-parse HEAD | sed 's,..,&/,')/digits-demo" reports >demo/reports.tar || \
-		{ echo 'DVC kept no experiment: a shallow clone keeps none (git fetch --unshallow)' >&2; exit 1; }
-	@tar -x -f demo/reports.tar -C demo --strip-components=1 && rm demo/reports.tar
+	@git archive --output .dvc/tmp/demo.tar "refs/exps/$$(git rev-parse HEAD | sed 's,..,&/,')/digits-demo" reports
+	@rm -rf demo && mkdir demo && tar -x -f .dvc/tmp/demo.tar -C demo --strip-components=1 && rm .dvc/tmp/demo.tar
 	@echo
 	@echo 'Data set: digits. Pictures: demo/figures    Numbers: demo/metrics.json    Runs: make ui'
 	@echo 'This was the experiment digits-demo; to have it in the workspace: dvc exp apply digits-demo'

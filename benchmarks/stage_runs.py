@@ -39,7 +39,7 @@ class Clone:
     def __init__(self, folder: Path, params: Mapping[str, object] = {}, variables: Mapping[str, str] = {}):
         self.folder, self._costs = folder, folder.with_name(f"{folder.name}.costs")
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-        inherited = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
         self.environment = inherited | {"PYTHONPATH": "src", "STAGE_COSTS": str(self._costs), **variables}
         self.reset_params(params)
 

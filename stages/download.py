@@ -21,8 +21,7 @@ def main() -> None:
     try:
         params = load_params(paths.PARAMS)
     except UserError as error:
-        kept = "; params.yaml keeps it: git restore params.yaml" if "DVC_EXP_NAME" in os.environ else ""
-        raise UserError(f"{error}{kept}") from None
+        raise UserError(f"{error}{_way_back()}") from None
     if params.device in {"cuda", "mps"}:
         from mnist_vae.common.device import find_device  # imports torch, which takes seconds
 
@@ -36,6 +35,14 @@ def main() -> None:
         unreachable.touch()
         raise
     print(f"download: {DATASETS[params.dataset].title}: {origin}")
+
+
+def _way_back() -> str:
+    # An experiment in a copy of the repository leaves the params.yaml that a person edits as it was.
+    in_workspace = repository_root(Path.cwd()) == Path.cwd() and paths.PARAMS.exists()
+    if "DVC_EXP_NAME" in os.environ and in_workspace:
+        return f"; it is in {paths.PARAMS} now: git restore {paths.PARAMS} undoes it, and your other changes there"
+    return ""
 
 
 if __name__ == "__main__":

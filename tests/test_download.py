@@ -273,6 +273,15 @@ def test_damaged_file_beside_a_good_form_of_it_is_passed_over(repository: Reposi
     assert (repository.folder / "train-images-idx3-ubyte").exists()
 
 
+def test_data_set_whose_contents_are_unknown_is_asked_for_as_it_is_packed(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torchvision.datasets.KMNIST.mirrors", [])
+    with pytest.raises(UnreachableError, match=r"put train-images-idx3-ubyte\.gz, .* into /") as refused:
+        fetch(DATASETS["kmnist"], repository.folder, repository.originals, repository.root)
+    assert "gzipped or not" not in str(refused.value)
+
+
 def test_small_file_that_unpacks_to_a_huge_one_is_cut_off(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:

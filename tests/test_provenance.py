@@ -91,6 +91,8 @@ def test_diff_applied_to_the_commit_gives_the_working_copy(
     (copy / "new").mkdir()
     (copy / "new" / "module.py").write_bytes(b"x = 1  # caf\xe9\n")
     (copy / "new" / "empty").touch()
+    for name in (":odd", "*.py", "-n", "line\nend"):
+        (copy / name).write_text("odd")
     (copy / "ignored").write_bytes(b"not in it")
     (copy / "large").write_bytes(bytes(2_000_000))
     (copy / "new" / ".env").write_text("MLFLOW_TRACKING_PASSWORD=hunter7")

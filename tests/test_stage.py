@@ -133,6 +133,13 @@ def main() -> None:
         assert process.wait(60) == 128 + signal.SIGPIPE
 
 
+def test_closed_output_fails_nothing(start: Start, tmp_path: Path) -> None:
+    _end(start("def main() -> None: print('said')"))
+    environment = os.environ | {"PYTHONPATH": "src"}
+    done = subprocess.run(f"{sys.executable} sample.py >&-", shell=True, cwd=tmp_path, env=environment, check=False)
+    assert done.returncode == 0
+
+
 def test_name_that_is_no_text_of_the_locale_can_be_in_a_message(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("LC_ALL", "C"), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")):
         monkeypatch.setenv(name, value)

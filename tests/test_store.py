@@ -137,9 +137,11 @@ def test_experiment_that_was_deleted_is_named_with_the_way_back(root: Path) -> N
     store.client.delete_experiment(store.experiment_id)
     with pytest.raises(UserError, match="the experiment mnist-vae is deleted: ") as refused:
         open_store(root)
-    way_back = str(refused.value).partition(": ")[2].split()
-    variables = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{root}/mlflow.db"}
-    subprocess.run([sys.executable, "-m", *way_back], env=variables, capture_output=True, check=True)
+    way_back = str(refused.value).partition(": ")[2]
+    variables = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    (root / "mlruns" / "0").mkdir(parents=True)  # an older MLflow's, which MLflow would take without a name
+    (root / "mlruns" / "0" / "meta.yaml").touch()
+    subprocess.run(way_back, shell=True, cwd=root, env=variables, capture_output=True, check=True)
     assert open_store(root).experiment_id == store.experiment_id
 
 
@@ -152,9 +154,21 @@ def test_experiment_that_the_environment_names_is_taken(root: Path, monkeypatch:
     assert open_store(root).experiment_id == own
 
 
+def test_experiment_that_the_environment_named_once_is_not_taken_for_the_projects_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "a try")
+    tried = open_store(tmp_path)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME")
+    own = open_store(tmp_path)
+    assert own.client.get_experiment(own.experiment_id).name == EXPERIMENT
+    assert own.experiment_id != tried.experiment_id
+
+
 @pytest.mark.parametrize(
     "address",
     [
+        "http://there/x?access_token=hunter7",
         "http://me:hunter7@there/x",
         "http://me:hunter7@hunter7@there/x?y=1",
         "postgresql://me:a/hunter7@there/x",

@@ -74,6 +74,19 @@ def test_renamed_experiment_is_followed(with_experiment: WorkingCopy, tmp_path: 
     copy.succeed(*run.data.tags["dvc_apply"].split())
 
 
+def test_run_of_another_repository_in_the_same_store_keeps_its_name(
+    with_experiment: WorkingCopy, tmp_path: Path
+) -> None:
+    copy = with_experiment.copied_to(tmp_path / "clone")
+    client = MlflowClient(f"sqlite:///{copy.folder}/mlflow.db")
+    (run,) = [run for run in _runs(copy) if "dvc_experiment" in run.data.tags]
+    for name, value in {"repository": "another", "dvc_experiment": "theirs"}.items():
+        client.set_tag(run.info.run_id, name, value)
+    copy.succeed(*SYNC, PYTHONPATH="src")
+    tags = client.get_run(run.info.run_id).data.tags
+    assert (tags["repository"], tags["dvc_experiment"]) == ("another", "theirs")
+
+
 def test_what_a_stage_could_not_log_is_logged(reproduced: WorkingCopy, tmp_path: Path) -> None:
     copy = reproduced.copied_to(tmp_path / "clone")
     copy.set_param("interpolation_steps", 6)

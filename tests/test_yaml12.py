@@ -9,6 +9,7 @@ from mnist_vae.common.yaml12 import load_yaml, parse_yaml
 from mnist_vae.console.stage import UserError
 
 SCALARS = [
+    *("1_000", "1_0.5", "0b11", "-0x1F", "+0o17", "-.5", "_1", "1e1_0"),
     *("1e-05", "1E5", "-1e5", "+.5", "1.", "-0", "0.1", "12", "+12", "010", "0o10", "0x1F", ".inf", "-.INF"),
     *("true", "False", "yes", "no", "on", "off", "y", "null", "~", "", "1e", "e5", "1.2.3", "'1e-05'"),
 ]
@@ -34,6 +35,9 @@ def test_anchors_and_merges_are_resolved() -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
+        (b"a: !!bool x", "x"),
+        (b"a: !!float ''", "index"),
+        (b"a: !!timestamp x", "NoneType"),
         (b"a: 1\na: 2", "a stands there twice"),
         (b"a: [", "while parsing"),
         (b"a: caf\xe9", "unacceptable character"),

@@ -36,7 +36,8 @@ class Clone:
         (folder / "dvc.lock").unlink(missing_ok=True)
         self._change(changes)
         self._environment = os.environ | {"PYTHONUNBUFFERED": "1", "MNIST_VAE_CHECKPOINT_SECONDS": _CHECKPOINT_SECONDS}
-        self._environment.pop("MLFLOW_TRACKING_URI", None)  # it has a store of its own
+        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"):
+            self._environment.pop(name, None)  # it has a store of its own
         dataset = load_params(folder / paths.PARAMS).dataset
         raw = root / paths.raw(dataset)
         if all(file.find(raw).is_file() for file in DATASETS[dataset].files):

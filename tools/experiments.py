@@ -50,6 +50,7 @@ class Running(NamedTuple):
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    reference: str
     root: Path
 
     def wait(self) -> None:
@@ -61,7 +62,7 @@ class Running(NamedTuple):
                 *before.splitlines(),
             ]  # the stage's last line stands before DVC's errors
             raise UserError(f"{self.name} failed ({told.strip()}): see {self.log}")
-        if not git(self.root, "for-each-ref", _reference(self.name, self.root)):
+        if not git(self.root, "for-each-ref", self.reference):
             raise UserError(f"DVC kept nothing of {self.name}: see {self.log}")
 
     def stop(self) -> None:
@@ -146,14 +147,15 @@ def start_experiment(name: str, settings: Sequence[str], root: Path) -> Running:
     log = root / _LOGS / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     run = ["dvc", "exp", "run", "--temp", "--name", name, *(part for setting in settings for part in ("-S", setting))]
+    reference = _reference(name, root)
     with _keep_params(root), log.open("wb") as output:
         # Not by `dvc exp remove`, which takes an older commit's, too, nor by --force, which trains again what the run
         # cache holds.
-        git(root, "update-ref", "-d", _reference(name, root))
+        git(root, "update-ref", "-d", reference)
         process = subprocess.Popen(
             run, cwd=root, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
-        running = Running(name, process, log, root)
+        running = Running(name, process, log, reference, root)
         try:
             while process.poll() is None and _BEGUN not in log.read_text(errors="replace"):
                 time.sleep(0.05)

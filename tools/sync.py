@@ -89,7 +89,8 @@ def _complete(store: Store, root: Path, result: Result, provenance: Provenance, 
 def _follow_rename(store: Store, run_id: str, result: Result, tags: dict[str, str], names: Collection[str]) -> None:
     """Let the run of an experiment that `dvc exp rename` renamed bear its new name."""
     run = store.client.get_run(run_id)
-    if run.data.tags.get("dvc_experiment") not in {*names, None}:
+    is_own = run.data.tags.get("repository") == tags["repository"]  # another one has other experiments
+    if is_own and run.data.tags.get("dvc_experiment") not in {*names, None}:
         rename(store, run, result.origin, {key: tags[key] for key in tags if key.startswith("dvc_")})
         describe(store.client, run_id)
 

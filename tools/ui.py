@@ -27,7 +27,8 @@ def main() -> None:
     if is_server:
         return
     # The store by its name: MLflow would prefer a folder mlruns, which an older MLflow may have left here.
-    options = ["--backend-store-uri", address, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = address  # not as an argument: everybody sees those
+    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])  # noqa: S606 (no shell is wanted)
 

@@ -11,7 +11,7 @@ from mnist_vae.console.stage import UserError
 class _Loader(yaml.SafeLoader):
     """PyYAML's loader, which knows version 1.1, with the core schema of version 1.2 and without keys that stand twice.
 
-    Source: https://yaml.org/spec/1.2.2/#103-core-schema
+    Source: https://yaml.org/spec/1.2.2/#103-core-schema, and underscores in numbers, which DVC takes.
     """
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 (as PyYAML declares it)
@@ -23,23 +23,23 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_whole_number(self, node: yaml.ScalarNode) -> int:
-        text = node.value
-        return int(text, 0) if text.startswith(("0o", "0x")) else int(text)
+        text = node.value.replace("_", "")
+        return int(text, 0 if text.lstrip("+-")[:2] in {"0b", "0o", "0x"} else 10)
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_whole_number)
 for _kind, _pattern, _first in (
     ("null", r"(?:~|null|Null|NULL|)", ["~", "n", "N", ""]),
     ("bool", r"(?:true|True|TRUE|false|False|FALSE)", [*"tTfF"]),
-    ("int", r"(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)", [*"-+0123456789"]),
+    ("int", r"[-+]?(?:[0-9][0-9_]*|0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+)", [*"-+0123456789"]),
     (
         "float",
-        r"(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))",
+        r"[-+]?(?:\.[0-9_]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
         [*"-+.0123456789"],
     ),
     ("merge", "<<", ["<"]),  # not of version 1.2, but DVC takes it
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(_pattern + r"\Z"), _first)
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(rf"(?:{_pattern})\Z"), _first)
 
 
 def load_yaml(path: Path) -> object:
@@ -57,6 +57,7 @@ def parse_yaml(content: str | bytes, source: str) -> object:
     """What a YAML text holds, bytes in UTF-8. Raises UserError, naming the source, if it is no YAML."""
     try:
         return yaml.load(content, _Loader)  # noqa: S506 (it is a SafeLoader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # ValueError: a number with too many digits; RecursionError: brackets in brackets in brackets.
+    except (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError) as error:
+        # LookupError, AttributeError: a tag on what it does not fit, such as `!!bool x`. ValueError: a number with too
+        # many digits. RecursionError: brackets in brackets in brackets.
         raise UserError(f"{source} is not YAML: {' '.join(str(error).split())}") from None

@@ -36,7 +36,7 @@ def without_password(text: str) -> str:
     As in SQLAlchemy's, a password may hold slashes and be given after the question mark.
     """
     text = re.sub(r"//[^/\s]*(?::\S*)?@", "//", text)
-    return re.sub(r"([?&](?:user|password|sslpassword|token)=)[^&\s]*", r"\1***", text)
+    return re.sub(r"([?&][^=&\s]*(?:user|pass|token|secret)[^=&\s]*=)[^&\s]*", r"\1***", text)
 
 
 def repository_root(start: Path) -> Path:
@@ -92,7 +92,8 @@ def exit_after(main: Callable[[], int | None]) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")  # a name in a message may be no text of the locale
     try:
         code = main() or 0
-        sys.stdout.flush()
+        if sys.stdout:  # it may be closed
+            sys.stdout.flush()
     except UserError as error:
         _exit(f"{name}: {error}", 1)
     except BrokenPipeError:

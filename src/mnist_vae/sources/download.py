@@ -88,7 +88,7 @@ class _Sources:
         if "://" in mirror and not _is_address(mirror):
             raise UserError(f"MNIST_MIRROR is {without_password(mirror)}, but must be a folder or an http(s) address")
         if mirror:
-            yield mirror if _is_address(mirror) else str(self._root / Path(mirror).expanduser())
+            yield mirror if _is_address(mirror) else str(self._root / os.path.expanduser(mirror))  # noqa: PTH111 (it takes an unknown user)
         if (originals := self._root / self._originals).is_dir():
             yield str(originals)
         import torchvision.datasets  # takes seconds, so only once its mirrors are needed
@@ -97,9 +97,11 @@ class _Sources:
 
     def ways_out(self, files: Sequence[SourceFile]) -> str:
         """What a person can do if all of them fail."""
-        *first, last = [file.unpacked_name for file in files]
+        is_known = all(file.content_md5 for file in files)  # also unpacked
+        *first, last = [file.unpacked_name if is_known else file.name for file in files]
+        names = f"{', '.join(first)} and {last}{', gzipped or not,' if is_known else ''}"
         return (
-            f"Ways out: put {', '.join(first)} and {last}, gzipped or not, into {self._root / self._originals}"
+            f"Ways out: put {names} into {self._root / self._originals}"
             " (not into data/raw, which DVC empties); or let MNIST_MIRROR name another folder, or the http(s) address"
             " of one, that holds them; or take the bundled digits, which need no network: make demo"
         )
@@ -165,7 +167,7 @@ def _unpack(part: Path) -> None:
                 target.write(chunk)
                 if target.tell() > _LARGEST_BYTES:
                     raise _TransferError(f"unpacks to more than {_LARGEST_BYTES:,} bytes")
-    except (OSError, EOFError, zlib.error):
+    except (gzip.BadGzipFile, EOFError, zlib.error):
         raise _TransferError("wrong checksum") from None
     unpacked.replace(part)
 
@@ -231,7 +233,7 @@ def _get(address: str, target: Path, patience: Patience) -> None:
         # disable=None: a bar on a terminal, nothing elsewhere.
         with (
             target.open("wb") as file,
-            tqdm(desc=target.name, total=announced, unit="B", unit_scale=True, disable=None) as bar,
+            tqdm(desc=address.rpartition("/")[2], total=announced, unit="B", unit_scale=True, disable=None) as bar,
         ):
             while chunk := response.raw.read1(_CHUNK_BYTES):
                 file.write(chunk)

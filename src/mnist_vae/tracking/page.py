@@ -44,7 +44,6 @@ _SEARCH = {
 }
 # The experiment's own tags; the last one is the view of the table that has the key VIEW.
 EXPERIMENT_TAGS = {
-    OWN_EXPERIMENT: "true",
     "mlflow.note.content": _NOTE,
     f"mlflow.sharedViewState.{VIEW}": json.dumps(
         _SEARCH

@@ -65,17 +65,20 @@ def uncommitted_diff(working_copy: Path) -> Uncommitted:
 
     Silently left out are what the pipeline writes, DVC's own settings and what Git ignores.
     """
-    untracked = _git(working_copy, "ls-files", "--others", "--exclude-standard", "-z", "--", *_WHAT) or b""
-    names = [os.fsdecode(name) for name in untracked.split(b"\0") if name]
+    untracked = _git(working_copy, "ls-files", "--others", "--exclude-standard", "-z", "--", *_WHAT)
+    names = [os.fsdecode(name) for name in (untracked or b"").split(b"\0") if name]
     small = [name for name in names if _is_small(working_copy / name)]
     left_out = sorted(name for name in set(names) - set(small) if (working_copy / name).is_file())
     with tempfile.TemporaryDirectory() as folder:
         # In an index of its own, in which untracked files count as intended to be added.
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
-        if _git(working_copy, "read-tree", "HEAD", **index) is None:
+        listed = Path(folder) / "small"
+        listed.write_bytes(b"\0".join(map(os.fsencode, small)))
+        names_of_it = ("--pathspec-file-nul", f"--pathspec-from-file={listed}")
+        add = ("--literal-pathspecs", "add", "--intent-to-add", "--force", *names_of_it)
+        steps = (("read-tree", "HEAD"), *([add] if small else []))
+        if untracked is None or any(_git(working_copy, *step, **index) is None for step in steps):
             return Uncommitted(None, left_out)
-        if small:
-            _git(working_copy, "add", "--intent-to-add", "--force", "--", *small, **index)
         return Uncommitted(_git(working_copy, "diff", *_PLAIN, "HEAD", "--", *_WHAT, **index), left_out)
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "mnist-vae"
 _SQLITE = ("sqlite:", "sqlite+")
 _ARTIFACTS = "mlartifacts"
+_CHOSEN = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")  # by which a person names an experiment
 # Where MLflow keeps the places of artifacts.
 _PLACES = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location"}
 
@@ -183,10 +184,14 @@ def _experiment(client: "MlflowClient", artifacts: str | None) -> str:
             if there is None:
                 raise
     if there.lifecycle_stage != "active":
+        # A database by its name: MLflow would prefer a folder mlruns, which an older MLflow may have left.
+        local = f"MLFLOW_TRACKING_URI={client.tracking_uri} " if client.tracking_uri.startswith(_SQLITE) else ""
         raise UserError(
-            f"the experiment {there.name} is deleted: mlflow experiments restore --experiment-id {there.experiment_id}"
+            f"the experiment {there.name} is deleted: {local}mlflow experiments restore"
+            f" --experiment-id {there.experiment_id}"
         )
-    for name, value in EXPERIMENT_TAGS.items():
+    own = {} if any(map(os.environ.get, _CHOSEN)) else {OWN_EXPERIMENT: "true"}
+    for name, value in (EXPERIMENT_TAGS | own).items():
         if name not in there.tags:  # what somebody wrote there stays
             retry(partial(client.set_experiment_tag, there.experiment_id, name, value))
     return there.experiment_id
@@ -202,5 +207,5 @@ def _find_experiment(client: "MlflowClient") -> "Experiment | None":
         return there
     from mlflow.entities import ViewType
 
-    renamed = client.search_experiments(ViewType.ALL, 1, f"tags.{OWN_EXPERIMENT} = 'true'")
-    return renamed[0] if renamed else None
+    renamed = client.search_experiments(ViewType.ALL, filter_string=f"tags.{OWN_EXPERIMENT} = 'true'")
+    return min(renamed, key=lambda experiment: experiment.lifecycle_stage, default=None)  # active before deleted
