@@ -9,6 +9,7 @@ unexport VIRTUAL_ENV
 
 # The bundled digits, with a recipe that suits 1,797 images.
 DIGITS := -S dataset=digits -S validation_size=200 -S learning_rate=0.001 -S epochs=20
+PORT := 5000
 # The environment of the peer library that `make bench` measures.
 PEER := .venv-pythae
 
@@ -79,4 +80,4 @@ sync: setup ## log in MLflow what it lacks: what an outage left out, and the wor
 	@python tools/sync.py
 
 ui: setup ## look at the runs, in a browser on this machine
-	@python tools/ui.py
+	@python tools/ui.py --port $(PORT)

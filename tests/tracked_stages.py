@@ -1,5 +1,6 @@
 """What the stages do with MLflow, on a tiny result and without computing, and what a store then holds."""
 
+import subprocess
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
@@ -26,8 +27,15 @@ PARAMS = TINY | {"epochs": EPOCHS, "batch_size": 400}
 
 
 def make_repository(root: Path) -> Origin:
-    """A folder that stages can run in, with prepared data, and what a training there has as origin."""
+    """A folder that stages can run in, with prepared data, and what a training there has as origin.
+
+    Git knows it, and finds nothing changed in it.
+    """
     (root / ".dvc").mkdir(parents=True)
+    identity = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org")
+    for command in (("init",), ("commit", "--allow-empty", "--message", "nothing")):
+        subprocess.run(["git", *identity, *command, "--quiet"], cwd=root, check=True)
+    (root / ".git" / "info" / "exclude").write_text("*")
     (root / paths.PARAMS).write_text(yaml.safe_dump(PARAMS))
     (root / paths.PREPARED).parent.mkdir()
     splits = ("train", "validation", "test")

@@ -30,7 +30,10 @@ REGISTERED = "mnist-vae"
 _NAME = "model"  # the name of a run's model
 _EXAMPLES = 2  # images that show what the model takes
 # What this module and those that it imports need, for `pip install` of what the model says.
-_NEEDED = ("filelock", "jaxtyping", "mlflow", "numpy", "pydantic", "pyyaml", "safetensors", "torch")
+_NEEDED = (
+    *("filelock", "jaxtyping", "mlflow", "numpy", "pydantic", "pyyaml", "requests", "safetensors", "sqlalchemy"),
+    "torch",
+)
 
 
 def log_model(store: Store, run_id: str, path: Path, prepared_path: Path) -> None:
