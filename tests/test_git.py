@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from experiments import Running
+from mnist_vae.console.stage import UserError
 from working_copy import WorkingCopy
 
 
@@ -63,6 +65,15 @@ def test_shallow_clone_is_named_before_anything_runs(reproduced: WorkingCopy, tm
     assert refused.returncode == 1
     assert refused.stdout.count("this clone is shallow, and DVC keeps no experiment in one: git fetch --unshallow") == 1
     assert "Traceback" not in refused.stdout
+
+
+def test_experiment_of_which_dvc_kept_nothing_ends_with_the_place_of_its_log(
+    reproduced: WorkingCopy, tmp_path: Path
+) -> None:
+    with subprocess.Popen(["true"]) as ended_well:
+        running = Running("mine", ended_well, tmp_path / "log", "refs/exps/00/00/mine", reproduced.folder)
+        with pytest.raises(UserError, match=f"DVC kept nothing of mine: see {tmp_path}/log"):
+            running.wait()
 
 
 def test_checkout_has_the_same_bytes_where_git_makes_other_line_ends(reproduced: WorkingCopy, tmp_path: Path) -> None:
