@@ -85,10 +85,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if not Path(arguments.peer).exists():
         raise UserError(f"{arguments.peer} is missing: `make bench` makes it")
-    params, recipe = (
-        load_params(paths.PARAMS).of_model(),
-        yaml.safe_load(Path("presets.yaml").read_text("utf-8"))[_RECIPE],
-    )
+    params = load_params(paths.PARAMS).of_model()
+    recipe = yaml.safe_load(Path("presets.yaml").read_text("utf-8"))[_RECIPE]
     options = _OPTIONS | {f"{_OURS}, preset {_RECIPE}": recipe}
     commands = _commands(params, options, arguments.peer, str(arguments.images))
     measured, work = measured_on(params), _work_of_machine(find_device(params.device))

@@ -64,6 +64,7 @@ def test_experiments_are_logged_by_their_names(with_experiment: WorkingCopy, tmp
 
 def test_renamed_experiment_is_followed(with_experiment: WorkingCopy, tmp_path: Path) -> None:
     copy = with_experiment.copied_to(tmp_path / "clone")
+    copy.introduce()
     copy.succeed("dvc", "exp", "rename", "half", "better")
     assert "sync: experiment better is in run " in copy.succeed(*SYNC, PYTHONPATH="src")
     (run,) = [run for run in _runs(copy) if "dvc_experiment" in run.data.tags]

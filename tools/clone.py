@@ -35,9 +35,8 @@ class Clone:
         shutil.rmtree(folder / "reports", ignore_errors=True)
         (folder / "dvc.lock").unlink(missing_ok=True)
         self._change(changes)
-        self._environment = os.environ | {"PYTHONUNBUFFERED": "1", "MNIST_VAE_CHECKPOINT_SECONDS": _CHECKPOINT_SECONDS}
-        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID", "MLFLOW_RUN_ID"):
-            self._environment.pop(name, None)  # it has a store of its own
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+        self._environment = inherited | {"PYTHONUNBUFFERED": "1", "MNIST_VAE_CHECKPOINT_SECONDS": _CHECKPOINT_SECONDS}
         dataset = load_params(folder / paths.PARAMS).dataset
         raw = root / paths.raw(dataset)
         if all(file.find(raw).is_file() for file in DATASETS[dataset].files):

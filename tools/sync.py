@@ -8,7 +8,7 @@ import argparse
 import json
 import subprocess
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 from command import ROOT, run_command
@@ -37,8 +37,9 @@ def sync(root: Path) -> Iterator[str]:
             yield f"run {run_id} was orphaned: KILLED"
         completed: set[str] = set()
         yield _sync_workspace(store, root, completed)
-        for name, commit in experiment_commits(root).items():
-            yield _sync_experiment(store, root, name, commit, completed)
+        experiments = experiment_commits(root)
+        for name in experiments:
+            yield _sync_experiment(store, root, name, experiments, completed)
 
 
 def _sync_workspace(store: Store, root: Path, completed: set[str]) -> str:
@@ -53,7 +54,8 @@ def _sync_workspace(store: Store, root: Path, completed: set[str]) -> str:
     return f"the workspace's result is in run {run.run_id}"
 
 
-def _sync_experiment(store: Store, root: Path, name: str, commit: str, completed: set[str]) -> str:
+def _sync_experiment(store: Store, root: Path, name: str, experiments: Mapping[str, str], completed: set[str]) -> str:
+    commit = experiments[name]
     baseline = git(root, "rev-parse", f"{commit}^")
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -62,9 +64,11 @@ def _sync_experiment(store: Store, root: Path, name: str, commit: str, completed
             return f"experiment {name} is left out: {' '.join(str(error).split())[:200]}"
         provenance = Provenance(baseline, "unknown", name, baseline, "unknown")
         run = _complete(store, root, result, provenance, completed)
-        if run.is_new:
-            log_diff(run, experiment_diff(root, commit) or b"")
-        return f"experiment {name} is in run {run.run_id}"
+        _follow_rename(run, result, provenance, repository_id(root), experiments)
+        diff = experiment_diff(root, commit) if run.is_new else b""
+        if diff:
+            log_diff(run, diff)
+        return f"experiment {name} is in run {run.run_id}{', which lacks its diff: Git failed' if diff is None else ''}"
 
 
 def _fetch(root: Path, commit: str, folder: Path) -> Result:
@@ -77,8 +81,6 @@ def _fetch(root: Path, commit: str, folder: Path) -> Result:
 def _complete(store: Store, root: Path, result: Result, provenance: Provenance, completed: set[str]) -> StoredRun:
     tags = provenance.tags() | {"repository": repository_id(root)}
     run = find_or_create_run(store, result.origin, tags, for_training=False)
-    if provenance.dvc_experiment:
-        _follow_rename(store, run.run_id, result, tags, experiment_commits(root).keys())
     # Of several results of one training, which differ in their figures alone, the first one stays in its run.
     if run.run_id not in completed:
         complete(run, result, STAGES)
@@ -86,13 +88,17 @@ def _complete(store: Store, root: Path, result: Result, provenance: Provenance, 
     return run
 
 
-def _follow_rename(store: Store, run_id: str, result: Result, tags: dict[str, str], names: Collection[str]) -> None:
+def _follow_rename(
+    run: StoredRun, result: Result, provenance: Provenance, repository: str, experiments: Container[str]
+) -> None:
     """Let the run of an experiment that `dvc exp rename` renamed bear its new name."""
-    run = store.client.get_run(run_id)
-    is_own = run.data.tags.get("repository") == tags["repository"]  # another one has other experiments
-    if is_own and run.data.tags.get("dvc_experiment") not in {*names, None}:
-        rename(store, run, result.origin, {key: tags[key] for key in tags if key.startswith("dvc_")})
-        describe(store.client, run_id)
+    stored = run.store.client.get_run(run.run_id)
+    is_own = stored.data.tags.get("repository") == repository  # another one has other experiments
+    former = stored.data.tags.get("dvc_experiment")
+    if is_own and former and former not in experiments:
+        tags = {name: value for name, value in provenance.tags().items() if name.startswith("dvc_")}
+        rename(run.store, stored, result.origin, tags)
+        describe(run.store.client, run.run_id)
 
 
 def main() -> None:

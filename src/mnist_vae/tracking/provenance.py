@@ -74,8 +74,8 @@ def uncommitted_diff(working_copy: Path) -> Uncommitted:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         listed = Path(folder) / "small"
         listed.write_bytes(b"\0".join(map(os.fsencode, small)))
-        names_of_it = ("--pathspec-file-nul", f"--pathspec-from-file={listed}")
-        add = ("--literal-pathspecs", "add", "--intent-to-add", "--force", *names_of_it)
+        from_file = ("--pathspec-file-nul", f"--pathspec-from-file={listed}")
+        add = ("--literal-pathspecs", "add", "--intent-to-add", "--force", *from_file)
         steps = (("read-tree", "HEAD"), *([add] if small else []))
         if untracked is None or any(_git(working_copy, *step, **index) is None for step in steps):
             return Uncommitted(None, left_out)
