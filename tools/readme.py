@@ -101,7 +101,7 @@ def crash_test_table(root: Path) -> str:
 
 def failures_table(root: Path) -> str:
     """How many rows of each kind the tests' table of failures has."""
-    sys.path.append(str(root / "tests"))
+    sys.path.append(str(root / "tests" / "support"))
     from failures import failures
 
     counts = Counter(failure.kind for failure in failures())

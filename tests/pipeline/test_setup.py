@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from places import REPOSITORY
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def folder(tmp_path: Path) -> Path:
     """A folder with the script and the lock, whose path has a space in it."""
     folder = tmp_path / "a clone"
     (folder / "tools").mkdir(parents=True)
-    shutil.copy2(ROOT / "tools" / "setup.sh", folder / "tools")
-    shutil.copy2(ROOT / "requirements.txt", folder)
+    shutil.copy2(REPOSITORY / "tools" / "setup.sh", folder / "tools")
+    shutil.copy2(REPOSITORY / "requirements.txt", folder)
     return folder
 
 
@@ -94,8 +94,8 @@ def test_set_up_is_skipped_when_nothing_changed(folder: Path) -> None:
 def test_lock_has_every_pinned_dependency_with_hashes_and_no_address() -> None:
     import tomllib
 
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lock = (ROOT / "requirements.txt").read_text()
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    lock = (REPOSITORY / "requirements.txt").read_text()
     extra = r"\[[a-z]+\]"
     for pinned in project["dependencies"] + project["optional-dependencies"]["dev"]:
         assert f"\n{re.sub(extra, '', pinned).lower()} " in re.sub(extra, "", lock), pinned

@@ -8,9 +8,9 @@ import yaml
 from builders import TINY
 from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import UserError
+from places import REPOSITORY
 from presets import find_result, load_presets, run
 from tiny_pipeline import TinyPipeline
-from working_copy import REPOSITORY
 
 
 def _with_presets(folder: Path, presets: str) -> Path:

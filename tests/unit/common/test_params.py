@@ -7,9 +7,10 @@ import yaml
 from builders import PLAIN, TINY, tiny_params
 from mnist_vae.common.params import FigureParams, ModelParams, Params, load_params
 from mnist_vae.console.stage import UserError
+from places import REPOSITORY
 from wrong_params import WRONG
 
-PARAMS_FILE = Path(__file__).parent.parent / "params.yaml"
+PARAMS_FILE = REPOSITORY / "params.yaml"
 
 TUTORIAL = {
     "image_size": 32,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
+from places import REPOSITORY
 from tiny_mnist import put_in_place_of_mnist
 
-REPOSITORY = Path(__file__).parent.parent
 SMALL = {
     "validation_size": 32,
     "image_size": 16,

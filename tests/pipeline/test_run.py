@@ -21,6 +21,7 @@ from mnist_vae.model.file import Origin
 from mnist_vae.tracking.provenance import Uncommitted
 from mnist_vae.tracking.run import tracked_run
 from mnist_vae.tracking.store import open_store
+from places import REPOSITORY, SUPPORT
 from tracked_stages import (
     EPOCHS,
     STAGES,
@@ -33,7 +34,6 @@ from tracked_stages import (
     train,
 )
 
-ROOT = Path(__file__).parent.parent
 # A training whose process hangs in its run until it is killed.
 HANGING = """
 import sys, time
@@ -172,7 +172,7 @@ def test_load_of_the_machine_is_logged_while_a_training_runs(
 def test_orphaned_run_is_closed_by_the_next_stage_and_that_of_a_living_process_is_not(
     root: Path, origin: Origin
 ) -> None:
-    search = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
+    search = os.pathsep.join([str(REPOSITORY / "src"), str(SUPPORT)])
     environment = os.environ | {"PYTHONPATH": search}
     process = subprocess.Popen(
         [sys.executable, "-c", HANGING], cwd=root, env=environment, stdout=subprocess.PIPE, text=True

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from working_copy import REPOSITORY, WorkingCopy
+from places import REPOSITORY
+from working_copy import WorkingCopy
 
 SOURCES = sorted(
     path for name in ("src", "stages", "tools", "benchmarks") for path in (REPOSITORY / name).rglob("*.py")

@@ -22,10 +22,10 @@ from mnist_vae.common.params import check_params, load_params
 from mnist_vae.common.yaml12 import parse_yaml
 from mnist_vae.console.stage import Terminated, UserError
 from mnist_vae.tracking.store import open_store
+from places import REPOSITORY
 from presets import Preset
 from search_plan import SearchPlan, load_plan
 from tiny_pipeline import TinyPipeline
-from working_copy import REPOSITORY
 
 
 @pytest.fixture
@@ -65,9 +65,9 @@ def _parent(store: Path) -> Run:
 
 
 def _start(folder: Path, address: str, trials: int, hanging: int, **variables: str) -> subprocess.Popen[str]:
-    places = os.pathsep.join(str(REPOSITORY / name) for name in ("src", "tools", "tests"))
+    places = os.pathsep.join(str(REPOSITORY / name) for name in ("src", "tools", "tests/support"))
     return subprocess.Popen(
-        [sys.executable, "tests/fake_search.py", str(folder), address, str(trials), str(hanging)],
+        [sys.executable, "tests/support/fake_search.py", str(folder), address, str(trials), str(hanging)],
         cwd=REPOSITORY,
         env=os.environ | {"PYTHONPATH": places} | variables,
         stdout=subprocess.PIPE,

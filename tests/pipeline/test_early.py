@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from places import REPOSITORY
+
 COMMANDS = sorted(
-    str(path.relative_to(ROOT))
+    str(path.relative_to(REPOSITORY))
     for folder in ("stages", "tools")
-    for path in (ROOT / folder).glob("*.py")
+    for path in (REPOSITORY / folder).glob("*.py")
     if '__name__ == "__main__"' in path.read_text()
 )
 SLOW = ("dvc", "filelock", "mlflow", "numpy", "optuna", "pydantic", "yaml")
@@ -21,9 +22,9 @@ SLOW = ("dvc", "filelock", "mlflow", "numpy", "optuna", "pydantic", "yaml")
 def test_interrupt_while_it_imports_ends_in_one_line(tmp_path: Path, command: str) -> None:
     for name in SLOW:  # which come before the real ones
         (tmp_path / f"{name}.py").write_text("raise KeyboardInterrupt")
-    variables = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT / 'src'}"}
+    variables = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPOSITORY / 'src'}"}
     done = subprocess.run(
-        [sys.executable, command, "--help"], cwd=ROOT, env=variables, capture_output=True, text=True, check=False
+        [sys.executable, command, "--help"], cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False
     )
     if done.returncode == 0:  # it imports nothing slow before it says what it does
         assert done.stdout.startswith("usage: ")
@@ -34,8 +35,8 @@ def test_interrupt_while_it_imports_ends_in_one_line(tmp_path: Path, command: st
 @pytest.mark.parametrize("command", ["stages/train.py", "tools/compare.py"])
 def test_interpreter_without_the_projects_environment_is_named(command: str) -> None:
     without_packages = [sys.executable, "-S", command]
-    variables = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(without_packages, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
+    variables = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    done = subprocess.run(without_packages, cwd=REPOSITORY, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert f"is not installed for {sys.executable}: make setup, then . .venv/bin/activate" in done.stderr

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -13,9 +12,9 @@ from torch import nn
 from builders import PLAIN, tiny_images, tiny_model, tiny_params
 from mnist_vae.common.params import ModelParams, load_params
 from mnist_vae.model.networks import NETWORKS
+from places import REPOSITORY
 
-ROOT = Path(__file__).parent.parent
-DEFAULTS = load_params(ROOT / "params.yaml").of_model()
+DEFAULTS = load_params(REPOSITORY / "params.yaml").of_model()
 
 
 class Expected(NamedTuple):
@@ -133,5 +132,5 @@ def test_batch_norm_of_a_single_pixel_is_refused_by_name(batch_size: int) -> Non
 
 def test_checking_parameters_does_not_import_torch() -> None:
     script = "import sys, mnist_vae.common.params; sys.exit('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env={"PYTHONPATH": "src"}, check=False)
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, env={"PYTHONPATH": "src"}, check=False)
     assert done.returncode == 0

@@ -14,7 +14,7 @@ import yaml
 
 from builders import TINY
 from mnist_vae.data.history import EpochRow
-from working_copy import REPOSITORY
+from places import REPOSITORY
 
 _DVC = """
 stages:

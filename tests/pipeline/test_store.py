@@ -13,8 +13,7 @@ from mlflow import MlflowClient
 
 from mnist_vae.console.stage import UserError
 from mnist_vae.tracking.store import EXPERIMENT, open_store, reason_of, store_address
-
-ROOT = Path(__file__).parent.parent
+from places import REPOSITORY
 
 
 @pytest.fixture
@@ -36,7 +35,7 @@ def test_relative_store_lies_at_the_root_wherever_the_stage_runs(
 def test_two_processes_at_once_make_one_sound_store(tmp_path: Path) -> None:
     code = "import sys; from pathlib import Path; from mnist_vae.tracking.store import open_store; "
     code += "store = open_store(Path(sys.argv[1])); store.client.create_run(store.experiment_id)"
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     command = [sys.executable, "-c", code, str(tmp_path)]
     processes = [
         subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)
@@ -56,7 +55,7 @@ def test_store_whose_making_is_killed_at_any_moment_is_made_by_the_next_process(
     code += (
         "import mlflow.store.tracking.sqlalchemy_store; print('imported', flush=True); open_store(Path(sys.argv[1]))"
     )
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     made = 0
     for seconds in (0.05, 0.2, 0.5, 1, 2):  # the making takes about three
         command = [sys.executable, "-c", code, str(tmp_path)]
@@ -85,13 +84,13 @@ def test_place_of_artifacts_that_somebody_chose_is_left_alone(root: Path) -> Non
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
-        ("", "sqlite:///ROOT/mlflow.db"),
-        ("sqlite:///own.db?timeout=30", "sqlite:///ROOT/own.db?timeout=30"),
-        ("sqlite+pysqlite:///own.db", "sqlite+pysqlite:///ROOT/own.db"),
+        ("", "sqlite:///REPOSITORY/mlflow.db"),
+        ("sqlite:///own.db?timeout=30", "sqlite:///REPOSITORY/own.db?timeout=30"),
+        ("sqlite+pysqlite:///own.db", "sqlite+pysqlite:///REPOSITORY/own.db"),
         ("sqlite:////elsewhere/a b%20c.db", "sqlite:////elsewhere/a b c.db"),
-        ("mlruns", "file://ROOT/mlruns"),
-        ("./mlruns", "file://ROOT/mlruns"),
-        ("file:mlruns", "file://ROOT/mlruns"),
+        ("mlruns", "file://REPOSITORY/mlruns"),
+        ("./mlruns", "file://REPOSITORY/mlruns"),
+        ("file:mlruns", "file://REPOSITORY/mlruns"),
         ("file:///elsewhere/mlruns", "file:///elsewhere/mlruns"),
         ("https://me:p%40ss@host/path?x=1", "https://me:p%40ss@host/path?x=1"),
         (
@@ -105,7 +104,7 @@ def test_address_is_absolute_so_that_a_queued_experiments_copy_keeps_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, expected: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    assert store_address(tmp_path) == expected.replace("ROOT", str(tmp_path))
+    assert store_address(tmp_path) == expected.replace("REPOSITORY", str(tmp_path))
 
 
 @pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:"])

@@ -10,9 +10,9 @@ import pytest
 from mlflow import MlflowClient
 
 from mlflow_servers import MlflowServer, PostgresServer, postgres_program
+from places import REPOSITORY, SUPPORT
 from tracked_stages import contents
 
-ROOT = Path(__file__).parent.parent
 PIPELINES = 4
 PIPELINE = """
 import sys
@@ -44,7 +44,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MlflowSer
 
 def test_pipelines_at_once_lose_nothing(server: MlflowServer, tmp_path: Path) -> None:
     address = server.address.replace("//", "//user:hunter7@")
-    search = os.pathsep.join([str(ROOT / "src"), str(ROOT / "tests")])
+    search = os.pathsep.join([str(REPOSITORY / "src"), str(SUPPORT)])
     environment = os.environ | {"PYTHONPATH": search, "MLFLOW_TRACKING_URI": address}
     processes = []
     for number in range(PIPELINES):

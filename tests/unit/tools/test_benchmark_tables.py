@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 import tables
+from places import REPOSITORY
 
-FOLDER = Path(__file__).parent.parent / "benchmarks"
+FOLDER = REPOSITORY / "benchmarks"
 TEXT = (FOLDER / "README.md").read_text()
 
 

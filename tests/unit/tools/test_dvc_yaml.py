@@ -9,10 +9,10 @@ import yaml
 from mnist_vae.common import paths
 from mnist_vae.common.params import DataParams, FigureParams, ModelParams, Params
 from mnist_vae.training.fingerprint import FOLDERS
+from places import REPOSITORY
 
-ROOT = Path(__file__).parent.parent
-PACKAGE = ROOT / "src" / "mnist_vae"
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+PACKAGE = REPOSITORY / "src" / "mnist_vae"
+STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 # What decides no byte, so that no stage depends on it.
 ASIDE = {"console", "tracking"}
 # From the ground up: a folder imports from folders before it only. `tracking` stands beside them.
@@ -60,7 +60,7 @@ def listed_paths(stage: str, kind: str) -> set[str]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_folders_of_code_among_the_deps_are_those_that_the_stage_imports(stage: str) -> None:
     listed = {dep.removeprefix("src/mnist_vae/") for dep in STAGES[stage]["deps"] if dep.startswith("src/")}
-    assert listed == folders_loaded(ROOT / "stages" / f"{stage}.py")
+    assert listed == folders_loaded(REPOSITORY / "stages" / f"{stage}.py")
     assert f"stages/{stage}.py" in STAGES[stage]["deps"]
     assert len(STAGES[stage]["deps"]) == len(set(STAGES[stage]["deps"]))
 

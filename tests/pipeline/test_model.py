@@ -24,7 +24,8 @@ from mlflow_servers import free_port, wait_for_answer
 from mnist_vae.console.stage import UserError
 from mnist_vae.model.file import TrainedModel, load_model
 from mnist_vae.tracking.model import ServedModel
-from working_copy import REPOSITORY, WorkingCopy
+from places import REPOSITORY
+from working_copy import WorkingCopy
 
 ROWS = tiny_images(3).flatten(1).numpy().astype(np.float32)
 # Loads a model and lets it predict, in a process that knows nothing of this repository.

@@ -7,10 +7,10 @@ import pytest
 import yaml
 
 from failures import BASE, ENVIRONMENT, STAGES, Failure, failures
+from places import REPOSITORY
 from stage_process import Circumstances, Ended, can_mount, run_stage_in
 from tiny_mnist import put_in_place_of_mnist, tiny_files
 
-REPOSITORY = Path(__file__).parent.parent
 FAILURES = list(failures())
 
 

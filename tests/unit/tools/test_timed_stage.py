@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 import timed_stage
+from places import REPOSITORY
 from stage_runs import TIMED_STAGE, read_costs
 from timed_stage import Stopwatch, untracked_run
 
-SRC = Path(__file__).parent.parent / "src"
+SRC = REPOSITORY / "src"
 
 
 class Worker:

@@ -8,8 +8,9 @@ from mlflow import MlflowClient
 from safetensors import safe_open
 
 import verify
+from places import REPOSITORY
 from tiny_mnist import TinyServer
-from working_copy import REPOSITORY, WorkingCopy
+from working_copy import WorkingCopy
 
 
 @pytest.mark.parametrize(
