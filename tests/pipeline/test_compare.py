@@ -11,6 +11,7 @@ import yaml
 
 from compare import compare
 from experiments import start_experiment
+from interpreters import Interpreters
 from mnist_vae.console.stage import UserError
 from tiny_pipeline import TinyPipeline
 from working_copy import WorkingCopy
@@ -19,8 +20,8 @@ COMPARE = ("python", "tools/compare.py")
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TinyPipeline:
-    tiny = TinyPipeline(tmp_path / "clone")
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreters: Interpreters) -> TinyPipeline:
+    tiny = TinyPipeline(tmp_path / "clone", interpreters)
     monkeypatch.setattr(os, "environ", tiny.environment)  # for what is called in this process
     return tiny
 

@@ -1,12 +1,10 @@
 """tools/crash_test.py, small: the real pipeline, killed in training, evaluation and rendering."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 from crash_test import Point, Results, TrackedResult
-from tiny_mnist import TinyServer
 from working_copy import WorkingCopy
 
 RUN = TrackedResult("FINISHED", {"seed": "0"}, "f", {"train/loss": [Point(1, 0.5)]}, ["metrics.json"])
@@ -14,12 +12,11 @@ LEFT = Results({"a": b"1", "b": b"2"}, [RUN])
 CRASH_TEST = ("python", "tools/crash_test.py")
 
 
-def test_pipeline_killed_in_its_last_stages_ends_as_an_undisturbed_one(tmp_path: Path, tiny_server: TinyServer) -> None:
-    copy = WorkingCopy(tmp_path / "clone", f"{tiny_server.address}/whole")
-    printed = copy.succeed(*CRASH_TEST, "--kills", "3", "--seed", "1", "-S", "epochs=30")
+def test_pipeline_killed_in_its_last_stages_ends_as_an_undisturbed_one(clone: WorkingCopy) -> None:
+    printed = clone.succeed(*CRASH_TEST, "--kills", "3", "--seed", "1", "-S", "epochs=30")
     assert "crash test: 3 of 3 kills left no trace" in printed
-    assert copy.succeed("git", "status", "--porcelain") == ""  # the report, too, lies where Git ignores it
-    report = json.loads((copy.folder / ".dvc" / "tmp" / "crash_test.json").read_text())
+    assert clone.succeed("git", "status", "--porcelain") == ""  # the report, too, lies where Git ignores it
+    report = json.loads((clone.folder / ".dvc" / "tmp" / "crash_test.json").read_text())
     assert (report["kills"], report["kills without a trace"], report["training steps"]) == (3, 3, 30 * 8)
     assert report["changed parameters"] == {"epochs": "30"}
     assert sum(report["kills by stage, or between it and the next"].values()) == 3
@@ -51,7 +48,6 @@ def test_every_difference_is_named(other: Results, names: list[str]) -> None:
         (["-S", "dataset=nist"], 1, "dataset is 'nist', but must be"),
     ],
 )
-def test_wrong_wish_is_refused_in_a_line(tmp_path: Path, arguments: list[str], code: int, complaint: str) -> None:
-    copy = WorkingCopy(tmp_path / "clone", "")
-    ended = copy.run(*CRASH_TEST, *arguments)
+def test_wrong_wish_is_refused_in_a_line(clone: WorkingCopy, arguments: list[str], code: int, complaint: str) -> None:
+    ended = clone.run(*CRASH_TEST, *arguments)
     assert (ended.returncode, complaint in ended.stdout.splitlines()[-1]) == (code, True), ended.stdout

@@ -7,15 +7,16 @@ import pytest
 import yaml
 
 from failures import BASE, ENVIRONMENT, STAGES, Failure, failures
+from interpreters import Interpreters
 from places import REPOSITORY
-from stage_process import Circumstances, Ended, can_mount, run_stage_in
+from stage_process import Circumstances, can_mount, run_stage_in
 from tiny_mnist import put_in_place_of_mnist, tiny_files
 
 FAILURES = list(failures())
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory, interpreters: Interpreters) -> Path:
     """A folder in which every stage has run once. Tests copy it."""
     folder = tmp_path_factory.mktemp("whole") / "whole"
     for name in ("src", "stages"):
@@ -28,7 +29,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for file in tiny_files():
         (mirror / file.name).write_bytes(file.content)
     for stage in STAGES:
-        ended = run_stage_in(folder, stage, (), Circumstances({"MNIST_MIRROR": str(mirror)}))
+        ended = run_stage_in(interpreters, folder, stage, (), Circumstances({"MNIST_MIRROR": str(mirror)}))
         assert (ended.code, ended.complaint) == (0, ""), ended
     return folder
 
@@ -45,17 +46,15 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def _end(folder: Path, failure: Failure) -> Ended:
-    return run_stage_in(folder, failure.stage, failure.arguments, failure.around)
-
-
 @pytest.mark.parametrize("failure", FAILURES, ids=[f"{one.stage}-{one.what}" for one in FAILURES])
-def test_failure_gets_one_line_and_1_and_loses_nothing(folder: Path, failure: Failure) -> None:
+def test_failure_gets_one_line_and_1_and_loses_nothing(
+    folder: Path, failure: Failure, interpreters: Interpreters
+) -> None:
     if failure.around.read_only and not can_mount():
         pytest.skip("nobody here may mount a file system read-only")
     failure.spoil(folder)
     before = _files(folder)
-    ended = _end(folder, failure)
+    ended = run_stage_in(interpreters, folder, failure.stage, failure.arguments, failure.around)
     assert ended.code == 1
     assert ended.complaint.startswith(f"{failure.stage}: ")
     assert ended.complaint.count("\n") == 1
@@ -73,9 +72,9 @@ def test_rows_differ() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_nothing_spoilt_is_no_failure(folder: Path, stage: str) -> None:
+def test_nothing_spoilt_is_no_failure(folder: Path, stage: str, interpreters: Interpreters) -> None:
     (folder / ENVIRONMENT).unlink()
     expected = _files(folder) | ({str(ENVIRONMENT): b""} if stage == "train" else {})
-    ended = run_stage_in(folder, stage)
+    ended = run_stage_in(interpreters, folder, stage)
     assert (ended.code, ended.complaint) == (0, "")
     assert _files(folder).keys() == expected.keys()

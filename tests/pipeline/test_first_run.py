@@ -18,9 +18,9 @@ from working_copy import WorkingCopy
     [("truncated", "broke off"), ("corrupt", "wrong checksum"), ("absent", "HTTP 404")],
 )
 def test_bad_server_stops_the_pipeline_with_one_message_and_leaves_nothing(
-    tmp_path: Path, tiny_server: TinyServer, manner: str, reason: str
+    clone: WorkingCopy, tiny_server: TinyServer, manner: str, reason: str
 ) -> None:
-    clone = WorkingCopy(tmp_path / "clone", f"{tiny_server.address}/{manner}")
+    clone.environment["MNIST_MIRROR"] = f"{tiny_server.address}/{manner}"
     done = clone.run("dvc", "repro")
     assert done.returncode != 0
     assert "Traceback" not in done.stdout
@@ -32,8 +32,8 @@ def test_bad_server_stops_the_pipeline_with_one_message_and_leaves_nothing(
         clone.succeed("dvc", "repro", "download", MNIST_MIRROR=f"{tiny_server.address}/whole")
 
 
-def test_real_mnist_downloads_and_prepares(tmp_path: Path, mnist_mirror: Path) -> None:
-    clone = WorkingCopy(tmp_path / "clone", str(mnist_mirror))
+def test_real_mnist_downloads_and_prepares(clone: WorkingCopy, mnist_mirror: Path) -> None:
+    clone.environment["MNIST_MIRROR"] = str(mnist_mirror)
     table = Path("src") / "mnist_vae" / "common" / "catalogue.py"
     (clone.folder / table).write_text((REPOSITORY / table).read_text())
     clone.set_param("validation_size", 5000)

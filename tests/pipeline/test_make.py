@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
@@ -13,9 +12,9 @@ DIGITS = "DIGITS=-S dataset=digits -S validation_size=200 -S epochs=1 -S threads
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> WorkingCopy:
-    """A fresh clone, from which no data set can be reached."""
-    clone = WorkingCopy(tmp_path / "clone", str(tmp_path / "nowhere"))
+def clone(clone: WorkingCopy) -> WorkingCopy:
+    """A fresh clone that is set up, and from which no data set can be reached."""
+    clone.environment["MNIST_MIRROR"] = str(clone.folder / "nowhere")
     clone.give_environment()
     return clone
 
@@ -41,9 +40,8 @@ def test_run_on_digits_leaves_the_workspace_and_its_results_in_a_folder_of_their
     assert "digits-demo" in clone.succeed("dvc", "exp", "list", "--name-only")
 
 
-def test_repro_with_a_wrong_parameter_does_not_fall_back(tmp_path: Path, tiny_server: TinyServer) -> None:
-    clone = WorkingCopy(tmp_path / "clone", f"{tiny_server.address}/whole")
-    clone.give_environment()
+def test_repro_with_a_wrong_parameter_does_not_fall_back(clone: WorkingCopy, tiny_server: TinyServer) -> None:
+    clone.environment["MNIST_MIRROR"] = f"{tiny_server.address}/whole"
     clone.set_param("epochs", 0)
     done = clone.run("make", "repro")
     assert done.returncode != 0

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from builders import TINY
+from interpreters import Interpreters
 from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import UserError
 from places import REPOSITORY
@@ -62,8 +63,10 @@ def test_command_gives_each_change(tmp_path: Path) -> None:
     ]
 
 
-def test_experiment_counts_with_the_presets_parameters_and_todays_code_on_the_commit(tmp_path: Path) -> None:
-    tiny = TinyPipeline(tmp_path / "clone")
+def test_experiment_counts_with_the_presets_parameters_and_todays_code_on_the_commit(
+    tmp_path: Path, interpreters: Interpreters
+) -> None:
+    tiny = TinyPipeline(tmp_path / "clone", interpreters)
     tiny.write("presets.yaml", {"weak": {"kl_weight": 0.5, "adam_betas": [0.9, 0.999]}})
     tiny.commit()
 

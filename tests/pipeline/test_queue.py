@@ -8,6 +8,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from interpreters import Interpreters
 from tiny_mnist import TinyServer
 from working_copy import WorkingCopy
 
@@ -16,9 +17,11 @@ _SECONDS = 240
 
 
 @pytest.fixture(scope="module")
-def queued(tmp_path_factory: pytest.TempPathFactory, tiny_server: TinyServer) -> WorkingCopy:
+def queued(
+    tmp_path_factory: pytest.TempPathFactory, tiny_server: TinyServer, interpreters: Interpreters
+) -> WorkingCopy:
     """A fresh clone after two queued experiments; its code was broken as soon as they were queued."""
-    copy = WorkingCopy(tmp_path_factory.mktemp("queued") / "clone", f"{tiny_server.address}/whole")
+    copy = WorkingCopy(tmp_path_factory.mktemp("queued") / "clone", f"{tiny_server.address}/whole", interpreters)
     copy.succeed("dvc", "exp", "run", "--queue", "-S", f"kl_weight={','.join(WEIGHTS)}")
     code = copy.folder / "src" / "mnist_vae" / "__init__.py"
     original = code.read_text()

@@ -81,14 +81,13 @@ def test_commands_in_all_texts_listen_on_this_machine_only() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc/net/tcp is Linux's")
-def test_make_ui_listens_on_this_machine_only(tmp_path: Path) -> None:
-    copy = WorkingCopy(tmp_path / "clone", "")
-    copy.give_environment()
+def test_make_ui_listens_on_this_machine_only(clone: WorkingCopy) -> None:
+    clone.give_environment()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     # What a person may have set for servers of their own does not matter.
-    server = copy.start("make", "ui", f"PORT={port}", MLFLOW_HOST="0.0.0.0")
+    server = clone.start("make", "ui", f"PORT={port}", MLFLOW_HOST="0.0.0.0")
     try:
         places = _listening(server.pid, port)
     finally:

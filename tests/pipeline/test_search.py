@@ -17,6 +17,7 @@ from optuna.storages import RDBStorage
 import search
 from builders import TINY
 from fake_search import PLAN, make_root, outcome, run
+from interpreters import Interpreters
 from mlflow_servers import PostgresServer, free_port, postgres_program
 from mnist_vae.common.params import check_params, load_params
 from mnist_vae.common.yaml12 import parse_yaml
@@ -259,8 +260,8 @@ def test_search_goes_on_without_mlflow_and_links_later(
     assert store.client.get_run(child).data.tags["mlflow.parentRunId"] == _parent(root).info.run_id
 
 
-def test_trials_are_experiments_judged_by_their_validation_columns(tmp_path: Path) -> None:
-    tiny = TinyPipeline(tmp_path / "clone")
+def test_trials_are_experiments_judged_by_their_validation_columns(tmp_path: Path, interpreters: Interpreters) -> None:
+    tiny = TinyPipeline(tmp_path / "clone", interpreters)
     axes = {"kl_weight": {"low": 0.01, "high": 1, "log": True}, "latent_dim": {"choices": [3, 5]}}
     tiny.write("search.yaml", PLAN | {"study": "tiny", "space": axes, "fixed": {"batch_size": 16}})
     commit = tiny.commit()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tiny_mnist import TinyServer
 from unlock import unlock
 from working_copy import WorkingCopy
 
@@ -54,8 +53,7 @@ def test_nothing_is_said_where_nothing_is_locked(lock: Path, tmp_path: Path, con
     assert unlock(tmp_path) == ""
 
 
-def test_make_repro_gets_past_a_lock_that_names_another_program(tmp_path: Path, tiny_server: TinyServer) -> None:
-    clone = WorkingCopy(tmp_path / "clone", f"{tiny_server.address}/whole")
+def test_make_repro_gets_past_a_lock_that_names_another_program(clone: WorkingCopy) -> None:
     clone.give_environment()
     clone.set_param("dataset", "digits")
     clone.set_param("epochs", 0)  # so that it ends at once, in the first stage

@@ -1,11 +1,8 @@
 """tools/verify.py: the verdicts on made-up results, and the command on a working copy."""
 
-from pathlib import Path
-
 import pytest
 
 from mnist_vae.console.stage import UserError
-from tiny_mnist import TinyServer
 from verify import Result, compare, verify
 from working_copy import WorkingCopy
 
@@ -69,7 +66,6 @@ def test_rounding_of_other_instructions_is_the_same_within_a_little_and_named(re
     assert reproduced.succeed("git", "status", "--porcelain") == ""
 
 
-def test_without_committed_results_it_says_what_to_do(tmp_path: Path, tiny_server: TinyServer) -> None:
-    copy = WorkingCopy(tmp_path / "clone", f"{tiny_server.address}/whole")
+def test_without_committed_results_it_says_what_to_do(clone: WorkingCopy) -> None:
     with pytest.raises(UserError, match=r"dvc\.lock.* commit what `dvc repro` made"):
-        verify(copy.folder)
+        verify(clone.folder)

@@ -1,6 +1,7 @@
 """Ranks to test with: processes of one group, without the seconds that Python takes to import torch."""
 
 import importlib
+import multiprocessing
 import os
 import tempfile
 from multiprocessing.connection import Connection
@@ -10,8 +11,8 @@ from typing import Any
 import torch
 from jaxtyping import install_import_hook
 
-from stage_process import FORKSERVER
-
+_FORKSERVER = multiprocessing.get_context("forkserver")
+_FORKSERVER.set_forkserver_preload(["torch", "jaxtyping", "beartype"])
 _SECONDS = 60
 
 
@@ -20,10 +21,10 @@ class RankProcesses:
 
     def __init__(self, count: int):
         self._folder = tempfile.TemporaryDirectory()
-        pairs = [FORKSERVER.Pipe() for _ in range(count)]
+        pairs = [_FORKSERVER.Pipe() for _ in range(count)]
         self._pipes = [here for here, _ in pairs]
         self._processes = [
-            FORKSERVER.Process(target=_serve, args=(rank, count, self._folder.name, there))
+            _FORKSERVER.Process(target=_serve, args=(rank, count, self._folder.name, there))
             for rank, (_, there) in enumerate(pairs)
         ]
         for process, (_, there) in zip(self._processes, pairs, strict=True):

@@ -3,16 +3,14 @@
 For what DVC, Git and the tools do with experiments; the real stages have tests of their own.
 """
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 
 from builders import TINY
+from commands import Folder
+from interpreters import Interpreters
 from mnist_vae.data.history import EpochRow
 from places import REPOSITORY
 
@@ -60,11 +58,16 @@ pathlib.Path("reports/pictures.safetensors").write_text(str(params))
 """
 
 
-class TinyPipeline:
+class TinyPipeline(Folder):
     """The repository, with this one's tools and package, and the commands that people type in it."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, interpreters: Interpreters):
+        home = folder.parent / "home"
+        home.mkdir()
+        environment = {"HOME": str(home), "PATH": interpreters.search_path}
+        for who in ("AUTHOR", "COMMITTER"):
+            environment |= {f"GIT_{who}_NAME": "Tester", f"GIT_{who}_EMAIL": "tester@example.org"}
+        super().__init__(folder, environment)
         for name in ("tools", "src"):
             shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         files = {
@@ -78,47 +81,10 @@ class TinyPipeline:
         for name, text in files.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text)
-        home = folder.parent / "home"
-        home.mkdir(exist_ok=True)
-        self.environment = os.environ | {
-            "HOME": str(home),
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "GIT_AUTHOR_NAME": "Tester",
-            "GIT_AUTHOR_EMAIL": "tester@example.org",
-            "GIT_COMMITTER_NAME": "Tester",
-            "GIT_COMMITTER_EMAIL": "tester@example.org",
-        }
         self.succeed("git", "init", "--quiet", "--initial-branch=main")
         self.succeed("dvc", "init", "--quiet")
         self.succeed("dvc", "config", "core.analytics", "false")
         self.commit()
-
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        """Begin a command there, in a process group of its own."""
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            # A shell's background job, as these tests may be, ignores SIGINT, and hands that on.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (it takes no lock)
-        )
-
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command there to its end, its two outputs in one."""
-        process = self.start(*command)
-        printed, _ = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(command, process.returncode, printed)
-
-    def succeed(self, *command: str) -> str:
-        """Run a command that must end in success, and return what it printed."""
-        done = self.run(*command)
-        assert done.returncode == 0, f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}"
-        return done.stdout.strip()
 
     def write(self, name: str, content: object) -> None:
         """Write a YAML file."""
@@ -128,7 +94,7 @@ class TinyPipeline:
         """Commit all, and return the commit."""
         self.succeed("git", "add", "--all")
         self.succeed("git", "commit", "--quiet", "--allow-empty", "--message", "State for the test")
-        return self.succeed("git", "rev-parse", "HEAD")
+        return self.succeed("git", "rev-parse", "HEAD").strip()
 
     def experiments(self, commit: str) -> dict[str, str]:
         """The commits of the experiments on a commit, by their names."""

@@ -3,13 +3,13 @@
 import copy
 import os
 import shutil
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 
+from commands import Folder
+from interpreters import REAL, Interpreters
 from places import REPOSITORY
 from tiny_mnist import put_in_place_of_mnist
 
@@ -26,19 +26,17 @@ SMALL = {
 }
 
 
-class WorkingCopy:
+class WorkingCopy(Folder):
     """A Git repository in `folder` with this one's files, committed, and parameters that run in seconds.
 
-    It is made unless it is there.
+    It is made unless it is there. Its `python` and `dvc` are the preloaded ones.
     """
 
-    def __init__(self, folder: Path, mirror: str):
-        self.folder = folder
-        venv = Path(sys.executable).parent
+    def __init__(self, folder: Path, mirror: str, interpreters: Interpreters):
         home = folder.parent / "home"
         home.mkdir(parents=True, exist_ok=True)
-        self.environment = {
-            "PATH": f"{venv}{os.pathsep}{os.environ['PATH']}",
+        environment = {
+            "PATH": interpreters.search_path,
             "HOME": str(home),  # no Git identity, no caches: as on a new machine
             "MNIST_MIRROR": mirror,
             # Nothing but this machine can be reached.
@@ -46,43 +44,14 @@ class WorkingCopy:
             "https_proxy": "http://127.0.0.1:9",
             "no_proxy": "127.0.0.1",
         }
+        super().__init__(folder, environment)
+        self._interpreters = interpreters
         if not folder.exists():
             self._make()
 
-    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command there to its end, its two outputs in one."""
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    def start(self, *command: str, stderr: int = subprocess.STDOUT, **environment: str) -> subprocess.Popen[str]:
-        """Begin a command there, in a process group of its own, to be interrupted or killed."""
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=self.environment | environment,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-            # A shell's background job, as these tests may be, ignores SIGINT, and hands that on.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 (it takes no lock)
-        )
-
-    def succeed(self, *command: str, **environment: str) -> str:
-        """Run a command that must end in success, and return what it printed."""
-        done = self.run(*command, **environment)
-        assert done.returncode == 0, f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}"
-        return done.stdout
+    def use_real_interpreters(self) -> None:
+        """Let its commands start Python and DVC as people's do."""
+        self.environment["PATH"] = f"{REAL}{os.pathsep}{os.environ['PATH']}"
 
     def copied_to(self, folder: Path) -> "WorkingCopy":
         """The same repository in another place, to be changed. Its runs stay in its own database."""
@@ -97,8 +66,7 @@ class WorkingCopy:
     def give_environment(self) -> None:
         """Let `make` find the environment of these tests set up: what set-up does has tests of its own."""
         (self.folder / ".venv").mkdir()
-        for name in ("bin", "lib", "pyvenv.cfg"):
-            (self.folder / ".venv" / name).symlink_to(Path(sys.prefix) / name)
+        (self.folder / ".venv" / "bin").symlink_to(self._interpreters.folder)
         stamp = f"{self.folder}\n{(self.folder / 'requirements.txt').read_text()}"
         (self.folder / ".venv" / "installed").write_text(stamp)
 

@@ -1,8 +1,5 @@
 """The clock that tells what a stage's seconds go to, and the tracking that it leaves out."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -12,7 +9,6 @@ import pytest
 
 import timed_stage
 from places import REPOSITORY
-from stage_runs import TIMED_STAGE, read_costs
 from timed_stage import Stopwatch, untracked_run
 
 SRC = REPOSITORY / "src"
@@ -72,23 +68,6 @@ def test_block_is_told_of_an_exception(watch: Stopwatch) -> None:
     with pytest.raises(KeyError), watch.watched("block", telling)():
         raise KeyError
     assert len(seen) == 1
-
-
-def test_atomic_writes_and_imports_of_a_stage_are_counted_and_its_peak_memory(tmp_path: Path) -> None:
-    script = "from mnist_vae.common.atomic import write_whole\nfrom pathlib import Path\nimport colorsys\n"
-    (tmp_path / "stage.py").write_text(f"{script}kept = b'x' * 50_000_000\nwrite_whole(b'content', Path('out'))\n")
-    costs = tmp_path / "costs"
-    environment = os.environ | {"PYTHONPATH": str(SRC), "STAGE_COSTS": str(costs)}
-    for _ in range(2):
-        subprocess.run([sys.executable, TIMED_STAGE, "stage.py"], cwd=tmp_path, env=environment, check=True)
-    assert (tmp_path / "out").read_bytes() == b"content"
-    cost, _ = read_costs(costs)
-    assert cost.stage == "stage"
-    assert cost.writing > 0
-    assert cost.imports > 0
-    assert cost.tracking == 0
-    assert cost.seconds == pytest.approx(cost.imports + cost.writing + cost.compute)
-    assert cost.peak_bytes > 50_000_000
 
 
 @pytest.mark.parametrize("untracked", [True, False])

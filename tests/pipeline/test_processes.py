@@ -1,0 +1,131 @@
+"""What the package does in processes of its own: full disks, kills, other instructions, other hash seeds."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from builders import tiny_model, tiny_origin
+from mnist_vae.common.atomic import write_whole
+from mnist_vae.model.file import save_model
+from places import REPOSITORY, SUPPORT
+from stage_process import can_mount
+from stage_runs import TIMED_STAGE, read_costs
+
+SOURCE = os.fspath(REPOSITORY / "src")
+
+
+# With no file size left, writing fails as it does on a full disk, only under another name.
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from mnist_vae.console.stage import UserError
+from mnist_vae.common.atomic import write_whole
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+try:
+    write_whole(bytes(2000), Path(sys.argv[1]))
+except UserError as error:
+    print(error)
+"""
+
+
+def test_full_disk_gets_one_line_and_leaves_the_former_content_alone(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_whole(b"former", path)
+    environment = os.environ | {"PYTHONPATH": SOURCE}
+    command = [sys.executable, "-c", FULL, str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{path} cannot be written (File too large): mend that and start again\n"
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"former"]
+
+
+@pytest.mark.skipif(not can_mount(), reason="nobody here may mount a small disk")
+def test_really_full_disk_gets_one_line_and_leaves_the_former_content_alone(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    code = FULL.replace("resource.setrlimit", "_ = ").replace("bytes(2000)", "bytes(2_000_000)")
+    (tmp_path / "script.py").write_text(code)
+    commands = [
+        f"mount -t tmpfs -o size=64k tmpfs {tmp_path / 'disk'}",
+        f"cd {tmp_path / 'disk'}",
+        "printf former > file",
+        f"{sys.executable} {tmp_path / 'script.py'} file",
+        "ls",
+        "cat file",
+    ]
+    environment = os.environ | {"PYTHONPATH": SOURCE}
+    command = ["unshare", "-m", "sh", "-ec", "; ".join(commands)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    full = "file cannot be written (No space left on device): mend that and start again"
+    assert done.stdout.splitlines() == [full, "file", "former"]
+
+
+# It writes two contents in turn, as fast as it can.
+WRITER = """
+import sys
+from pathlib import Path
+from mnist_vae.common.atomic import write_whole
+print("ready", flush=True)
+while True:
+    for byte in (b"a", b"b"):
+        write_whole(byte * 3_000_000, Path(sys.argv[1]))
+"""
+
+
+def test_killed_writer_leaves_one_content_whole(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    environment = os.environ | {"PYTHONPATH": SOURCE}
+    for milliseconds in range(5):
+        write_whole(b"a" * 3_000_000, path)
+        command = [sys.executable, "-c", WRITER, str(path)]
+        writer = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        with pytest.raises(subprocess.TimeoutExpired):
+            writer.wait(0.02 + milliseconds / 300)
+        writer.send_signal(signal.SIGKILL)
+        writer.communicate()
+        content = path.read_bytes()
+        assert content in (b"a" * 3_000_000, b"b" * 3_000_000)
+
+
+def test_another_process_saves_the_same_bytes(tmp_path: Path) -> None:
+    code = "import sys, pathlib; from builders import *; from mnist_vae.model.file import save_model; "
+    code += "save_model(tiny_model(), tiny_origin(), pathlib.Path(sys.argv[1]))"
+    environment = os.environ | {"PYTHONPATH": f"{SOURCE}{os.pathsep}{SUPPORT}", "PYTHONHASHSEED": "12345"}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "other")], env=environment, check=True)
+    save_model(tiny_model(), tiny_origin(), tmp_path / "model")
+    assert (tmp_path / "other").read_bytes() == (tmp_path / "model").read_bytes()
+
+
+def test_other_instructions_are_another_environment() -> None:
+    code = "import torch; from mnist_vae.data import environment as e; print(e.find_environment(torch.device('cpu')))"
+    variables = os.environ | {"PYTHONPATH": SOURCE, "ATEN_CPU_CAPABILITY": "default"}
+    done = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout.split(", ")[2] in {"DEFAULT", "NO AVX"}
+
+
+def test_atomic_writes_and_imports_of_a_stage_are_counted_and_its_peak_memory(tmp_path: Path) -> None:
+    script = "from mnist_vae.common.atomic import write_whole\nfrom pathlib import Path\nimport colorsys\n"
+    (tmp_path / "stage.py").write_text(f"{script}kept = b'x' * 50_000_000\nwrite_whole(b'content', Path('out'))\n")
+    costs = tmp_path / "costs"
+    environment = os.environ | {"PYTHONPATH": SOURCE, "STAGE_COSTS": str(costs)}
+    for _ in range(2):
+        subprocess.run([sys.executable, TIMED_STAGE, "stage.py"], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "out").read_bytes() == b"content"
+    cost, _ = read_costs(costs)
+    assert cost.stage == "stage"
+    assert cost.writing > 0
+    assert cost.imports > 0
+    assert cost.tracking == 0
+    assert cost.seconds == pytest.approx(cost.imports + cost.writing + cost.compute)
+    assert cost.peak_bytes > 50_000_000
+
+
+def test_checking_parameters_does_not_import_torch() -> None:
+    script = "import sys, mnist_vae.common.params; sys.exit('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, env={"PYTHONPATH": "src"}, check=False)
+    assert done.returncode == 0

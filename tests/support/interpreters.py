@@ -1,0 +1,69 @@
+"""Programs named `python` and `dvc` that a server of preloaded interpreters runs."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from filelock import FileLock
+
+from places import SUPPORT
+
+REAL = Path(sys.executable).parent
+_SECONDS = 120
+
+
+class Interpreters:
+    """The server of preloaded.py for all processes of these tests, and a folder of programs to be first on a PATH.
+
+    `place` is a folder that all of them know. The first one starts the server, which ends with the tests.
+    """
+
+    def __init__(self, place: Path):
+        self.address, self.folder = os.fspath(place / "interpreters.socket"), place / "interpreters"
+        with FileLock(place / "interpreters.lock"):
+            if not self.folder.exists():
+                self._start(place)
+                self._write_shims()
+
+    @property
+    def python(self) -> str:
+        """The program that stands for Python."""
+        return os.fspath(self.folder / "python")
+
+    @property
+    def search_path(self) -> str:
+        """A PATH with these programs, then the real ones, then what was there before."""
+        return os.pathsep.join([os.fspath(self.folder), os.fspath(REAL), os.environ["PATH"]])
+
+    def _start(self, place: Path) -> None:
+        owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+        log = place / "interpreters.log"
+        server = os.posix_spawn(  # and no Popen, which complains where a process outlives it
+            sys.executable,
+            [sys.executable, os.fspath(SUPPORT / "preloaded.py"), self.address, str(owner)],
+            # Nothing of the caller's settings: working copies have none either.
+            {"PATH": os.environ["PATH"], "HOME": os.fspath(place)},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, os.fspath(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),
+                (os.POSIX_SPAWN_DUP2, 1, 2),
+            ],
+            setsid=True,
+        )
+        end = time.monotonic() + _SECONDS
+        while not Path(self.address).exists():
+            assert os.waitpid(server, os.WNOHANG) == (0, 0), log.read_text()
+            assert time.monotonic() < end, "the server of preloaded interpreters does not start"
+            time.sleep(0.05)
+
+    def _write_shims(self) -> None:
+        self.folder.mkdir()
+        for name in ("python", "dvc"):
+            lines = (
+                f"#!{sys.executable} -IS",
+                f"import sys; sys.path.insert(0, {os.fspath(SUPPORT)!r})",
+                f"from shim import main; main({os.fspath(REAL / name)!r}, {self.python!r}, {self.address!r})",
+            )
+            (self.folder / name).write_text("\n".join(lines))
+            (self.folder / name).chmod(0o755)

@@ -1,0 +1,243 @@
+"""A server that starts Python programs without the seconds that their imports take.
+
+It has imported torch, MLflow, DVC and the drawing libraries once, and forks itself for each program. The program then
+runs as if a new interpreter had started it: with its own arguments, environment, folder, standard streams and search
+path, and with the project's code that PYTHONPATH names, of which the server has imported nothing.
+"""
+
+import atexit
+import builtins
+import ctypes
+import gc
+import importlib
+import json
+import os
+import resource
+import selectors
+import signal
+import socket
+import sys
+import threading
+import types
+from collections.abc import Mapping
+from contextlib import suppress
+from io import BufferedWriter, FileIO, TextIOWrapper
+from pathlib import Path
+from typing import NoReturn, TextIO
+
+import colorama
+import dvc.logger
+import psutil
+
+from preloaded_client import USE_THE_REAL_ONE, Program
+
+MODULES = (
+    *("torch", "torch._dynamo", "safetensors.torch", "safetensors.numpy", "jaxtyping", "pydantic", "yaml", "requests"),
+    *("mlflow", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.artifact.local_artifact_repo", "filelock"),
+    *("mlflow.system_metrics.system_metrics_monitor", "mlflow.models", "mlflow.pyfunc", "alembic.command"),
+    *("seaborn", "matplotlib.backends.backend_agg", "PIL.Image", "PIL.PngImagePlugin", "PIL.GifImagePlugin"),
+    *("sklearn.mixture", "sklearn.decomposition", "sklearn.datasets", "scipy.stats", "tqdm", "torchvision.datasets"),
+    *("dvc.cli", "dvc.cli.parser", "dvc.api", "dvc.repo", "dvc.repo.reproduce", "dvc.repo.experiments.executor.local"),
+    *("dvc.stage.run", "dvc.stage.cache", "dvc.output", "dvc.dependency", "dvc.parsing", "dvc.render", "dvc_render"),
+    *("dvc.repo.metrics.show", "dvc.repo.plots", "dvc.repo.experiments.queue.tempdir", "dvc.fs.dvc", "dvc.scm"),
+    *("dvc_data.index.checkout", "dvc_data.hashfile.build", "pygit2", "dulwich.porcelain", "ruamel.yaml", "optuna"),
+    *("alembic.config", "sqlalchemy.dialects.sqlite", "mlflow.store.tracking.sqlalchemy_workspace_store"),
+    *("mlflow.utils.search_logged_model_utils", "PIL.JpegImagePlugin", "PIL.BmpImagePlugin", "pyarrow.pandas_compat"),
+)
+# What is read as an interpreter starts or as it imports a library: with another value only a real start will do.
+_READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "ATEN_", "ONEDNN_", "DNNL_", "OPENBLAS_", "MPL", "TORCH")
+_READ_LATER = {"PYTHONPATH", "PYTHONUNBUFFERED"}
+
+
+class _Server:
+    """Forks a process for each program that is asked for, and tells who asked how it ended.
+
+    It ends when the process `owner` has.
+    """
+
+    def __init__(self, address: str, owner: int, settings: Mapping[str, str]):
+        self._owner, self._own_settings = owner, settings
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(address)
+        self._listener.listen(64)
+        self._wakened, self._waker = socket.socketpair()
+        for end in (self._wakened, self._waker):
+            end.settimeout(0)
+        self._clients: dict[int, socket.socket] = {}
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._wakened, selectors.EVENT_READ)
+        signal.set_wakeup_fd(self._waker.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler must be there, so that the socket gets a byte
+
+    def next_program(self) -> Program | None:
+        """In a process forked for it, the program to be; in the server, nothing, once the owner has ended."""
+        while psutil.pid_exists(self._owner):
+            for key, _ in self._selector.select(timeout=1):
+                if key.fileobj is self._listener:
+                    if program := self._accept():
+                        return program
+                elif key.fileobj is self._wakened:
+                    self._wakened.recv(4096)
+                    self._tell_ended()
+                else:
+                    self._kill_program_of(key.fileobj)
+        return None
+
+    def _accept(self) -> Program | None:
+        client, _ = self._listener.accept()
+        size, streams, _, _ = socket.recv_fds(client, 8, 3)
+        content = client.makefile("rb").read(int.from_bytes(size, "big"))
+        program = Program(*json.loads(content))
+        try:
+            if _settings(program.environment) != self._own_settings:
+                client.sendall(f"{USE_THE_REAL_ONE}\n".encode())
+                client.close()
+            elif pid := os.fork():
+                self._keep(pid, client)
+            else:
+                self._leave(client, streams)
+                return program
+        finally:
+            for stream in streams:
+                os.close(stream)
+        return None
+
+    def _keep(self, pid: int, client: socket.socket) -> None:
+        self._clients[pid] = client
+        self._selector.register(client, selectors.EVENT_READ)
+        with suppress(OSError):  # of a client that was killed meanwhile
+            client.sendall(f"{pid}\n".encode())
+
+    def _leave(self, client: socket.socket, streams: list[int]) -> None:
+        """Let go, in the forked process, of all that is the server's."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        self._selector.close()
+        for end in (client, self._listener, self._wakened, self._waker, *self._clients.values()):
+            end.close()
+        for descriptor, stream in enumerate(streams):
+            os.dup2(stream, descriptor)
+
+    def _tell_ended(self) -> None:
+        with suppress(ChildProcessError):  # there are no children left
+            while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+                pid, status = ended
+                client = self._clients.pop(pid)
+                with suppress(OSError):
+                    client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+                with suppress(KeyError):  # it was killed
+                    self._selector.unregister(client)
+                client.close()
+
+    def _kill_program_of(self, client: object) -> None:
+        """A client ends before its program only if it is killed: then so is the program, with all that it started."""
+        (pid,) = [pid for pid, one in self._clients.items() if one is client]
+        self._selector.unregister(self._clients[pid])
+        with suppress(ProcessLookupError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def _settings(environment: Mapping[str, str]) -> dict[str, str]:
+    settings = {name: value for name, value in environment.items() if name.startswith(_READ_AT_START)}
+    if settings.get("LC_CTYPE") == "C.UTF-8":  # Python itself sets it where there is no locale
+        del settings["LC_CTYPE"]
+    return {name: value for name, value in settings.items() if name not in _READ_LATER}
+
+
+def _become(program: Program) -> Path:
+    """Make this process what a new interpreter is as far as a program can see. Returns the program's script."""
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if program.read_only:
+        _make_read_only(Path(program.folder))
+    os.chdir(program.folder)
+    os.environ.clear()
+    os.environ |= program.environment
+    script = Path(program.folder, program.argv[0])
+    named = [str(Path(program.folder, place)) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
+    sys.argv, sys.executable = list(program.argv), program.python
+    sys.path[:] = [str(script.parent.resolve()), *named, *sys.path[1:]]  # the first one is this module's folder
+    former = sys.__stdout__, sys.__stderr__
+    sys.stdout, sys.stderr = (_reopened(stream, descriptor) for descriptor, stream in enumerate(former, start=1))
+    sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
+    if script.name == "dvc":  # whose logger wraps them as it is imported
+        colorama.deinit()
+        dvc.logger.setup()
+    if program.file_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (program.file_bytes, program.file_bytes))
+    if program.refuses_unpickling:
+        sys.addaudithook(_refuse_unpickling)
+    return script
+
+
+def _reopened(former: TextIO | None, descriptor: int) -> TextIOWrapper:
+    """A standard stream as the interpreter opens it: the former one knows what its file was, such as seekable."""
+    assert former is not None
+    return TextIOWrapper(
+        BufferedWriter(FileIO(descriptor, "w", closefd=False)),
+        former.encoding,
+        former.errors,
+        line_buffering=descriptor == 2 or os.isatty(descriptor),
+        write_through="PYTHONUNBUFFERED" in os.environ,
+    )
+
+
+def _run(script: Path) -> None:
+    main = types.ModuleType("__main__")
+    vars(main).update(__file__=str(script), __builtins__=builtins)
+    sys.modules["__main__"] = main
+    exec(compile(script.read_bytes(), script, "exec"), vars(main))
+
+
+def _end(code: object) -> NoReturn:
+    """End as an interpreter does, without the half second in which it takes all that is imported apart."""
+    threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue] (waits for its threads)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # it may be closed, at either end
+            stream.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+
+
+def _make_read_only(folder: Path) -> None:
+    # In a mount namespace of this process's own: nothing changes for others.
+    new_namespace, bind, remount, read_only, recursive, private = 0x20000, 4096, 32, 1, 16384, 1 << 18
+    place, libc = str(folder).encode(), ctypes.CDLL(None, use_errno=True)
+    for failed in (
+        libc.unshare(new_namespace),
+        libc.mount(None, b"/", None, recursive | private, None),
+        libc.mount(place, place, None, bind, None),
+        libc.mount(None, place, None, bind | remount | read_only, None),
+    ):
+        if failed:
+            raise OSError(ctypes.get_errno(), "cannot mount")
+
+
+def _refuse_unpickling(event: str, arguments: tuple) -> None:
+    # What Python announces whenever a pickle names a class or a function, which is how it can run any code.
+    if event == "pickle.find_class":
+        raise RuntimeError(f"unpickles {arguments}")
+
+
+if __name__ == "__main__":
+    own_settings = _settings(os.environ)  # before libraries add theirs
+    for name in MODULES:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # a child's garbage collections then touch, and so copy, none of this memory
+    if wanted := _Server(sys.argv[1], int(sys.argv[2]), own_settings).next_program():
+        result: object = None
+        try:
+            _run(_become(wanted))
+        except SystemExit as end:
+            result = end.code
+            if isinstance(result, str):
+                print(result, file=sys.stderr)
+        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGINT)
+        except BaseException:  # noqa: BLE001 (the interpreter's own last resort)
+            sys.excepthook(*sys.exc_info())  # pyright: ignore[reportArgumentType]
+            result = 1
+        _end(result)

@@ -1,0 +1,37 @@
+"""Stands for `python` and `dvc` on a PATH: has the server of preloaded.py run the program, or runs the real one.
+
+To whoever starts it, it is that program: its signals, its exit code and its death are the program's.
+"""
+
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+
+from preloaded_client import USE_THE_REAL_ONE, Program, connect
+
+_HANDED_ON = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
+
+def main(real: str, python: str, address: str) -> None:
+    """Be the program `real`, which the server at this address runs if it can; `python` is this one's own Python."""
+    arguments = sys.argv[1:]
+    argv = [real, *arguments] if real.endswith("dvc") else arguments
+    limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
+    if limited or not argv or argv[0].startswith("-") or not Path(argv[0]).is_file():
+        os.execv(real, [real, *arguments])
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HANDED_ON)
+    program = Program(argv, str(Path.cwd()), dict(os.environ), python)
+    answers = connect(address, program, (0, 1, 2)).makefile()
+    if (answer := answers.readline().strip()) == USE_THE_REAL_ONE:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDED_ON)
+        os.execv(real, [real, *arguments])
+    for number in _HANDED_ON:
+        signal.signal(number, lambda number, _: os.kill(int(answer), number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDED_ON)
+    code = int(answers.readline())
+    if code < 0:
+        signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    os._exit(code)
