@@ -12,7 +12,8 @@ from places import REPOSITORY
 from stage_process import Circumstances, can_mount, run_stage_in
 from tiny_mnist import put_in_place_of_mnist, tiny_files
 
-FAILURES = list(failures())
+# Those that a function meets are tried on that function; one of each kind shows that the stage hands them on.
+FAILURES = list({failure.function or object(): failure for failure in failures()}.values())
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +65,6 @@ def test_failure_gets_one_line_and_1_and_loses_nothing(
     assert {name: after.get(name) for name in before} == before
     # A training that got somewhere goes on from there.
     assert [name for name in after if name not in before and not name.startswith("checkpoints/")] == []
-
-
-def test_rows_differ() -> None:
-    rows = [(one.stage, one.what) for one in FAILURES]
-    assert len(rows) == len(set(rows))
 
 
 @pytest.mark.parametrize("stage", STAGES)

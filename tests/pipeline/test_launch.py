@@ -63,6 +63,7 @@ def test_whatever_ends_a_training_of_two_processes_ends_both_and_it_resumes_to_t
     undisturbed: WorkingCopy, tmp_path: Path
 ) -> None:
     copy = undisturbed.copied_to(tmp_path / "clone")
+    copy.use_real_interpreters()  # what ends whose processes is the claim
     for name in TRAINED:
         (copy.folder / name).unlink()
 

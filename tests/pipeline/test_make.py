@@ -26,12 +26,15 @@ def test_targets_are_about_ten_each_with_a_line(clone: WorkingCopy) -> None:
     assert len(targets) <= 12
 
 
-@pytest.mark.parametrize("target", ["demo", "repro"])
-def test_run_on_digits_leaves_the_workspace_and_its_results_in_a_folder_of_their_own(
-    clone: WorkingCopy, target: str
-) -> None:
-    printed = clone.succeed("make", target, DIGITS)
-    assert ("The data set cannot be reached" in printed) == (target == "repro")
+def test_demo_is_what_repro_falls_back_to(clone: WorkingCopy) -> None:
+    commands = clone.succeed("make", "--dry-run", "demo", DIGITS)
+    assert "dvc exp run --temp --force --name digits-demo -S dataset=digits" in commands
+    assert commands.endswith(clone.succeed("make", "--dry-run", "digits", DIGITS))
+
+
+def test_run_on_digits_leaves_the_workspace_and_its_results_in_a_folder_of_their_own(clone: WorkingCopy) -> None:
+    printed = clone.succeed("make", "repro", DIGITS)
+    assert "The data set cannot be reached" in printed
     assert "Pictures: demo/figures" in printed
     assert not [name for name in clone.outputs() if not name.endswith(".gitignore")]
     assert clone.succeed("git", "status", "--porcelain") == ""

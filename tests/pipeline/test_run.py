@@ -1,8 +1,6 @@
 """The run that the stages of a pipeline share, against a real SQLite store, also when MLflow fails in every way."""
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import chdir, suppress
@@ -14,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+from interpreters import Interpreters
 from mlflow_servers import BadServer, MlflowServer
 from mnist_vae.common import paths
 from mnist_vae.console.stage import Terminated, UserError
@@ -21,7 +20,6 @@ from mnist_vae.model.file import Origin
 from mnist_vae.tracking.provenance import Uncommitted
 from mnist_vae.tracking.run import tracked_run
 from mnist_vae.tracking.store import open_store
-from places import REPOSITORY, SUPPORT
 from tracked_stages import (
     EPOCHS,
     STAGES,
@@ -170,13 +168,9 @@ def test_load_of_the_machine_is_logged_while_a_training_runs(
 
 
 def test_orphaned_run_is_closed_by_the_next_stage_and_that_of_a_living_process_is_not(
-    root: Path, origin: Origin
+    root: Path, origin: Origin, interpreters: Interpreters
 ) -> None:
-    search = os.pathsep.join([str(REPOSITORY / "src"), str(SUPPORT)])
-    environment = os.environ | {"PYTHONPATH": search}
-    process = subprocess.Popen(
-        [sys.executable, "-c", HANGING], cwd=root, env=environment, stdout=subprocess.PIPE, text=True
-    )
+    process = interpreters.start(HANGING, root)
     other = origin.model_copy(update={"fingerprint": "1" * 16})
     try:
         assert process.stdout is not None

@@ -82,6 +82,7 @@ def test_commands_in_all_texts_listen_on_this_machine_only() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc/net/tcp is Linux's")
 def test_make_ui_listens_on_this_machine_only(clone: WorkingCopy) -> None:
+    clone.use_real_interpreters()
     clone.give_environment()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -1,10 +1,8 @@
 """The search: what it may choose by, its trials, what a kill or a failure leaves, and the whole with DVC."""
 
-import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import optuna
@@ -65,16 +63,18 @@ def _parent(store: Path) -> Run:
     return parent
 
 
-def _start(folder: Path, address: str, trials: int, hanging: int, **variables: str) -> subprocess.Popen[str]:
-    places = os.pathsep.join(str(REPOSITORY / name) for name in ("src", "tools", "tests/support"))
-    return subprocess.Popen(
-        [sys.executable, "tests/support/fake_search.py", str(folder), address, str(trials), str(hanging)],
-        cwd=REPOSITORY,
-        env=os.environ | {"PYTHONPATH": places} | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(interpreters: Interpreters, tmp_path: Path) -> Start:
+    """Starts a search in a process of its own, which hangs at the trial of that number."""
+
+    def start(folder: Path, address: str, trials: int, hanging: int, **variables: str) -> subprocess.Popen[str]:
+        arguments = (str(folder), address, str(trials), str(hanging))
+        return interpreters.start("import fake_search; fake_search.main()", tmp_path, *arguments, **variables)
+
+    return start
 
 
 class Recorder:
@@ -160,8 +160,8 @@ def test_interrupted_trial_is_the_next_one_again(root: Path, interrupt: BaseExce
     assert _states(root).count("COMPLETE") == 3
 
 
-def test_killed_trial_is_tried_again(root: Path) -> None:
-    process = _start(root, "sqlite:///search.db", 4, 2)
+def test_killed_trial_is_tried_again(root: Path, start: Start) -> None:
+    process = start(root, "sqlite:///search.db", 4, 2)
     assert process.stdout is not None
     while "trial 2 runs" not in (line := process.stdout.readline()):
         assert line
@@ -192,13 +192,13 @@ def test_study_does_not_resume_with_another_plan(root: Path) -> None:
 
 
 def test_two_machines_share_one_study_on_postgresql(
-    postgres: PostgresServer, tmp_path: Path, empty_store: bytes
+    postgres: PostgresServer, tmp_path: Path, empty_store: bytes, start: Start
 ) -> None:
     (tmp_path / "mlflow.db").write_bytes(empty_store)
     store = f"sqlite:///{tmp_path}/mlflow.db"
     address = postgres.address.replace("tester@", "tester:hunter7@")
     folders = [make_root(tmp_path / name) for name in ("one", "two")]
-    processes = [_start(folder, address, 15, -1, MLFLOW_TRACKING_URI=store) for folder in folders]
+    processes = [start(folder, address, 15, -1, MLFLOW_TRACKING_URI=store) for folder in folders]
     printed = [process.communicate(timeout=120)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], printed
     trials = _trials(postgres.address)

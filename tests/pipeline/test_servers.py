@@ -1,16 +1,13 @@
 """A real tracking server with a real PostgreSQL behind it, and many pipelines at once."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
+from interpreters import Interpreters
 from mlflow_servers import MlflowServer, PostgresServer, postgres_program
-from places import REPOSITORY, SUPPORT
 from tracked_stages import contents
 
 PIPELINES = 4
@@ -42,22 +39,19 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MlflowSer
             postgres.stop()
 
 
-def test_pipelines_at_once_lose_nothing(server: MlflowServer, tmp_path: Path) -> None:
+def test_pipelines_at_once_lose_nothing(server: MlflowServer, tmp_path: Path, interpreters: Interpreters) -> None:
     address = server.address.replace("//", "//user:hunter7@")
-    search = os.pathsep.join([str(REPOSITORY / "src"), str(SUPPORT)])
-    environment = os.environ | {"PYTHONPATH": search, "MLFLOW_TRACKING_URI": address}
-    processes = []
-    for number in range(PIPELINES):
-        root = tmp_path / f"root{number}"
-        command = [sys.executable, "-c", PIPELINE, str(root), str(number)]
-        processes.append(
-            subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    processes = [
+        interpreters.start(
+            PIPELINE, tmp_path, str(tmp_path / f"root{number}"), str(number), MLFLOW_TRACKING_URI=address
         )
+        for number in range(PIPELINES)
+    ]
     for process in processes:
         printed, _ = process.communicate(timeout=180)
-        assert process.returncode == 0, printed.decode()
-        assert "MLflow failed" not in printed.decode()
-        assert "hunter7" not in printed.decode()
+        assert process.returncode == 0, printed
+        assert "MLflow failed" not in printed
+        assert "hunter7" not in printed
     client = MlflowClient(server.address)
     found = contents(client)
     assert sorted(one["tags"]["fingerprint"] for one in found) == [str(number) * 16 for number in range(PIPELINES)]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
+from interpreters import Interpreters
 from mnist_vae.console.stage import UserError
 from mnist_vae.tracking.store import EXPERIMENT, open_store, reason_of, store_address
-from places import REPOSITORY
 
 
 @pytest.fixture
@@ -32,17 +32,21 @@ def test_relative_store_lies_at_the_root_wherever_the_stage_runs(
     assert store.client.get_experiment(store.experiment_id).name == EXPERIMENT
 
 
-def test_two_processes_at_once_make_one_sound_store(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from mnist_vae.tracking.store import open_store; "
-    code += "store = open_store(Path(sys.argv[1])); store.client.create_run(store.experiment_id)"
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-    command = [sys.executable, "-c", code, str(tmp_path)]
-    processes = [
-        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for _ in range(2)
-    ]
+OPENING = """
+import sys
+from pathlib import Path
+from mnist_vae.tracking.store import open_store
+print("begins", flush=True)
+store = open_store(Path(sys.argv[1]))
+store.client.create_run(store.experiment_id)
+"""
+
+
+def test_two_processes_at_once_make_one_sound_store(tmp_path: Path, interpreters: Interpreters) -> None:
+    processes = [interpreters.start(OPENING, tmp_path, str(tmp_path)) for _ in range(2)]
     for process in processes:
         printed, _ = process.communicate(timeout=120)
-        assert process.returncode == 0, printed.decode()
+        assert process.returncode == 0, printed
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
@@ -50,25 +54,22 @@ def test_two_processes_at_once_make_one_sound_store(tmp_path: Path) -> None:
     assert experiment.artifact_location == (tmp_path / "mlartifacts").as_uri()
 
 
-def test_store_whose_making_is_killed_at_any_moment_is_made_by_the_next_process(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from mnist_vae.tracking.store import open_store; "
-    code += (
-        "import mlflow.store.tracking.sqlalchemy_store; print('imported', flush=True); open_store(Path(sys.argv[1]))"
-    )
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
-    made = 0
-    for seconds in (0.05, 0.2, 0.5, 1, 2):  # the making takes about three
-        command = [sys.executable, "-c", code, str(tmp_path)]
-        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
+def test_store_whose_making_is_killed_at_any_moment_is_made_by_the_next_process(
+    tmp_path: Path, interpreters: Interpreters
+) -> None:
+    root, made = tmp_path / "root", 0
+    root.mkdir()
+    for seconds in (0.05, 0.2, 0.5, 1, 2):  # the making takes about two
+        process = interpreters.start(OPENING, tmp_path, str(root))
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(seconds)
         process.kill()
         process.communicate()
-        made += (tmp_path / "mlflow.db").exists()
+        made += (root / "mlflow.db").exists()
     assert made < 5  # some were killed before they were done
-    store = open_store(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} <= {f"mlflow.db{end}" for end in ("", ".lock", "-wal", "-shm")}
+    store = open_store(root)
+    assert {path.name for path in root.iterdir()} <= {f"mlflow.db{end}" for end in ("", ".lock", "-wal", "-shm")}
     run = store.client.create_run(store.experiment_id)
     assert store.client.get_run(run.info.run_id).info.status == "RUNNING"
 

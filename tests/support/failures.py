@@ -15,7 +15,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from builders import TINY, plain_idx
+from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.common.params import load_params
+from mnist_vae.sources.prepare import prepare
 from stage_process import Circumstances
+from tiny_mnist import TEST_SIZE, TRAIN_SIZE
 from wrong_params import CONTRADICTIONS, WRONG
 
 RAW = Path("data/raw/mnist")
@@ -36,7 +40,7 @@ Spoil = Callable[[Path], object]
 class Failure(NamedTuple):
     """What is wrong; the stage, started in a folder that `spoil` was given; what its line says, of the kind of failure.
 
-    DVC gives a stage no arguments.
+    DVC gives a stage no arguments. `function`, if any, is what meets it in the stage, and can be called in that folder.
     """
 
     kind: str
@@ -46,6 +50,7 @@ class Failure(NamedTuple):
     says: list[str]
     around: Circumstances = Circumstances()
     arguments: Sequence[str] = ()
+    function: Callable[[], object] | None = None
 
 
 def failures() -> Iterator[Failure]:
@@ -59,7 +64,7 @@ def failures() -> Iterator[Failure]:
 
 
 def _parameters() -> Iterator[Failure]:
-    row = partial(Failure, "a parameter", stage="download")
+    row = partial(Failure, "a parameter", stage="download", function=_load_params)
     for key, values in WRONG.items():
         for value in values:
             says = [f"params.yaml: {key} is {value!r}, but must be "]
@@ -86,11 +91,12 @@ def _parameters() -> Iterator[Failure]:
 def _original_files() -> Iterator[Failure]:
     def row(what: str, path: Path, content: Callable[[bytes], bytes] | None, *says: str) -> Failure:
         spoil = _remove(path) if content is None else _unpacked(path, content)
-        return Failure("an original file", f"{path.name}: {what}", "preprocess", spoil, [str(path), *says])
+        what = f"{path.name}: {what}"
+        return Failure("an original file", what, "preprocess", spoil, [str(path), *says], function=_prepare)
 
     def packed(what: str, content: Callable[[bytes], bytes]) -> Failure:
-        says = [str(TRAIN_IMAGES), "cannot be read"]
-        return Failure("an original file", f"bad gzip: {what}", "preprocess", _change(TRAIN_IMAGES, content), says)
+        spoil, says = _change(TRAIN_IMAGES, content), [str(TRAIN_IMAGES), "cannot be read"]
+        return Failure("an original file", f"bad gzip: {what}", "preprocess", spoil, says, function=_prepare)
 
     for path in (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS):
         yield row("missing", path, None, "is missing")
@@ -111,7 +117,8 @@ def _original_files() -> Iterator[Failure]:
     yield row("unpacks to more than announced", TRAIN_IMAGES, lambda one: one + bytes(200_000_000), "but more follow")
     for first, second in ((TRAIN_IMAGES, TEST_IMAGES), (TRAIN_LABELS, TEST_LABELS), (TRAIN_IMAGES, TRAIN_LABELS)):
         what = f"{first.name} and {second.name} swapped"
-        yield Failure("an original file", what, "preprocess", partial(_swap, first, second), [str(first)])
+        spoil = partial(_swap, first, second)
+        yield Failure("an original file", what, "preprocess", spoil, [str(first)], function=_prepare)
     yield packed("not packed", gzip.decompress)
     yield packed("cut", lambda content: content[: len(content) // 2])
     yield packed("without its end", lambda content: content[:-4])
@@ -215,6 +222,15 @@ def _machine() -> Iterator[Failure]:
         elsewhere = partial(row, f"{stage}: code from elsewhere", around=Circumstances(code="../elsewhere"))
         says = ["runs code from ", "start it by `dvc repro`"]
         yield elsewhere(spoil=_move(Path("src"), Path("../elsewhere")), says=says)
+
+
+def _load_params() -> None:
+    load_params(Path("params.yaml"))
+
+
+def _prepare() -> None:
+    dataset = DATASETS["mnist"]._replace(train_size=TRAIN_SIZE, test_size=TEST_SIZE)
+    prepare(dataset, RAW, image_size=16, validation_size=98, seed=0)
 
 
 def _nothing(_: Path) -> None:

@@ -55,7 +55,8 @@ def _hang_at(number: int) -> Runner:
     return runner
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Search as the arguments say."""
     folder, place, wanted, hanging = sys.argv[1:]
     try:
         run(Path(folder), int(wanted), _hang_at(int(hanging)), place)

@@ -1,13 +1,15 @@
 """Programs named `python` and `dvc` that a server of preloaded interpreters runs."""
 
+import hashlib
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 from filelock import FileLock
 
-from places import SUPPORT
+from places import REPOSITORY, SUPPORT
 
 REAL = Path(sys.executable).parent
 _SECONDS = 120
@@ -36,6 +38,26 @@ class Interpreters:
         """A PATH with these programs, then the real ones, then what was there before."""
         return os.pathsep.join([os.fspath(self.folder), os.fspath(REAL), os.environ["PATH"]])
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables of a caller who has set nothing of his own."""
+        return {"PATH": self.search_path, "HOME": os.fspath(self.folder.parent)}
+
+    def start(self, code: str, folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Start a process in a folder that runs this code with the package, the tools and the tests' helpers."""
+        script = folder / f"{hashlib.md5(code.encode()).hexdigest()}.py"
+        script.write_text(code)
+        places = os.pathsep.join(str(place) for place in (REPOSITORY / "src", REPOSITORY / "tools", SUPPORT))
+        environment = self.environment | {"PYTHONPATH": places} | variables
+        return subprocess.Popen(
+            [self.python, script, *arguments],
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def _start(self, place: Path) -> None:
         owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
         log = place / "interpreters.log"
@@ -43,7 +65,7 @@ class Interpreters:
             sys.executable,
             [sys.executable, os.fspath(SUPPORT / "preloaded.py"), self.address, str(owner)],
             # Nothing of the caller's settings: working copies have none either.
-            {"PATH": os.environ["PATH"], "HOME": os.fspath(place)},
+            self.environment,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, os.fspath(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),

@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 import colorama
-import dvc.logger
 import psutil
 
 from preloaded_client import USE_THE_REAL_ONE, Program
@@ -158,12 +157,12 @@ def _become(program: Program) -> Path:
     named = [str(Path(program.folder, place)) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
     sys.argv, sys.executable = list(program.argv), program.python
     sys.path[:] = [str(script.parent.resolve()), *named, *sys.path[1:]]  # the first one is this module's folder
+    colorama.deinit()  # DVC wraps them as it is imported
     former = sys.__stdout__, sys.__stderr__
     sys.stdout, sys.stderr = (_reopened(stream, descriptor) for descriptor, stream in enumerate(former, start=1))
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
-    if script.name == "dvc":  # whose logger wraps them as it is imported
-        colorama.deinit()
-        dvc.logger.setup()
+    if script.name == "dvc":
+        colorama.init()
     if program.file_bytes is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (program.file_bytes, program.file_bytes))
     if program.refuses_unpickling:

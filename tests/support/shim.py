@@ -27,8 +27,10 @@ def main(real: str, python: str, address: str) -> None:
     if (answer := answers.readline().strip()) == USE_THE_REAL_ONE:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDED_ON)
         os.execv(real, [real, *arguments])
+    # DVC gets its signals from a terminal or by killpg, with the stage that it runs; a tool or a stage alone.
+    hand_on = os.killpg if real.endswith("dvc") else os.kill
     for number in _HANDED_ON:
-        signal.signal(number, lambda number, _: os.kill(int(answer), number))
+        signal.signal(number, lambda number, _: hand_on(int(answer), number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDED_ON)
     code = int(answers.readline())
     if code < 0:

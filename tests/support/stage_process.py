@@ -52,8 +52,9 @@ def run_stage_in(
     outputs = [folder.parent / f"{folder.name}.{name}" for name in ("out", "err")]
     with Path(os.devnull).open() as nothing, outputs[0].open("w") as printed, outputs[1].open("w") as complaint:
         connection = connect(interpreters.address, program, (nothing.fileno(), printed.fileno(), complaint.fileno()))
-    connection.settimeout(_SECONDS)
-    _, code = connection.makefile()
+    with connection, connection.makefile() as answers:
+        connection.settimeout(_SECONDS)
+        _, code = answers
     return Ended(int(code), *(path.read_text() for path in outputs))
 
 

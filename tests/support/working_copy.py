@@ -4,6 +4,7 @@ import copy
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import yaml
@@ -45,13 +46,14 @@ class WorkingCopy(Folder):
             "no_proxy": "127.0.0.1",
         }
         super().__init__(folder, environment)
-        self._interpreters = interpreters
+        self._programs = interpreters.folder
         if not folder.exists():
             self._make()
 
     def use_real_interpreters(self) -> None:
         """Let its commands start Python and DVC as people's do."""
         self.environment["PATH"] = f"{REAL}{os.pathsep}{os.environ['PATH']}"
+        self._programs = REAL
 
     def copied_to(self, folder: Path) -> "WorkingCopy":
         """The same repository in another place, to be changed. Its runs stay in its own database."""
@@ -66,7 +68,9 @@ class WorkingCopy(Folder):
     def give_environment(self) -> None:
         """Let `make` find the environment of these tests set up: what set-up does has tests of its own."""
         (self.folder / ".venv").mkdir()
-        (self.folder / ".venv" / "bin").symlink_to(self._interpreters.folder)
+        (self.folder / ".venv" / "bin").symlink_to(self._programs)
+        for name in ("lib", "pyvenv.cfg"):  # by which a real interpreter knows its packages
+            (self.folder / ".venv" / name).symlink_to(Path(sys.prefix) / name)
         stamp = f"{self.folder}\n{(self.folder / 'requirements.txt').read_text()}"
         (self.folder / ".venv" / "installed").write_text(stamp)
 
