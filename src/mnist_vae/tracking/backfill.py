@@ -150,7 +150,7 @@ def _log_stage(run: StoredRun, result: Result, stage: str) -> None:
     if stage == "train":
         params = result.origin.params
         epochs = read_epochs(result.folder / paths.EPOCHS, params.epochs)
-        steps = read_steps(result.folder / paths.STEPS, params.epochs * params.steps_per_epoch)
+        steps = read_steps(result.folder / paths.STEPS, result.origin.steps)
         _log_points(run, _epoch_points(epochs, steps))
         _set_tags(run.store, run.run_id, json.loads((result.folder / paths.ENVIRONMENT).read_text("utf-8")))
         log_model(run.store, run.run_id, result.folder / paths.MODEL, result.folder / paths.PREPARED)
