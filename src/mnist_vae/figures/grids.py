@@ -151,7 +151,8 @@ def _grid_figure(
     column_title: str = "",
 ) -> Figure:
     margin = 0.4 + (0.3 if columns else 0) + (0.3 if column_title else 0)
-    figure = Figure(figsize=(images.shape[1] + (1.2 if rows else 0), images.shape[0] + margin), layout="constrained")
+    width = max(images.shape[1] + (1.2 if rows else 0), _NARROWEST)
+    figure = Figure(figsize=(width, images.shape[0] + margin), layout="constrained")
     axis = figure.subplots()
     draw_grid(axis, images, rows, columns)
     axis.set(title=title, xlabel=column_title, ylabel=row_title)

@@ -15,7 +15,7 @@ from mnist_vae.sources.grey import ImageFaultError, read_grey
 from mnist_vae.sources.idx import read_idx
 from mnist_vae.sources.layout import IdxLayout, find_layout
 from mnist_vae.sources.manifest import Manifest, bytes_md5, load_manifest
-from mnist_vae.sources.pack import Packed, PackWriter
+from mnist_vae.sources.pack import Packed, write_pack
 from mnist_vae.sources.parallel import map_in_order
 
 MANIFEST, PACK = "manifest.txt", "images.tar"
@@ -79,12 +79,15 @@ def _copy_idx(folder: Path, manifest: Manifest, layout: IdxLayout, scratch: Path
 
 def _pack_images(folder: Path, manifest: Manifest, pack: Path) -> None:
     faults = Faults()
-    with PackWriter(pack) as writer:
+
+    def whole() -> Iterator[Packed]:
         for checked in _check_all(folder, manifest):
             if checked.problem:
                 faults.add(checked.problem, checked.file.path + (f": {checked.reason}" if checked.reason else ""))
-            elif not faults:
-                writer.add(checked.file)
+            elif not faults:  # after the first fault the rest is checked only
+                yield checked.file
+
+    write_pack(whole(), pack)
     faults.require_none(folder)
 
 

@@ -12,7 +12,7 @@ from mnist_vae.common.catalogue import WHITE
 
 Aspect = Literal["pad", "crop", "stretch"]
 
-_FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
 _MOST_PIXELS = 89_478_485  # Pillow's own limit, a quarter of a gigabyte of colours
 _16_BITS = {"I;16", "I;16L", "I;16B", "I;16N"}
 _RANGELESS = {"I", "F"}  # 32 bits, which have no known white
@@ -74,7 +74,7 @@ def make_square(images: UInt8[np.ndarray, "N H W"], aspect: Aspect) -> UInt8[np.
 
 def _read(image: Image.Image, size: int, aspect: Aspect, *, transpose: bool) -> Grey:
     changes = []
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a JPEG with previews, as cameras write
         changes.append(_FRAMES)
     mode = image.mode
     # JPEG unpacks to a half, a quarter or an eighth of the side, by its own averages, in a fraction of the time.

@@ -2,9 +2,9 @@
 
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from mnist_vae.console.stage import UserError
 
@@ -16,24 +16,15 @@ class Packed(NamedTuple):
     content: bytes
 
 
-class PackWriter:
-    """Writes files to a tar archive, of which they are the only thing that decides a byte."""
-
-    def __init__(self, path: Path):
-        self._tar: Any = tarfile.open(path, "w", format=tarfile.GNU_FORMAT, encoding="utf-8")  # noqa: SIM115 (closed below)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._tar.close()
-
-    def add(self, file: Packed) -> None:
-        """Append a file."""
-        entry = tarfile.TarInfo(file.path)
-        entry.size = len(file.content)
-        self._tar.addfile(entry, io.BytesIO(file.content))
-        self._tar.members = []  # it would keep an object for each
+def write_pack(files: Iterable[Packed], path: Path) -> None:
+    """Write files to an archive, of which their paths and contents decide every byte."""
+    with tarfile.open(path, "w", format=tarfile.GNU_FORMAT, encoding="utf-8") as opened:
+        tar: Any = opened  # pyright does not see its members
+        for file in files:
+            entry = tarfile.TarInfo(file.path)
+            entry.size = len(file.content)
+            tar.addfile(entry, io.BytesIO(file.content))
+            tar.members = []  # it would keep an object for each
 
 
 def read_pack(path: Path) -> Iterator[Packed]:
