@@ -39,7 +39,7 @@ def main() -> None:
 
 def keep(params: Params, root: Path) -> str:
     from mnist_vae.sources.custom import keep_custom
-    from mnist_vae.sources.prepare_custom import check_custom
+    from mnist_vae.sources.custom_plan import check_custom
 
     folder, manifest = custom_folder(params.custom_data, root), load_manifest(paths.watched(CUSTOM))
     with way_back_in_message(paths.PARAMS):

@@ -12,9 +12,10 @@ from image_folders import encoded, image_tree, picture, write_tree
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.prepared import Prepared
 from mnist_vae.sources.custom import MANIFEST, PACK, keep_custom
+from mnist_vae.sources.custom_plan import check_custom
 from mnist_vae.sources.manifest import take_stock
 from mnist_vae.sources.prepare import resize
-from mnist_vae.sources.prepare_custom import CustomData, check_custom, prepare_custom
+from mnist_vae.sources.prepare_custom import CustomData, prepare_custom
 
 SMALL = {"dataset": "custom", "custom_data": "mine", "batch_size": 4, "validation_size": 3, "image_size": 16}
 SMALL |= {"interpolation_from": 0, "interpolation_to": 1}
