@@ -98,7 +98,7 @@ def main() -> None:
         "images_a_run": arguments.images,
         "repeats": arguments.repeats,
         "rows": {
-            name: _row(seconds[name], seconds[_OURS], arguments.images, training.epochs * training.train_size)
+            name: _row(seconds[name], seconds[_OURS], arguments.images, training.epochs * (training.train_size or 0))
             for name, training in trainings.items()
         },
         "roofline": _roofline(_operations_per_image(params), arguments.images, seconds, operations),

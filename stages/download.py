@@ -4,29 +4,29 @@ from mnist_vae.console.early import end_in_a_line
 
 end_in_a_line()  # also during the imports below, which take seconds
 
-import os
 from pathlib import Path
 
 from mnist_vae.common import paths
-from mnist_vae.common.catalogue import DATASETS
-from mnist_vae.common.params import load_params
-from mnist_vae.console.stage import UserError, repository_root, run_stage, show_to_git
+from mnist_vae.common.catalogue import CUSTOM, DATASETS, dataset_title
+from mnist_vae.common.params import Params, load_params
+from mnist_vae.console.stage import repository_root, run_stage, way_back_in_message
 from mnist_vae.sources.download import UnreachableError, fetch
+from mnist_vae.sources.manifest import custom_folder, load_manifest
 
 
 def main() -> None:
     # As the first stage, and one that rereads all of params.yaml whenever it changed, it finds every wrong parameter,
     # and a device that is not there, before a later stage's outs are touched.
-    show_to_git(paths.PARAMS)
-    try:
+    with way_back_in_message(paths.PARAMS):
         params = load_params(paths.PARAMS)
-    except UserError as error:
-        raise UserError(f"{error}{_way_back()}") from None
     if params.device in {"cuda", "mps"}:
         from mnist_vae.common.device import find_device  # imports torch, which takes seconds
 
         find_device(params.device)
     root = repository_root(Path.cwd())
+    if params.dataset == CUSTOM:
+        print(f"download: {dataset_title(CUSTOM)}: {keep(params, root)}")
+        return
     unreachable = root / ".dvc" / "tmp" / "data-set-unreachable"  # tells `make repro` why the stage failed
     unreachable.unlink(missing_ok=True)
     try:
@@ -37,12 +37,13 @@ def main() -> None:
     print(f"download: {DATASETS[params.dataset].title}: {origin}")
 
 
-def _way_back() -> str:
-    # An experiment in a copy of the repository leaves the params.yaml that a person edits as it was.
-    in_workspace = repository_root(Path.cwd()) == Path.cwd() and paths.PARAMS.exists()
-    if "DVC_EXP_NAME" in os.environ and in_workspace:
-        return f"; it is in {paths.PARAMS} now: git restore {paths.PARAMS} undoes it, and your other changes there"
-    return ""
+def keep(params: Params, root: Path) -> str:
+    from mnist_vae.sources.custom import keep_custom
+    from mnist_vae.sources.custom_plan import check_custom
+
+    folder, manifest = custom_folder(params.custom_data, root), load_manifest(paths.watched(CUSTOM))
+    with way_back_in_message(paths.PARAMS):
+        return keep_custom(folder, manifest, paths.raw(CUSTOM), root, lambda place: check_custom(place, params))
 
 
 if __name__ == "__main__":

@@ -5,18 +5,27 @@ from mnist_vae.console.early import end_in_a_line
 end_in_a_line()  # also during the imports below, which take seconds
 
 from mnist_vae.common import paths
-from mnist_vae.common.catalogue import DATASETS
-from mnist_vae.common.params import load_params
+from mnist_vae.common.catalogue import CUSTOM, DATASETS, DIGITS
+from mnist_vae.common.params import image_count, load_params
 from mnist_vae.console.stage import run_stage
 from mnist_vae.data.prepared import save_prepared
+from mnist_vae.sources.grey import WHAT_BECOMES
 from mnist_vae.sources.prepare import prepare
+from mnist_vae.sources.prepare_custom import prepare_custom
 
 
 def main() -> None:
     params = load_params(paths.PARAMS)
-    dataset, raw = DATASETS[params.dataset], paths.raw(params.dataset)
-    prepared = prepare(dataset, raw, params.image_size, params.validation_size, params.seed)
-    save_prepared(prepared, paths.PREPARED)
+    raw, class_names = paths.raw(params.dataset), DIGITS
+    if params.dataset == CUSTOM:
+        prepared, class_names, changes = prepare_custom(raw, params)
+        for change, count in sorted(changes.items()):
+            print(f"preprocess: {count:,} images {WHAT_BECOMES[change]}")
+    else:
+        dataset = DATASETS[params.dataset]
+        validation_size = image_count(params.validation_size, dataset.train_size)
+        prepared = prepare(dataset, raw, params.image_size, validation_size, params.seed)
+    save_prepared(prepared, paths.PREPARED, class_names)
     sizes = ", ".join(f"{len(split.labels)} {name}" for name, split in prepared._asdict().items())
     print(f"preprocess: {sizes} images of {params.image_size}x{params.image_size}")
 

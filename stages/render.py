@@ -5,13 +5,13 @@ from mnist_vae.console.early import end_in_a_line
 end_in_a_line()  # also during the imports below, which take seconds
 
 from mnist_vae.common import paths
-from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.common.catalogue import dataset_title
 from mnist_vae.common.device import place, prepare_device
 from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import run_stage
 from mnist_vae.data.history import read_epochs, read_steps
 from mnist_vae.data.latents import load_latents
-from mnist_vae.data.prepared import load_prepared
+from mnist_vae.data.prepared import load_class_names, load_prepared
 from mnist_vae.figures import grids
 from mnist_vae.figures.arrays import draw_pictures, save_pictures
 from mnist_vae.figures.gallery import Course, Subject, draw_gallery
@@ -28,21 +28,25 @@ def main() -> None:
     with tracked_run("render", origin):
         model = load_model(paths.MODEL, device).autoencoder
         test_images = place(load_prepared(paths.PREPARED).test.images, device)
-        pictures = draw_pictures(model, test_images, load_latents(paths.LATENTS), params.seed, figure_params)
-        save_pictures(pictures, paths.PICTURES)
-        subject = Subject(DATASETS[params.dataset].title, model.likelihood.distortion_unit, figure_params)
+        latents, class_names = load_latents(paths.LATENTS), load_class_names(paths.PREPARED)
+        pictures = draw_pictures(model, test_images, latents, params.seed, figure_params, class_names)
+        save_pictures(pictures, paths.PICTURES, class_names)
+        unit = model.likelihood.distortion_unit
+        subject = Subject(dataset_title(params.dataset), unit, figure_params, class_names)
         epochs = read_epochs(paths.EPOCHS, params.epochs)
-        course = Course(epochs, read_steps(paths.STEPS, params.epochs * params.steps_per_epoch))
+        course = Course(epochs, read_steps(paths.STEPS, origin.steps))
         paths.FIGURES.mkdir(parents=True, exist_ok=True)
         for name, figure, absence in draw_gallery(pictures, course, subject):
             if figure is None:
                 print(f"render: no {name}: {absence}")
             else:
                 save_png(figure, paths.FIGURES / f"{name}.png")
-        frames = grids.animation(pictures.straight_interpolation)
-        milliseconds = grids.animation_milliseconds(figure_params.interpolation_steps)
-        save_gif(frames, milliseconds, paths.FIGURES / "interpolation.gif")
-    print(f"render: {len(list(paths.FIGURES.glob('*.png')))} figures and an animation in {paths.FIGURES}")
+        if pictures.straight_interpolation is not None:
+            frames = grids.animation(pictures.straight_interpolation)
+            milliseconds = grids.animation_milliseconds(figure_params.interpolation_steps)
+            save_gif(frames, milliseconds, paths.FIGURES / "interpolation.gif")
+    animation = "" if pictures.straight_interpolation is None else " and an animation"
+    print(f"render: {len(list(paths.FIGURES.glob('*.png')))} figures{animation} in {paths.FIGURES}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mnist_vae.common import paths
 from mnist_vae.common.atomic import file_md5
+from mnist_vae.common.catalogue import CUSTOM
 from mnist_vae.common.device import is_emulated, place, prepare_device
 from mnist_vae.common.params import ModelParams, load_params
 from mnist_vae.console.progress import ProgressBar
@@ -38,7 +39,12 @@ def train(params: ModelParams) -> None:
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
     ranks = join(params.processes, device)
     prepared, data_md5 = load_prepared(paths.PREPARED), file_md5(paths.PREPARED)
-    origin = Origin(params=params, data_md5=data_md5, fingerprint=training_fingerprint(params, data_md5, device))
+    origin = Origin(
+        params=params,
+        data_md5=data_md5,
+        fingerprint=training_fingerprint(params, data_md5, device),
+        train_size=len(prepared.train.images) if params.dataset == CUSTOM else None,
+    )
     ranks.require_same(origin.fingerprint)
     model = build_autoencoder(params).to(device)
     images = TrainingImages(place(prepared.train.images, device), place(prepared.validation.images, device))

@@ -39,7 +39,7 @@ class Clone:
         self._environment = inherited | {"PYTHONUNBUFFERED": "1", "MNIST_VAE_CHECKPOINT_SECONDS": _CHECKPOINT_SECONDS}
         dataset = load_params(folder / paths.PARAMS).dataset
         raw = root / paths.raw(dataset)
-        if all(file.find(raw).is_file() for file in DATASETS[dataset].files):
+        if dataset in DATASETS and all(file.find(raw).is_file() for file in DATASETS[dataset].files):
             self._environment.setdefault("MNIST_MIRROR", str(raw))
 
     @contextmanager

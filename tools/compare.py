@@ -15,9 +15,10 @@ from command import ROOT, run_command
 
 from experiments import CommittedFiles, Experiment, Running, git, require_whole_clone, start_experiment
 from mnist_vae.common import paths
-from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.common.catalogue import dataset_title
 from mnist_vae.console.stage import UserError
-from mnist_vae.figures.arrays import Pictures, load_pictures
+from mnist_vae.data.prepared import load_class_names
+from mnist_vae.figures.arrays import load_pictures
 from mnist_vae.figures.comparison import Member, System, autoencoder_pairs, rate_distortion, side_by_side
 from mnist_vae.figures.style import save_png
 from presets import Preset, find_result, load_presets
@@ -81,19 +82,19 @@ def write_comparison(results: Sequence[Result], root: Path) -> None:
         for one in results
     ]
     commits = {one.preset.name: one.experiment.commit for one in results}
-    data = DATASETS[points[0].params.dataset].title
+    data = dataset_title(points[0].params.dataset)
     save_png(rate_distortion(points, f"{data}: rate and distortion of each system"), folder / "rate_distortion.png")
     for pair in autoencoder_pairs(points):
-        members = [Member(one.name, _pictures(commits[one.name], root)) for one in pair]
+        members = [_member(one.name, commits[one.name], root) for one in pair]
         figure = side_by_side(members, f"{data}: a plain autoencoder and the VAE of the same network")
         save_png(figure, folder / f"{pair.autoencoder.name}.png")
 
 
-def _pictures(commit: str, root: Path) -> Pictures:
+def _member(name: str, commit: str, root: Path) -> Member:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "pictures.safetensors"
         CommittedFiles(root, commit).copy(paths.PICTURES, copy)
-        return load_pictures(copy)
+        return Member(name, load_pictures(copy), load_class_names(copy))
 
 
 def compare(jobs: int, root: Path) -> None:

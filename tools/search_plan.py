@@ -9,7 +9,7 @@ from typing import Annotated
 from optuna.trial import BaseTrial, Trial
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mnist_vae.common.params import ModelParams, Params
+from mnist_vae.common.params import CustomParams, DataParams, ModelParams, Params
 from mnist_vae.common.yaml12 import load_yaml
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.history import EpochRow
@@ -17,7 +17,7 @@ from presets import Preset, make_preset
 
 _COLUMNS = [name for name in EpochRow._fields if name.startswith("validation_")]
 # With another of these, the columns measure something else: other images, or another error.
-_OF_THE_MEASURE = {"seed", "dataset", "image_size", "validation_size", "reconstruction"}
+_OF_THE_MEASURE = {*DataParams.model_fields, *CustomParams.model_fields, "custom_data", "reconstruction"}
 # With another of these, the loss does, too.
 _OF_THE_LOSS = {"kl_weight", "kl_warmup_epochs", "free_nats", "reduction", "latent_dim", "variational"}
 

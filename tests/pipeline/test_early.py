@@ -42,6 +42,6 @@ def test_interpreter_without_the_projects_environment_is_named(command: str) -> 
     assert f"is not installed for {sys.executable}: make setup, then . .venv/bin/activate" in done.stderr
 
 
-def test_there_are_five_stages_and_some_tools() -> None:
-    assert len([command for command in COMMANDS if command.startswith("stages/")]) == 5
+def test_there_are_the_stages_and_some_tools() -> None:
+    assert len([command for command in COMMANDS if command.startswith("stages/")]) == 6
     assert {"tools/compare.py", "tools/search.py", "tools/sync.py"} <= set(COMMANDS)

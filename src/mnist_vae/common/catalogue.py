@@ -1,9 +1,10 @@
-"""Where each data set comes from: its sizes, its four files and their checksums."""
+"""Where each data set comes from: its sizes, its four files and their checksums; and the one that a person brings."""
 
 from pathlib import Path
 from typing import NamedTuple
 
-CLASSES = 10  # of each data set
+DIGITS = tuple("0123456789")  # the names of the classes of each data set but the custom one
+CUSTOM = "custom"  # the data set that a person brings: images of any number and classes
 WHITE = 255  # its grey level; black is 0
 
 
@@ -99,3 +100,8 @@ DATASETS = {
         None,
     ),
 }
+
+
+def dataset_title(name: str) -> str:
+    """A data set's name as figures show it."""
+    return "Custom images" if name == CUSTOM else DATASETS[name].title

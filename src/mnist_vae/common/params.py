@@ -2,20 +2,37 @@
 
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
-from mnist_vae.common.catalogue import CLASSES, DATASETS
+from mnist_vae.common.catalogue import CUSTOM, DATASETS, DIGITS
 from mnist_vae.common.yaml12 import load_yaml
 from mnist_vae.console.stage import UserError
 
+Size = int | float  # of a split: a number of images, or a share of them
 _LONGEST_HINT = 20  # digits
+
+
+def _check_size(value: Any) -> int | float:
+    is_count = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if is_count or (isinstance(value, float) and 0 < value < 1):
+        return value
+    raise PydanticCustomError("size", "a whole number of images, at least 1, or a share of them between 0 and 1")
+
+
+def _check_class(value: Any) -> int | str:
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    if is_number or (isinstance(value, str) and value.strip()):
+        return value
+    raise PydanticCustomError("class", "the name of a class, or its number, counted from 0")
+
 
 _Positive = Annotated[int, Field(ge=1)]
 _Width = Annotated[int, Field(ge=1, le=65_536)]
-_Class = Annotated[int, Field(ge=0, lt=CLASSES)]
+_Size = Annotated[int | float, PlainValidator(_check_size)]
+_Class = Annotated[int | str, PlainValidator(_check_class)]
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 _NonNegative = Annotated[float, Field(ge=0)]
 # YAML has lists only, so a tuple itself is not taken strictly; its numbers are.
@@ -27,12 +44,20 @@ class _Group(BaseModel):
 
 
 class DataParams(_Group):
-    """What decides the prepared data."""
+    """What decides the prepared data, of each data set."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)]
-    dataset: Literal["mnist", "fashion-mnist", "kmnist", "digits"]
+    dataset: Literal["mnist", "fashion-mnist", "kmnist", "digits", "custom"]
     image_size: Annotated[int, Field(ge=16, le=512)]
-    validation_size: _Positive
+    validation_size: _Size
+
+
+class CustomParams(_Group):
+    """What decides the prepared data of custom images besides; it has no part in others."""
+
+    aspect: Literal["pad", "crop", "stretch"]
+    transpose: bool
+    test_size: _Size
 
 
 class ModelParams(DataParams):
@@ -61,9 +86,12 @@ class ModelParams(DataParams):
     precision: Literal["float32", "tf32", "bfloat16"]
 
     @property
-    def train_size(self) -> int:
-        """The images that are left to train on."""
-        return max(DATASETS[self.dataset].train_size - self.validation_size, 0)
+    def train_size(self) -> int | None:
+        """The images that are left to train on; None for custom images, whose number no parameter tells."""
+        if self.dataset == CUSTOM:
+            return None
+        count = DATASETS[self.dataset].train_size
+        return max(count - image_count(self.validation_size, count), 0)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -75,11 +103,6 @@ class ModelParams(DataParams):
         """What the network needs image_size to be a multiple of: each convolution halves the side."""
         return 1 if self.network == "mlp" else 2 ** len(self.widths)
 
-    @property
-    def steps_per_epoch(self) -> int:
-        """The last step of an epoch takes what is left."""
-        return -(-self.train_size // self.batch_size)
-
 
 class FigureParams(_Group):
     """What decides the figures of a given model."""
@@ -90,12 +113,40 @@ class FigureParams(_Group):
     fitted_components: Annotated[int, Field(ge=1, le=1000)]
 
 
-class Params(FigureParams, ModelParams):
+class Params(FigureParams, CustomParams, ModelParams):
     """All of params.yaml."""
 
+    custom_data: str
+
     def of_model(self) -> ModelParams:
-        """The parameters that decide the model."""
-        return ModelParams.model_validate({name: getattr(self, name) for name in ModelParams.model_fields})
+        """The parameters that decide the model.
+
+        validation_size is a number where the data set's size is known: the share that stands for it is the same model.
+        """
+        values = {name: getattr(self, name) for name in ModelParams.model_fields}
+        if self.dataset != CUSTOM:
+            values["validation_size"] = image_count(self.validation_size, DATASETS[self.dataset].train_size)
+        return ModelParams.model_validate(values)
+
+    def of_custom(self) -> CustomParams:
+        """The parameters that decide the prepared data of custom images."""
+        return CustomParams.model_validate({name: getattr(self, name) for name in CustomParams.model_fields})
+
+    def complaint_about(self, train_size: int) -> str | None:
+        """What makes a training on that many images, or the figures of it, impossible."""
+        if train_size < self.batch_size:
+            return (
+                f"validation_size is {self.validation_size}, which leaves {train_size} of the training images of"
+                f" {self.dataset}; batch_size is {self.batch_size}, and at least one whole batch must remain"
+            )
+        if (train_size - 1) % self.batch_size == 0 and self.image_size == self.size_multiple:
+            return (
+                f"batch_size is {self.batch_size}, which leaves a last batch of one image; network {self.network} makes"
+                " that one pixel, and its batch norm needs more"
+            )
+        if self.fitted_components > train_size:
+            return f"fitted_components is {self.fitted_components}, but there are {train_size} training images"
+        return None
 
     def of_figures(self) -> FigureParams:
         """The parameters that decide the figures."""
@@ -128,25 +179,34 @@ class Params(FigureParams, ModelParams):
             raise ValueError(
                 f"kl_warmup_epochs is {self.kl_warmup_epochs}, but must be less than epochs, which is {self.epochs}"
             )
-        if self.train_size < self.batch_size:
-            raise ValueError(
-                f"validation_size is {self.validation_size}, which leaves {self.train_size} of the training images of"
-                f" {self.dataset}; batch_size is {self.batch_size}, and at least one whole batch must remain"
-            )
-        if (self.train_size - 1) % self.batch_size == 0 and self.image_size == multiple:
-            raise ValueError(
-                f"batch_size is {self.batch_size}, which leaves a last batch of one image; network {self.network} makes"
-                " that one pixel, and its batch norm needs more"
-            )
-        if self.fitted_components > self.train_size:
-            raise ValueError(
-                f"fitted_components is {self.fitted_components}, but there are {self.train_size} training images"
-            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_data(self) -> "Params":
+        if not self.custom_data.isprintable():
+            raise ValueError(f"custom_data is {self.custom_data!r}, but must be a path of printable characters")
+        if self.dataset == CUSTOM and not self.custom_data.strip():
+            raise ValueError("dataset is custom, but custom_data is empty: name your folder of images or IDX files")
+        if self.dataset != CUSTOM and image_count(self.validation_size, DATASETS[self.dataset].train_size) < 1:
+            raise ValueError(f"validation_size is {self.validation_size}, which is no image of {self.dataset}")
+        if self.train_size is not None and (complaint := self.complaint_about(self.train_size)):
+            raise ValueError(complaint)
+        for name in ("interpolation_from", "interpolation_to"):
+            if self.dataset != CUSTOM and getattr(self, name) not in range(len(DIGITS)):
+                raise ValueError(
+                    f"{name} is {getattr(self, name)!r}, but must be a class of {self.dataset}, from 0 to"
+                    f" {len(DIGITS) - 1}"
+                )
         if self.interpolation_from == self.interpolation_to:
             raise ValueError(
                 f"interpolation_to is {self.interpolation_to}, but must be another class than interpolation_from"
             )
         return self
+
+
+def image_count(size: Size, count: int) -> int:
+    """The images that a size stands for: a number of them, or a share of `count`, rounded."""
+    return size if isinstance(size, int) else round(size * count)
 
 
 def load_params(path: Path) -> Params:

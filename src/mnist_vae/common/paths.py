@@ -15,6 +15,11 @@ PICTURES = Path("reports/pictures.safetensors")
 FIGURES = Path("reports/figures")
 
 
+def watched(dataset: str) -> Path:
+    """What changes whenever a data set's original files do: of custom images the list of their checksums."""
+    return Path("watch") / f"{dataset}.txt"
+
+
 def originals(dataset: str) -> Path:
     """The folder into which a person may put a data set's original files. Unlike raw, it is nobody else's."""
     return Path("data/originals") / dataset

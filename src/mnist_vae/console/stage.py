@@ -7,8 +7,8 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -62,6 +62,21 @@ def show_to_git(path: Path) -> None:
     ten_seconds_ago = time.time() - 10
     with suppress(OSError):  # it may be missing, or somebody else's
         os.utime(path, (ten_seconds_ago, ten_seconds_ago))
+
+
+@contextmanager
+def way_back_in_message(params_file: Path) -> Iterator[None]:
+    """Let Git see params.yaml, and let a UserError in the block say how to undo a wrong value there."""
+    show_to_git(params_file)
+    try:
+        yield
+    except UserError as error:
+        # An experiment in a copy of the repository leaves the params.yaml that a person edits as it was.
+        in_workspace = repository_root(Path.cwd()) == Path.cwd() and params_file.exists()
+        if "DVC_EXP_NAME" not in os.environ or not in_workspace:
+            raise
+        way_back = f"it is in {params_file} now: git restore {params_file} undoes it, and your other changes there"
+        raise UserError(f"{error}; {way_back}") from None
 
 
 def run_stage(main: Callable[[], None]) -> NoReturn:

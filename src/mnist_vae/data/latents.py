@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32, UInt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
@@ -23,7 +23,7 @@ class Latents(NamedTuple):
 
     mean: Float32[np.ndarray, "N D"]
     kl: Float32[np.ndarray, "N D"]
-    labels: UInt8[np.ndarray, " N"]
+    labels: UInt[np.ndarray, " N"]
     train_mean: Float32[np.ndarray, "M D"]
 
 

@@ -1,19 +1,22 @@
 """The numbers: how well a model reconstructs the test set, and what its codes cost."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float32, Float64, UInt, UInt8
 from torch import Tensor
 
 from mnist_vae.common.atomic import write_whole
-from mnist_vae.common.catalogue import CLASSES, WHITE
+from mnist_vae.common.catalogue import DIGITS, WHITE
 from mnist_vae.common.device import EVALUATION_BATCH
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.data.latents import active_dimensions
+from mnist_vae.data.prepared import ClassNames
 from mnist_vae.model.autoencoder import Autoencoder
 
 
@@ -53,13 +56,16 @@ class Metrics(NamedTuple):
     classes: list[ClassMetrics]
 
 
-def save_metrics(metrics: Metrics, path: Path, classes_path: Path) -> None:
+def save_metrics(metrics: Metrics, path: Path, classes_path: Path, class_names: ClassNames = DIGITS) -> None:
     """Write the headline numbers as JSON, without what this model has no value for, and those by class as CSV."""
     *headline, (_, classes) = metrics._asdict().items()
     named = {name: value for name, value in headline if value is not None}
-    rows = [",".join(["class", *ClassMetrics._fields[1:]]), *(",".join(map(repr, row)) for row in classes)]
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["class", *ClassMetrics._fields[1:]])
+    writer.writerows([class_names[label], *map(repr, numbers)] for label, *numbers in classes)
     write_whole((json.dumps(named, indent=2) + "\n").encode(), path)
-    write_whole("".join(f"{row}\n" for row in rows).encode(), classes_path)
+    write_whole(table.getvalue().encode(), classes_path)
 
 
 def evaluate(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], seed: int) -> Evaluation:
@@ -89,7 +95,7 @@ def encode_means(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Float3
 
 
 def compute_metrics(
-    model: Autoencoder, evaluation: Evaluation, labels: UInt8[np.ndarray, " N"], pixels: int
+    model: Autoencoder, evaluation: Evaluation, labels: UInt[np.ndarray, " N"], pixels: int, class_count: int = 10
 ) -> Metrics:
     """The means of an evaluation on images of that many pixels.
 
@@ -102,7 +108,7 @@ def compute_metrics(
     beta, nll = model.objective.beta, None
     if model.latent.has_prior:
         nll = model.likelihood.negative_log_likelihood(float(evaluation.sampled_distortion.mean()), pixels, beta)
-    members = [labels == label for label in range(CLASSES)]
+    members = [labels == label for label in range(class_count)]
     return Metrics(
         mse_minus1_to_1=float(mse.mean()),
         kl_nats=float(kl.mean()),

@@ -1,21 +1,22 @@
 """What the figures show, as arrays: decoded images, and where the codes lie."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, UInt, UInt8
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 from torch import Tensor
 
 from mnist_vae.common.atomic import write_whole
-from mnist_vae.common.catalogue import CLASSES, WHITE
+from mnist_vae.common.catalogue import DIGITS, WHITE
 from mnist_vae.common.params import FigureParams
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.latents import Latents
+from mnist_vae.data.prepared import ClassNames, class_number, names_entry
 from mnist_vae.figures.interpolation import lerp, slerp
 from mnist_vae.figures.mixture import sample_fitted
 from mnist_vae.figures.projection import latent_plane
@@ -24,26 +25,31 @@ from mnist_vae.model.autoencoder import Autoencoder
 _RECONSTRUCTIONS = 10  # images a row, and rows of pairs below
 _PAIRS = 2
 _OF_A_CLASS = 10
+_MOST_ROWS = 50  # of figures with a row for each class
 _SAMPLES_A_SIDE = 10
 _PERTURBED = 8
 _PLANE_SIDE = 20
+_BY_CLASS = {"class_originals", "class_reconstructions", "class_means", "labels", "straight_interpolation"}
 
 
 class Pictures(NamedTuple):
-    """Brightness 0..1 of images (rows, columns, S, S), and numbers of codes; None for what a model does not have."""
+    """Brightness 0..1 of images (rows, columns, S, S), and numbers of codes; None for what a model does not have.
 
-    reconstructions: Float[np.ndarray, "4 10 S S"]  # originals and their reconstructions in turn
-    class_originals: Float[np.ndarray, "10 columns S S"]  # a row for each class
-    class_reconstructions: Float[np.ndarray, "10 columns S S"]
+    Without classes there is nothing by class, and no interpolation; without the two that are chosen, only the latter.
+    """
+
+    reconstructions: Float[np.ndarray, "pairs columns S S"]  # originals and their reconstructions in turn
+    class_originals: Float[np.ndarray, "rows columns S S"] | None  # a row for each of the first classes
+    class_reconstructions: Float[np.ndarray, "rows columns S S"] | None
     fitted_samples: Float[np.ndarray, "10 10 S S"]
-    class_means: Float[np.ndarray, "1 10 S S"]
-    straight_interpolation: Float[np.ndarray, "1 steps S S"]
-    labels: UInt8[np.ndarray, " N"]
+    class_means: Float[np.ndarray, "1 classes S S"] | None
+    straight_interpolation: Float[np.ndarray, "1 steps S S"] | None
+    labels: UInt[np.ndarray, " N"] | None
     mean_variance: Float[np.ndarray, " D"]  # of the mean codes, in each dimension
     # Without a prior there are no samples from it, no codes perturbed by noise of its size (a row: an original, its
     # mean code decoded, eight perturbed ones decoded), and no KL.
     samples: Float[np.ndarray, "10 10 S S"] | None = None
-    perturbed: Float[np.ndarray, "10 10 S S"] | None = None
+    perturbed: Float[np.ndarray, "shown 10 S S"] | None = None
     kl_per_dimension: Float[np.ndarray, " D"] | None = None  # nats
     # Without two latent dimensions there is no plane.
     plane: Float[np.ndarray, "20 20 S S"] | None = None
@@ -55,16 +61,18 @@ class Pictures(NamedTuple):
     spherical_interpolation: Float[np.ndarray, "1 steps S S"] | None = None
 
 
-def save_pictures(pictures: Pictures, path: Path) -> None:
-    """Write the arrays to a safetensors file, to be drawn in another way."""
+def save_pictures(pictures: Pictures, path: Path, class_names: ClassNames = DIGITS) -> None:
+    """Write the arrays to a safetensors file, to be drawn in another way; load_class_names reads the names."""
     arrays = {name: np.ascontiguousarray(array) for name, array in pictures._asdict().items() if array is not None}
-    write_whole(save(arrays), path)
+    write_whole(save(arrays, names_entry(class_names)), path)
 
 
 def load_pictures(path: Path) -> Pictures:
     """Read what save_pictures wrote. Raises UserError for a missing, torn or foreign file."""
     try:
-        return Pictures(**load_file(path))
+        arrays: dict[str, Any] = load_file(path)
+        may_lack = {"straight_interpolation"} if "labels" in arrays else _BY_CLASS
+        return Pictures(**{**dict.fromkeys(may_lack), **arrays})
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro render`") from None
     except (SafetensorError, OSError, TypeError) as error:  # TypeError: an array is missing, or there is one more
@@ -72,23 +80,28 @@ def load_pictures(path: Path) -> Pictures:
 
 
 def draw_pictures(
-    model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], latents: Latents, seed: int, params: FigureParams
+    model: Autoencoder,
+    images: UInt8[Tensor, "N 1 S S"],
+    latents: Latents,
+    seed: int,
+    params: FigureParams,
+    class_names: ClassNames = DIGITS,
 ) -> Pictures:
     """All pictures of a model and its test set. Random ones are a function of the seed."""
-    painter = _Painter(model, images, latents, seed)
+    painter = _Painter(model, images, latents, seed, len(class_names))
     has_prior = model.latent.has_prior
-    means = class_means(latents)
-    ends, steps = means[[params.interpolation_from, params.interpolation_to]], params.interpolation_steps
-    arc, plane = slerp(ends, steps), latent_plane(latents.mean, has_prior=has_prior)
-    originals, regenerated = painter.class_rows()
+    means = class_means(latents, len(class_names)) if class_names else None
+    line, arc = _interpolations(means, params, class_names)
+    plane = latent_plane(latents.mean, has_prior=has_prior)
+    originals, regenerated = painter.class_rows() if class_names else (None, None)
     return Pictures(
         reconstructions=painter.reconstructions(),
         class_originals=originals,
         class_reconstructions=regenerated,
         fitted_samples=painter.fitted_samples(params),
-        class_means=painter.decode(means[None]),
-        straight_interpolation=painter.decode(lerp(ends, steps)[None]),
-        labels=latents.labels,
+        class_means=painter.decode(means[None]) if means is not None else None,
+        straight_interpolation=painter.decode(line[None]) if line is not None else None,
+        labels=latents.labels if class_names else None,
         mean_variance=latents.mean.var(axis=0, dtype=np.float64),
         samples=painter.decode(painter.noise("samples", _SAMPLES_A_SIDE, _SAMPLES_A_SIDE)) if has_prior else None,
         perturbed=painter.perturbed() if has_prior else None,
@@ -101,15 +114,27 @@ def draw_pictures(
     )
 
 
-def class_means(latents: Latents) -> Float[Tensor, "10 D"]:
+def class_means(latents: Latents, count: int = len(DIGITS)) -> Float[Tensor, "{count} D"]:
     """The mean of the codes of each class: the sum divided by how many images the class really has."""
     means = torch.from_numpy(latents.mean)
-    return torch.stack([means[torch.from_numpy(latents.labels == label)].mean(dim=0) for label in range(CLASSES)])
+    return torch.stack([means[torch.from_numpy(latents.labels == label)].mean(dim=0) for label in range(count)])
+
+
+def _interpolations(
+    means: Float[Tensor, "classes D"] | None, params: FigureParams, names: ClassNames
+) -> tuple[Float[Tensor, "steps D"] | None, Float[Tensor, "steps D"] | None]:
+    """The straight line between the mean codes of the two chosen classes, and the arc, as far as there are such."""
+    first, second = (class_number(name, names) for name in (params.interpolation_from, params.interpolation_to))
+    if means is None or first is None or second is None or first == second:
+        return None, None
+    ends = means[[first, second]]
+    return lerp(ends, params.interpolation_steps), slerp(ends, params.interpolation_steps)
 
 
 class _Painter:
-    def __init__(self, model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], latents: Latents, seed: int):
+    def __init__(self, model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], latents: Latents, seed: int, classes: int):
         self.model, self.images, self.latents, self.seed = model, images, latents, seed
+        self.rows = min(classes, _MOST_ROWS)
 
     def noise(self, purpose: str, rows: int, columns: int) -> Float[Tensor, "{rows} {columns} D"]:
         source = torch.Generator().manual_seed(derived_seed(self.seed, purpose))
@@ -125,17 +150,18 @@ class _Painter:
 
     def reconstructions(self) -> Float[np.ndarray, "rows columns S S"]:
         rows = []
+        columns = min(_RECONSTRUCTIONS, len(self.images) // _PAIRS)
         for pair in range(_PAIRS):
-            indices = list(range(pair * _RECONSTRUCTIONS, (pair + 1) * _RECONSTRUCTIONS))
+            indices = list(range(pair * columns, (pair + 1) * columns))
             decoded = self.decode(torch.from_numpy(self.latents.mean[indices])[None])
             rows += [self.originals(indices)[None], decoded]
         return np.concatenate(rows)
 
-    def class_rows(self) -> Float[np.ndarray, "2 10 columns S S"]:
+    def class_rows(self) -> Float[np.ndarray, "2 rows columns S S"]:
         # The first test images of each class, as many as each has.
-        of_class = [np.flatnonzero(self.latents.labels == label)[:_OF_A_CLASS] for label in range(CLASSES)]
+        of_class = [np.flatnonzero(self.latents.labels == label)[:_OF_A_CLASS] for label in range(self.rows)]
         columns = min(map(len, of_class))
-        indices = np.stack([found[:columns] for found in of_class])  # (10, columns)
+        indices = np.stack([found[:columns] for found in of_class])  # (rows, columns)
         originals = self.originals(indices.ravel().tolist())
         decoded = self.decode(torch.from_numpy(self.latents.mean[indices]))
         return np.stack([originals.reshape(decoded.shape), decoded])
@@ -146,9 +172,10 @@ class _Painter:
         return self.decode(torch.from_numpy(drawn).float().unflatten(0, (_SAMPLES_A_SIDE, _SAMPLES_A_SIDE)))
 
     def perturbed(self) -> Float[np.ndarray, "rows columns S S"]:
-        # The first test image of each class.
-        indices = [int(np.flatnonzero(self.latents.labels == label)[0]) for label in range(CLASSES)]
-        mean = torch.from_numpy(self.latents.mean[indices])[:, None]  # (10, 1, D)
-        noisy = mean + self.noise("permutations", CLASSES, _PERTURBED)
+        # The first test image of each class, or without classes the first ones of all.
+        indices = [int(np.flatnonzero(self.latents.labels == label)[0]) for label in range(self.rows)]
+        indices = indices or list(range(min(_OF_A_CLASS, len(self.images))))
+        mean = torch.from_numpy(self.latents.mean[indices])[:, None]  # (rows, 1, D)
+        noisy = mean + self.noise("permutations", len(indices), _PERTURBED)
         decoded = self.decode(torch.cat([mean, noisy], dim=1))
         return np.concatenate([self.originals(indices)[:, None], decoded], axis=1)

@@ -4,13 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import seaborn as sns
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, UInt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from mnist_vae.common.catalogue import DIGITS
 from mnist_vae.data.history import EpochRow, StepRow
 from mnist_vae.data.latents import ACTIVE_VARIANCE, active_dimensions
+from mnist_vae.figures.grids import short_names
 from mnist_vae.figures.style import figure_style
+
+_DISTINCT = 10
+_LEGEND_ROWS, _MOST_IN_LEGEND = 24, 72
 
 
 def training_curves(epochs: Sequence[EpochRow], steps: Sequence[StepRow], distortion_unit: str, title: str) -> Figure:
@@ -36,30 +41,43 @@ def training_curves(epochs: Sequence[EpochRow], steps: Sequence[StepRow], distor
 
 
 def scatter(
-    coordinates: Float[np.ndarray, "N 2"], labels: UInt8[np.ndarray, " N"], axis_titles: tuple[str, str], title: str
+    coordinates: Float[np.ndarray, "N 2"],
+    labels: UInt[np.ndarray, " N"] | None,
+    axis_titles: tuple[str, str],
+    title: str,
+    class_names: Sequence[str] = DIGITS,
 ) -> Figure:
-    """A point for each code, coloured by class."""
+    """A point for each code, coloured by class, if there are any."""
     with figure_style():
         figure = Figure(figsize=(9, 8), layout="constrained")
-        draw_scatter(figure.subplots(), coordinates, labels, axis_titles, title)
+        draw_scatter(figure.subplots(), coordinates, labels, axis_titles, title, class_names)
         return figure
 
 
 def draw_scatter(
     axis: Axes,
     coordinates: Float[np.ndarray, "N 2"],
-    labels: UInt8[np.ndarray, " N"],
+    labels: UInt[np.ndarray, " N"] | None,
     axis_titles: tuple[str, str],
     title: str,
+    class_names: Sequence[str] = DIGITS,
 ) -> None:
     """The same into axes that are there, in the style around them."""
-    palette = np.array(sns.color_palette("tab10"))
+    axis.set(title=title, xlabel=axis_titles[0], ylabel=axis_titles[1], aspect="equal")
+    if labels is None:
+        axis.scatter(*coordinates.T, s=6, linewidth=0, alpha=0.6)
+        return
+    count = len(class_names)
+    # Ten colours that differ; of more classes each has a hue, and neighbours are alike.
+    palette = np.array(sns.color_palette("tab10") if count <= _DISTINCT else sns.color_palette("husl", count))
     # In the images' order: class after class, the last would cover the others.
     axis.scatter(*coordinates.T, c=palette[labels], s=6, linewidth=0, alpha=0.6)
-    for label, colour in enumerate(palette):
-        axis.scatter([], [], color=colour, label=str(label))
-    axis.set(title=title, xlabel=axis_titles[0], ylabel=axis_titles[1], aspect="equal")
-    axis.legend(title="class", loc="center left", bbox_to_anchor=(1, 0.5))
+    if count > _MOST_IN_LEGEND:
+        axis.set_title(f"{title}\n({count} classes, too many for a legend)")
+        return
+    for name, colour in zip(short_names(class_names), palette, strict=False):
+        axis.scatter([], [], color=colour, label=name)
+    axis.legend(title="class", loc="center left", bbox_to_anchor=(1, 0.5), ncols=-(-count // _LEGEND_ROWS))
 
 
 def latent_dimensions(kl: Float[np.ndarray, " D"], mean_variance: Float[np.ndarray, " D"], title: str) -> Figure:

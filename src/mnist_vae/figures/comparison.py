@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
+from mnist_vae.common.catalogue import DIGITS
 from mnist_vae.common.params import Params
+from mnist_vae.data.prepared import ClassNames
 from mnist_vae.figures.arrays import Pictures
 from mnist_vae.figures.charts import draw_scatter
 from mnist_vae.figures.gallery import plane_axis_titles
@@ -38,10 +40,11 @@ class Pair(NamedTuple):
 
 
 class Member(NamedTuple):
-    """One of those that stand side by side: its title and its pictures."""
+    """One of those that stand side by side: its title, its pictures, and the names of its classes."""
 
     title: str
     pictures: Pictures
+    class_names: ClassNames = DIGITS
 
 
 def kl_weight_families(systems: Sequence[System]) -> list[list[System]]:
@@ -133,12 +136,16 @@ def _draw_codes(scatter: Axes, plane: Axes, member: Member) -> None:
         plane.axis("off")
         return
     axis_titles = plane_axis_titles(pictures)
-    draw_scatter(scatter, pictures.scatter, pictures.labels, axis_titles, member.title)
+    draw_scatter(scatter, pictures.scatter, pictures.labels, axis_titles, member.title, member.class_names)
     draw_grid(plane, pictures.plane)
     plane.set(title="the plane, decoded at equal quantiles", xlabel=axis_titles[0], ylabel=axis_titles[1])
 
 
 def _draw_interpolation(axis: Axes, pictures: Pictures) -> None:
+    if pictures.straight_interpolation is None:
+        axis.set(title="it has no interpolation")
+        axis.axis("off")
+        return
     strip = interpolation_strip(pictures.straight_interpolation, pictures.spherical_interpolation, _STRIP)
     draw_grid(axis, strip.images, strip.rows)
     axis.set(title="between two classes' mean codes")

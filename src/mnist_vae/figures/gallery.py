@@ -3,23 +3,31 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import numpy as np
+from jaxtyping import Float
 from matplotlib.figure import Figure
 
+from mnist_vae.common.catalogue import DIGITS
 from mnist_vae.common.params import FigureParams
 from mnist_vae.data.history import EpochRow, StepRow
+from mnist_vae.data.prepared import ClassNames, class_number
 from mnist_vae.figures import charts, grids
 from mnist_vae.figures.arrays import Pictures
 
 _NO_PRIOR = "a plain autoencoder has no prior"
 _NO_PLANE = "it takes two latent dimensions"
+_NO_CLASSES = "the images have no classes"
 
 
 class Subject(NamedTuple):
-    """What the figures are of: the data set's title, the unit of the model's distortion, the figures' parameters."""
+    """What the figures are of: the data set's title, the unit of the model's distortion, the figures' parameters, and
+    the names of the classes.
+    """
 
     data: str
     distortion_unit: str
     params: FigureParams
+    class_names: ClassNames = DIGITS
 
 
 class Course(NamedTuple):
@@ -54,26 +62,43 @@ def plane_axis_titles(pictures: Pictures) -> tuple[str, str]:
 
 
 def _images(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
-    data, params = subject.data, subject.params
+    data, params, names = subject.data, subject.params, subject.class_names
     yield Drawing(
         "reconstructions", grids.reconstructions(pictures.reconstructions, f"{data}: test images, reconstructed")
     )
-    title = f"{data}: test images by class"
-    yield Drawing("classes", grids.classes(pictures.class_originals, pictures.class_reconstructions, title))
+    if pictures.class_originals is None or pictures.class_reconstructions is None:
+        yield Drawing("classes", None, _NO_CLASSES)
+    else:
+        title = f"{data}: test images by class{_of_all(pictures.class_originals, names)}"
+        drawn = grids.classes(pictures.class_originals, pictures.class_reconstructions, title, names)
+        yield Drawing("classes", drawn)
     if pictures.samples is None or pictures.perturbed is None:
         yield from (Drawing(name, None, _NO_PRIOR) for name in ("samples", "perturbed"))
     else:
         yield Drawing("samples", grids.samples(pictures.samples, f"{data}: decoded samples from the prior"))
-        title = f"{data}: decoded codes of test images with standard normal noise added"
-        yield Drawing("perturbed", grids.perturbed(pictures.perturbed, title))
+        added = f"standard normal noise added{_of_all(pictures.perturbed, names)}"
+        title = f"{data}: decoded codes of test images with {added}"
+        yield Drawing("perturbed", grids.perturbed(pictures.perturbed, title, names))
     fitted = "a Gaussian" if params.fitted_components == 1 else f"{params.fitted_components} Gaussians"
     title = f"{data}: decoded samples from {fitted} fitted to the training codes"
     yield Drawing("fitted_samples", grids.samples(pictures.fitted_samples, title))
-    yield Drawing("class_means", grids.class_means(pictures.class_means, f"{data}: decoded mean code of each class"))
-    title = (
-        f"{data}: from the mean code of class {params.interpolation_from} to that of class {params.interpolation_to}"
-    )
+    if pictures.class_means is None:
+        yield Drawing("class_means", None, _NO_CLASSES)
+    else:
+        title = f"{data}: decoded mean code of each class"
+        yield Drawing("class_means", grids.class_means(pictures.class_means, title, names))
+    yield from _interpolation(pictures, subject)
+
+
+def _interpolation(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
+    params, names = subject.params, subject.class_names
     straight, spherical = pictures.straight_interpolation, pictures.spherical_interpolation
+    first, second = (class_number(end, names) for end in (params.interpolation_from, params.interpolation_to))
+    if straight is None or first is None or second is None:
+        yield Drawing("interpolation", None, _no_interpolation(params, names))
+        return
+    ends = grids.short_names([names[first], names[second]])
+    title = f"{subject.data}: from the mean code of class {ends[0]} to that of class {ends[1]}"
     yield Drawing("interpolation", grids.interpolation(straight, spherical, title))
     if spherical is None:
         yield Drawing(
@@ -86,9 +111,9 @@ def _latents(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
     if pictures.scatter is None or pictures.plane is None or pictures.plane_quantiles is None:
         yield from (Drawing(name, None, _NO_PLANE) for name in ("scatter", "plane"))
     else:
-        yield Drawing(
-            "scatter", charts.scatter(pictures.scatter, pictures.labels, axes, f"{data}: codes of test images")
-        )
+        title = f"{data}: codes of test images"
+        drawn = charts.scatter(pictures.scatter, pictures.labels, axes, title, subject.class_names)
+        yield Drawing("scatter", drawn)
         title = f"{data}: the plane of codes, decoded at equal quantiles"
         yield Drawing("plane", grids.plane(pictures.plane, pictures.plane_quantiles, axes, title))
     if pictures.kl_per_dimension is None:
@@ -97,3 +122,17 @@ def _latents(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
         title = f"{data}: latent dimensions over the test images"
         drawn = charts.latent_dimensions(pictures.kl_per_dimension, pictures.mean_variance, title)
         yield Drawing("latent_dimensions", drawn)
+
+
+def _no_interpolation(params: FigureParams, names: ClassNames) -> str:
+    """Why there is no interpolation between the two classes that the parameters name."""
+    if not names:
+        return _NO_CLASSES
+    for name in ("interpolation_from", "interpolation_to"):
+        if class_number(getattr(params, name), names) is None:
+            return f"{name} is {getattr(params, name)!r}, but there are {len(names)} classes: let it name one"
+    return "interpolation_from and interpolation_to are the same class"
+
+
+def _of_all(rows: Float[np.ndarray, "rows columns S S"], names: ClassNames) -> str:
+    return f" (the first {len(rows)} of {len(names)} classes)" if len(rows) < len(names) else ""

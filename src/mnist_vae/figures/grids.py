@@ -9,10 +9,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mnist_vae.common.catalogue import WHITE
+from mnist_vae.common.catalogue import DIGITS, WHITE
 from mnist_vae.figures.style import figure_style
 
 _STRIP = 12  # images of an interpolation that fit side by side
+_NARROWEST = 6  # inches, which a title needs
+_CLASSES_A_ROW = 10
+_LONGEST_NAME = 12  # characters that fit beside an image
 _ANIMATION_PIXELS = 128
 _ANIMATION_SECONDS = 4
 
@@ -38,20 +41,29 @@ def samples(images: Float[np.ndarray, "rows columns S S"], title: str) -> Figure
         return _grid_figure(images, title)
 
 
-def perturbed(images: Float[np.ndarray, "10 columns S S"], title: str) -> Figure:
-    """A row for each class: an original, its mean code decoded, and that code with noise added, decoded."""
+def perturbed(images: Float[np.ndarray, "rows columns S S"], title: str, class_names: Sequence[str] = DIGITS) -> Figure:
+    """A row for each class, or image: an original, its mean code decoded, and that with noise added, decoded."""
     with figure_style():
         noisy = [f"+ noise {number}" for number in range(1, images.shape[1] - 1)]
-        rows = [str(label) for label in range(len(images))]
-        return _grid_figure(images, title, rows, ["original", "mean code", *noisy], row_title="class")
+        rows = short_names(class_names[: len(images)])
+        columns = ["original", "mean code", *noisy]
+        return _grid_figure(images, title, rows, columns, row_title="class" if rows else "")
 
 
-def class_means(images: Float[np.ndarray, "1 10 S S"], title: str) -> Figure:
-    """One image for each class."""
+def class_means(images: Float[np.ndarray, "1 classes S S"], title: str, class_names: Sequence[str] = DIGITS) -> Figure:
+    """One image for each class, in rows of ten, each row above the names of its classes."""
     with figure_style():
-        return _grid_figure(
-            images, title, columns=[str(label) for label in range(images.shape[1])], column_title="class"
-        )
+        names = short_names(class_names)
+        if len(names) <= _CLASSES_A_ROW:
+            return _grid_figure(images, title, columns=names, column_title="class")
+        starts = range(0, len(names), _CLASSES_A_ROW)
+        figure = Figure(figsize=(_CLASSES_A_ROW + 0.4, 1.35 * len(starts) + 0.7), layout="constrained")
+        figure.suptitle(title)
+        for start, axis in zip(starts, figure.subplots(len(starts), 1), strict=True):
+            of_row = slice(start, start + _CLASSES_A_ROW)
+            draw_grid(axis, images[:, of_row], columns=names[of_row])
+            axis.set_xlim(-0.5, _CLASSES_A_ROW * (images.shape[3] + 1) - 0.5)
+        return figure
 
 
 def interpolation(
@@ -76,16 +88,20 @@ def interpolation_strip(
 
 
 def classes(
-    originals: Float[np.ndarray, "10 columns S S"], reconstructed: Float[np.ndarray, "10 columns S S"], title: str
+    originals: Float[np.ndarray, "rows columns S S"],
+    reconstructed: Float[np.ndarray, "rows columns S S"],
+    title: str,
+    class_names: Sequence[str] = DIGITS,
 ) -> Figure:
     """The same images of each class twice: as they are, and reconstructed."""
     with figure_style():
-        figure = Figure(figsize=(2 * originals.shape[1] + 1, originals.shape[0] + 1), layout="constrained")
+        width = max(2 * originals.shape[1] + 1, _NARROWEST)
+        figure = Figure(figsize=(width, originals.shape[0] + 1), layout="constrained")
         figure.suptitle(title)
         for axis, images, name in zip(
             figure.subplots(1, 2), (originals, reconstructed), ("originals", "reconstructions"), strict=True
         ):
-            draw_grid(axis, images, rows=[str(label) for label in range(len(images))])
+            draw_grid(axis, images, rows=short_names(class_names[: len(images)]))
             axis.set(title=name, ylabel="class")
         return figure
 
@@ -104,6 +120,13 @@ def plane(
         draw_grid(axis, images, rows=up, columns=across, every=3)
         axis.set(title=title, xlabel=axis_titles[0], ylabel=axis_titles[1])
         return figure
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Names that fit beside an image, the middle of long ones left out. No character in them is a formula's."""
+    half = _LONGEST_NAME // 2
+    short = [name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[1 - half :]}" for name in names]
+    return [name.replace("$", r"\$") for name in short]
 
 
 def animation(images: Float[np.ndarray, "1 steps S S"]) -> list[Image.Image]:
@@ -128,7 +151,8 @@ def _grid_figure(
     column_title: str = "",
 ) -> Figure:
     margin = 0.4 + (0.3 if columns else 0) + (0.3 if column_title else 0)
-    figure = Figure(figsize=(images.shape[1] + (1.2 if rows else 0), images.shape[0] + margin), layout="constrained")
+    width = max(images.shape[1] + (1.2 if rows else 0), _NARROWEST)
+    figure = Figure(figsize=(width, images.shape[0] + margin), layout="constrained")
     axis = figure.subplots()
     draw_grid(axis, images, rows, columns)
     axis.set(title=title, xlabel=column_title, ylabel=row_title)

@@ -18,13 +18,23 @@ _ENTRY = "mnist_vae"
 
 
 class Origin(BaseModel):
-    """What made a model: its parameters, the md5 of its prepared data, and its training's fingerprint."""
+    """What made a model: its parameters, the md5 of its prepared data, and its training's fingerprint.
+
+    `train_size` is the number of training images where no parameter tells it: of custom ones.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     params: ModelParams
     data_md5: str
     fingerprint: str
+    train_size: int | None = None
+
+    @property
+    def steps(self) -> int:
+        """The steps of the whole training. The last one of an epoch takes what is left."""
+        count = self.params.train_size if self.train_size is None else self.train_size
+        return self.params.epochs * -(-(count or 0) // self.params.batch_size)
 
 
 class TrainedModel(NamedTuple):
@@ -37,7 +47,7 @@ class TrainedModel(NamedTuple):
 def save_model(autoencoder: Autoencoder, origin: Origin, path: Path) -> None:
     """Write the weights and their origin to a safetensors file."""
     weights = {name: tensor.contiguous().cpu() for name, tensor in autoencoder.state_dict().items()}
-    write_whole(save(weights, {_ENTRY: origin.model_dump_json()}), path)
+    write_whole(save(weights, {_ENTRY: origin.model_dump_json(exclude_none=True)}), path)
 
 
 def load_origin(path: Path) -> Origin:

@@ -36,6 +36,12 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
         return np.frombuffer(content, np.uint8).reshape(shape)
 
 
+def idx_shape(path: Path, dimensions: int) -> tuple[int, ...]:
+    """The shape that an IDX file announces. Raises UserError for another file."""
+    with _opened(path) as file:
+        return _read_shape(file, path, dimensions)
+
+
 def idx_bytes(array: UInt8[np.ndarray, "..."]) -> bytes:
     """The array as the content of an IDX file, not compressed."""
     shape = np.array(array.shape, ">u4").tobytes()

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 
-from mnist_vae.common.catalogue import CLASSES, Dataset, SourceFile
-from mnist_vae.common.seeds import derived_seed
+from mnist_vae.common.catalogue import DIGITS, Dataset, SourceFile
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.prepared import Prepared, Split
 from mnist_vae.sources.idx import read_idx
+from mnist_vae.sources.splits import held_out
 
 _IMAGES_A_BLOCK = 1000  # bounds the memory of resizing, not its result
 
@@ -22,10 +22,10 @@ def prepare(dataset: Dataset, folder: Path, image_size: int, validation_size: in
     """
     train = _read(folder, dataset.train_images, dataset.train_labels, dataset.train_size)
     test = _read(folder, dataset.test_images, dataset.test_labels, dataset.test_size)
-    held_out = _held_out(dataset.train_size, validation_size, seed)
+    chosen = held_out(dataset.train_size, validation_size, seed)
     return Prepared(
-        Split(resize(train.images[~held_out], image_size), train.labels[~held_out]),
-        Split(resize(train.images[held_out], image_size), train.labels[held_out]),
+        Split(resize(train.images[~chosen], image_size), train.labels[~chosen]),
+        Split(resize(train.images[chosen], image_size), train.labels[chosen]),
         Split(resize(test.images, image_size), test.labels),
     )
 
@@ -50,20 +50,12 @@ def _resize_rows(images: UInt8[np.ndarray, "n rows W"], size: int) -> UInt8[np.n
     return np.asarray(tall.resize((size, count * rows), Image.Resampling.BILINEAR)).reshape(count, rows, size)
 
 
-def _held_out(count: int, validation_size: int, seed: int) -> Bool[np.ndarray, " {count}"]:
-    """Which of the training images are set aside for validation."""
-    order = np.random.default_rng(derived_seed(seed, "validation split")).permutation(count)
-    held_out = np.zeros(count, bool)
-    held_out[order[:validation_size]] = True
-    return held_out
-
-
 def _read(folder: Path, images_file: SourceFile, labels_file: SourceFile, size: int) -> Split:
     images_path, labels_path = images_file.find(folder), labels_file.find(folder)
     images, labels = read_idx(images_path, 3), read_idx(labels_path, 1)
     for path, array in (images_path, images), (labels_path, labels):
         if len(array) != size:
             raise UserError(f"{path} holds {len(array)} items, but this data set has {size}")
-    if labels.max() >= CLASSES:
-        raise UserError(f"{labels_path} holds the label {labels.max()}, but the classes are 0 to {CLASSES - 1}")
+    if labels.max() >= len(DIGITS):
+        raise UserError(f"{labels_path} holds the label {labels.max()}, but the classes are 0 to {len(DIGITS) - 1}")
     return Split(images[:, np.newaxis], labels)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 STAGES = ("train", "evaluate", "render")  # those that a run has, in their order
+_NOT_IN_METRICS = re.compile(r"[^\w. -]|^\.+$")
+_LONGEST_CLASS = 100  # characters
 _METRICS_A_CALL = 1000  # MLflow refuses more
 _DIFF = "uncommitted.diff"
 _OF_EXPERIMENT = {"dvc_experiment", "dvc_baseline", "dvc_apply"}  # tags
@@ -150,7 +153,7 @@ def _log_stage(run: StoredRun, result: Result, stage: str) -> None:
     if stage == "train":
         params = result.origin.params
         epochs = read_epochs(result.folder / paths.EPOCHS, params.epochs)
-        steps = read_steps(result.folder / paths.STEPS, params.epochs * params.steps_per_epoch)
+        steps = read_steps(result.folder / paths.STEPS, result.origin.steps)
         _log_points(run, _epoch_points(epochs, steps))
         _set_tags(run.store, run.run_id, json.loads((result.folder / paths.ENVIRONMENT).read_text("utf-8")))
         log_model(run.store, run.run_id, result.folder / paths.MODEL, result.folder / paths.PREPARED)
@@ -177,10 +180,19 @@ def _test_points(folder: Path) -> list[_Point]:
     metrics = json.loads((folder / paths.METRICS).read_text("utf-8"))
     points = [_Point(f"test/{name}", 0, value) for name, value in metrics.items()]
     with (folder / paths.CLASSES).open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            label = row.pop("class")
+        for number, row in enumerate(csv.DictReader(file)):
+            label = _metric_part(row.pop("class"), number)
             points += [_Point(f"test/{name}/{label}", 0, float(value)) for name, value in row.items()]
     return points
+
+
+def _metric_part(name: str, number: int) -> str:
+    """A class's name as a part of a metric's: MLflow takes letters, digits, blanks and -_. in up to 250 characters.
+
+    Another name is told from the others by its class's number.
+    """
+    plain = _NOT_IN_METRICS.sub("_", name)[:_LONGEST_CLASS]
+    return name if plain == name else f"{number} {plain}"
 
 
 def _log_points(run: StoredRun, points: Sequence[_Point]) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.common.catalogue import CUSTOM, DATASETS
 from mnist_vae.common.params import DataParams
 
 TORCHVISION = [name for name, dataset in DATASETS.items() if dataset.torchvision_class]
@@ -28,7 +28,7 @@ def test_three_data_sets_come_from_torchvision_and_the_digits_do_not() -> None:
 
 def test_parameters_offer_just_the_known_data_sets() -> None:
     annotation = DataParams.model_fields["dataset"].annotation
-    assert set(annotation.__args__) == set(DATASETS)  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
+    assert set(annotation.__args__) == {*DATASETS, CUSTOM}  # pyright: ignore[reportAttributeAccessIssue, reportOptionalMemberAccess]
 
 
 def test_no_two_files_share_a_checksum() -> None:

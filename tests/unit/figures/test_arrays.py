@@ -63,7 +63,7 @@ def _loop_means() -> np.ndarray:
 
 def test_class_means_divide_by_the_true_counts() -> None:
     np.testing.assert_allclose(class_means(LATENTS).numpy(), _loop_means(), rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(_draw().class_means[0], _decoded(_loop_means()), atol=1e-5)
+    np.testing.assert_allclose(_there(_draw().class_means)[0], _decoded(_loop_means()), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["straight_interpolation", "spherical_interpolation"])
@@ -71,14 +71,16 @@ def test_interpolation_ends_at_the_class_means(name: str) -> None:
     pictures = _draw(interpolation_from=7, interpolation_to=2, interpolation_steps=9)
     images = getattr(pictures, name)
     assert images.shape == (1, 9, 16, 16)
-    np.testing.assert_allclose(images[0, 0], pictures.class_means[0, 7], atol=1e-6)
-    np.testing.assert_allclose(images[0, -1], pictures.class_means[0, 2], atol=1e-6)
+    np.testing.assert_allclose(images[0, 0], _there(pictures.class_means)[0, 7], atol=1e-6)
+    np.testing.assert_allclose(images[0, -1], _there(pictures.class_means)[0, 2], atol=1e-6)
 
 
 def test_middle_of_the_line_is_the_mean_of_its_ends_and_that_of_the_arc_bisects_their_angle() -> None:
     pictures = _draw(interpolation_from=7, interpolation_to=2, interpolation_steps=9)
     ends = _loop_means()[[7, 2]]
-    np.testing.assert_allclose(pictures.straight_interpolation[0, 4], _decoded(ends.mean(axis=0)[None])[0], atol=1e-5)
+    np.testing.assert_allclose(
+        _there(pictures.straight_interpolation)[0, 4], _decoded(ends.mean(axis=0)[None])[0], atol=1e-5
+    )
     directions = ends / np.linalg.norm(ends, axis=1, keepdims=True)
     # Half of both ends' shares, over the half angle's cosine.
     cosine = np.linalg.norm(directions.sum(axis=0)) / 2
@@ -101,19 +103,20 @@ def test_rows_of_classes_hold_the_first_images_of_each_class_and_their_reconstru
     # As many as each class has.
     columns = min(len(places) for places in of_class)
     assert 1 < columns < max(len(places) for places in of_class)
-    assert pictures.class_originals.shape == pictures.class_reconstructions.shape == (10, columns, 16, 16)
+    originals, reconstructions = _there(pictures.class_originals), _there(pictures.class_reconstructions)
+    assert originals.shape == reconstructions.shape == (10, columns, 16, 16)
     for label, places in enumerate(of_class):
-        np.testing.assert_allclose(pictures.class_originals[label], GREY[places[:columns]], atol=1e-6)
+        np.testing.assert_allclose(originals[label], GREY[places[:columns]], atol=1e-6)
         expected = _decoded(LATENTS.mean[places[:columns]])
-        np.testing.assert_allclose(pictures.class_reconstructions[label], expected, atol=1e-6)
+        np.testing.assert_allclose(reconstructions[label], expected, atol=1e-6)
 
 
 def test_row_of_a_class_has_at_most_ten_images() -> None:
     labels = np.repeat(np.arange(10), 12).astype(np.uint8)
     images, codes = tiny_images(120), tiny_latents(120)._replace(labels=labels)
     pictures = draw_pictures(_model(), images, codes, 0, tiny_params().of_figures())
-    assert pictures.class_originals.shape == (10, 10, 16, 16)
-    np.testing.assert_allclose(pictures.class_originals[4], images[48:58, 0].numpy() / 255, atol=1e-6)
+    assert _there(pictures.class_originals).shape == (10, 10, 16, 16)
+    np.testing.assert_allclose(_there(pictures.class_originals)[4], images[48:58, 0].numpy() / 255, atol=1e-6)
 
 
 def test_perturbed_codes_begin_with_a_classs_first_image_and_its_mean_code() -> None:
@@ -186,7 +189,7 @@ def test_numbers_of_dimensions_are_means_and_variances_of_the_codes() -> None:
     kl, mean = LATENTS.kl.astype(np.float64), LATENTS.mean.astype(np.float64)
     np.testing.assert_allclose(_there(pictures.kl_per_dimension), [sum(column) / COUNT for column in kl.T.tolist()])
     np.testing.assert_allclose(pictures.mean_variance, [np.var(column) for column in mean.T])
-    assert np.array_equal(pictures.labels, LATENTS.labels)
+    assert np.array_equal(_there(pictures.labels), LATENTS.labels)
 
 
 def test_pictures_are_a_function_of_the_seed() -> None:

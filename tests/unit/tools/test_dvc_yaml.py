@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from mnist_vae.common import paths
-from mnist_vae.common.params import DataParams, FigureParams, ModelParams, Params
+from mnist_vae.common.params import CustomParams, DataParams, FigureParams, ModelParams, Params
 from mnist_vae.training.fingerprint import FOLDERS
 from places import REPOSITORY
 
@@ -17,7 +17,11 @@ STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 ASIDE = {"console", "tracking"}
 # From the ground up: a folder imports from folders before it only. `tracking` stands beside them.
 FLOORS = ["console", "common", "data", "model", "sources", "figures", "training", "evaluation"]
-STAGE_PARAMS = {"preprocess": DataParams, "train": ModelParams, "render": FigureParams}
+STAGE_PARAMS = {
+    "preprocess": [*DataParams.model_fields, *CustomParams.model_fields],
+    "train": [*ModelParams.model_fields],
+    "render": [*FigureParams.model_fields],
+}
 
 
 def imported_modules(source: Path) -> set[Path]:
@@ -97,12 +101,12 @@ def test_paths_are_those_of_the_code() -> None:
         *(listed_paths(stage, kind) for stage in STAGES for kind in ("deps", "outs", "plots", "metrics"))
     )
     files = {path for path in listed if not path.startswith(("src/", "stages/"))}
-    assert files == known - {"params.yaml"} | {str(paths.raw("${dataset}"))}
+    assert files == known - {"params.yaml"} | {str(path("${dataset}")) for path in (paths.raw, paths.watched)}
 
 
 @pytest.mark.parametrize("stage", STAGE_PARAMS)
 def test_params_of_a_stage_are_those_of_its_group(stage: str) -> None:
-    assert STAGES[stage]["params"] == list(STAGE_PARAMS[stage].model_fields)
+    assert STAGES[stage]["params"] == STAGE_PARAMS[stage]
 
 
 def test_first_stage_reads_all_parameters_and_evaluation_none() -> None:
@@ -111,7 +115,8 @@ def test_first_stage_reads_all_parameters_and_evaluation_none() -> None:
 
 
 def test_groups_of_parameters_are_all_of_them() -> None:
-    assert set(Params.model_fields) == set(ModelParams.model_fields) | set(FigureParams.model_fields)
+    groups = [ModelParams, CustomParams, FigureParams]
+    assert set(Params.model_fields) == {"custom_data"}.union(*(group.model_fields for group in groups))
 
 
 def test_there_are_the_five_stages_each_with_a_description() -> None:
