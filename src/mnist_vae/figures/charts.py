@@ -1,4 +1,4 @@
-"""Figures of numbers: the course of training, and where codes lie. No torch, no files."""
+"""Charts of numbers: the training curves and the latent space. This module needs no torch and no files."""
 
 from collections.abc import Sequence
 
@@ -10,23 +10,22 @@ from matplotlib.figure import Figure
 
 from mnist_vae.data.history import EpochRow, StepRow
 from mnist_vae.data.latents import ACTIVE_VARIANCE, active_dimensions
-from mnist_vae.figures.style import figure_style
+from mnist_vae.figures.style import figure_style, titled_figure
 
 
 def training_curves(epochs: Sequence[EpochRow], steps: Sequence[StepRow], distortion_unit: str, title: str) -> Figure:
-    """The loss of each step, and loss, distortion and rate of each epoch on training and validation images."""
+    """The loss of each step, and the loss, reconstruction error and KL of each epoch, training beside validation."""
     with figure_style():
-        figure = Figure(figsize=(12, 7), layout="constrained")
+        figure = titled_figure(title, 6.2)
         axes = figure.subplots(2, 2)
-        figure.suptitle(title)
         _plot_steps(axes[0, 0], steps)
         number = [row.epoch for row in epochs]
         for axis, name, unit in (
             (axes[0, 1], "loss", "loss"),
-            (axes[1, 0], "distortion_per_image", f"distortion per image\n({distortion_unit})".replace(", ", ",\n", 1)),
-            (axes[1, 1], "kl_nats_per_image", "rate per image\n(KL, nats)"),
+            (axes[1, 0], "distortion_per_image", f"reconstruction error,\n{distortion_unit}".replace(", ", ",\n", 1)),
+            (axes[1, 1], "kl_nats_per_image", "KL, nats per image"),
         ):
-            for split, label in ("train", "training images, sampled codes"), ("validation", "validation, mean codes"):
+            for split, label in ("train", "training, sampled codes"), ("validation", "validation, mean codes"):
                 values = [getattr(row, f"{split}_{name}") for row in epochs]
                 sns.lineplot(x=number, y=values, ax=axis, label=label, marker="o", errorbar=None)
             axis.set(xlabel="epoch", ylabel=unit)
@@ -38,10 +37,12 @@ def training_curves(epochs: Sequence[EpochRow], steps: Sequence[StepRow], distor
 def scatter(
     coordinates: Float[np.ndarray, "N 2"], labels: UInt8[np.ndarray, " N"], axis_titles: tuple[str, str], title: str
 ) -> Figure:
-    """A point for each code, coloured by class."""
+    """A point for each latent code, coloured by class."""
     with figure_style():
-        figure = Figure(figsize=(9, 8), layout="constrained")
-        draw_scatter(figure.subplots(), coordinates, labels, axis_titles, title)
+        figure = titled_figure(title, 6.9)
+        axis = figure.subplots()
+        draw_scatter(axis, coordinates, labels, axis_titles)
+        axis.legend(title="class", loc="center left", bbox_to_anchor=(1, 0.5))
         return figure
 
 
@@ -50,34 +51,31 @@ def draw_scatter(
     coordinates: Float[np.ndarray, "N 2"],
     labels: UInt8[np.ndarray, " N"],
     axis_titles: tuple[str, str],
-    title: str,
 ) -> None:
-    """The same into axes that are there, in the style around them."""
+    """Draw the scatter into existing axes, with a legend entry for each class."""
     palette = np.array(sns.color_palette("tab10"))
-    # In the images' order: class after class, the last would cover the others.
+    # The points are drawn in the order of the images. Drawn class by class, the last class would cover the others.
     axis.scatter(*coordinates.T, c=palette[labels], s=6, linewidth=0, alpha=0.6)
     for label, colour in enumerate(palette):
         axis.scatter([], [], color=colour, label=str(label))
-    axis.set(title=title, xlabel=axis_titles[0], ylabel=axis_titles[1], aspect="equal")
-    axis.legend(title="class", loc="center left", bbox_to_anchor=(1, 0.5))
+    axis.set(xlabel=axis_titles[0], ylabel=axis_titles[1], aspect="equal")
 
 
 def latent_dimensions(kl: Float[np.ndarray, " D"], mean_variance: Float[np.ndarray, " D"], title: str) -> Figure:
-    """The KL of each latent dimension and the variance of its mean code, dimensions in order of their KL."""
+    """The KL of each latent dimension and the variance of its mean code. The dimensions are ordered by KL."""
     with figure_style():
         order = kl.argsort(kind="stable")[::-1]
         rank = np.arange(1, len(kl) + 1)
         active = active_dimensions(mean_variance)
-        figure = Figure(figsize=(10, 7), layout="constrained")
-        figure.suptitle(title)
+        figure = titled_figure(title, 5.8)
         above, below = figure.subplots(2, 1, sharex=True)
-        above.bar(rank, kl[order], width=0.9, linewidth=0)
+        above.bar(rank, kl[order], width=1, linewidth=0, antialiased=False)
         above.axvline(active + 0.5, color="black", linestyle="--", label=f"{active} of {len(kl)} dimensions are active")
         above.set(ylabel="KL (nats)")
         above.margins(y=0.25)  # room for the legend
         below.plot(rank, mean_variance[order], "o", markersize=4)
         below.axhline(ACTIVE_VARIANCE, color="black", linestyle="--", label=f"active above {ACTIVE_VARIANCE}")
-        below.set(xlabel="latent dimensions, by their KL", ylabel="variance of the mean code\nover the test images")
+        below.set(xlabel="latent dimensions, ordered by KL", ylabel="variance of the mean code\nover the test images")
         below.set_yscale("log")
         below.xaxis.get_major_locator().set_params(integer=True)
         for axis in (above, below):
@@ -86,7 +84,7 @@ def latent_dimensions(kl: Float[np.ndarray, " D"], mean_variance: Float[np.ndarr
 
 
 def _plot_steps(axis: Axes, steps: Sequence[StepRow]) -> None:
-    # A running mean over a hundredth of the training shows the course behind the scatter of single batches.
+    # Single batches scatter. A running mean over a hundredth of the training shows the trend.
     window = max(1, len(steps) // 100)
     losses = np.array([row.loss for row in steps])
     smooth = np.convolve(losses, np.ones(window) / window, mode="valid")

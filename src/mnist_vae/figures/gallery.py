@@ -1,4 +1,4 @@
-"""Which figures a model has."""
+"""The figures of a run, and the reason for each figure that a model cannot have."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -11,11 +11,11 @@ from mnist_vae.figures import charts, grids
 from mnist_vae.figures.arrays import Pictures
 
 _NO_PRIOR = "a plain autoencoder has no prior"
-_NO_PLANE = "it takes two latent dimensions"
+_NO_PLANE = "it needs two latent dimensions"
 
 
 class Subject(NamedTuple):
-    """What the figures are of: the data set's title, the unit of the model's distortion, the figures' parameters."""
+    """What the figures show: the data set's title, the unit of the reconstruction error, the figures' parameters."""
 
     data: str
     distortion_unit: str
@@ -30,7 +30,7 @@ class Course(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """A figure by its name, or why the model has none of that name."""
+    """A figure and its name. If the model cannot have it, `absence` says why."""
 
     name: str
     figure: Figure | None
@@ -38,7 +38,7 @@ class Drawing(NamedTuple):
 
 
 def draw_gallery(pictures: Pictures, course: Course, subject: Subject) -> Iterator[Drawing]:
-    """Each figure, in turn."""
+    """Draw the figures one after the other."""
     yield from _images(pictures, subject)
     yield from _latents(pictures, subject)
     title = f"{subject.data}: training"
@@ -46,7 +46,7 @@ def draw_gallery(pictures: Pictures, course: Course, subject: Subject) -> Iterat
 
 
 def plane_axis_titles(pictures: Pictures) -> tuple[str, str]:
-    """What the two axes of the plane and the scatter are."""
+    """The titles of the two axes of the plane and of the scatter."""
     if pictures.explained_variance is None:
         return "latent dimension 1", "latent dimension 2"
     first, second = (f"{100 * share:.1f} % of the variance" for share in pictures.explained_variance)
@@ -56,28 +56,27 @@ def plane_axis_titles(pictures: Pictures) -> tuple[str, str]:
 def _images(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
     data, params = subject.data, subject.params
     yield Drawing(
-        "reconstructions", grids.reconstructions(pictures.reconstructions, f"{data}: test images, reconstructed")
+        "reconstructions",
+        grids.reconstructions(pictures.reconstructions, f"{data}: test images and their reconstructions"),
     )
     title = f"{data}: test images by class"
     yield Drawing("classes", grids.classes(pictures.class_originals, pictures.class_reconstructions, title))
     if pictures.samples is None or pictures.perturbed is None:
         yield from (Drawing(name, None, _NO_PRIOR) for name in ("samples", "perturbed"))
     else:
-        yield Drawing("samples", grids.samples(pictures.samples, f"{data}: decoded samples from the prior"))
-        title = f"{data}: decoded codes of test images with standard normal noise added"
+        yield Drawing("samples", grids.samples(pictures.samples, f"{data}: samples from the prior"))
+        title = f"{data}: mean codes with standard normal noise added"
         yield Drawing("perturbed", grids.perturbed(pictures.perturbed, title))
     fitted = "a Gaussian" if params.fitted_components == 1 else f"{params.fitted_components} Gaussians"
-    title = f"{data}: decoded samples from {fitted} fitted to the training codes"
+    title = f"{data}: samples from {fitted} fitted to the latent codes"
     yield Drawing("fitted_samples", grids.samples(pictures.fitted_samples, title))
     yield Drawing("class_means", grids.class_means(pictures.class_means, f"{data}: decoded mean code of each class"))
-    title = (
-        f"{data}: from the mean code of class {params.interpolation_from} to that of class {params.interpolation_to}"
-    )
+    title = f"{data}: interpolation from class {params.interpolation_from} to class {params.interpolation_to}"
     straight, spherical = pictures.straight_interpolation, pictures.spherical_interpolation
     yield Drawing("interpolation", grids.interpolation(straight, spherical, title))
     if spherical is None:
         yield Drawing(
-            "interpolation's spherical row", None, "one of the mean codes is 0, or they lie in opposite directions"
+            "spherical interpolation", None, "one of the mean codes is 0, or they point in opposite directions"
         )
 
 
@@ -87,13 +86,14 @@ def _latents(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
         yield from (Drawing(name, None, _NO_PLANE) for name in ("scatter", "plane"))
     else:
         yield Drawing(
-            "scatter", charts.scatter(pictures.scatter, pictures.labels, axes, f"{data}: codes of test images")
+            "scatter",
+            charts.scatter(pictures.scatter, pictures.labels, axes, f"{data}: latent codes of the test images"),
         )
-        title = f"{data}: the plane of codes, decoded at equal quantiles"
+        title = f"{data}: decoded latent plane, at equal quantiles"
         yield Drawing("plane", grids.plane(pictures.plane, pictures.plane_quantiles, axes, title))
     if pictures.kl_per_dimension is None:
         yield Drawing("latent_dimensions", None, _NO_PRIOR)
     else:
-        title = f"{data}: latent dimensions over the test images"
+        title = f"{data}: KL and variance of each latent dimension"
         drawn = charts.latent_dimensions(pictures.kl_per_dimension, pictures.mean_variance, title)
         yield Drawing("latent_dimensions", drawn)
