@@ -128,8 +128,8 @@ def duration(root: Path) -> str:
     minutes = measured["seconds of dvc repro in a fresh clone"] / _MINUTE
     size = re.search(r"about (\d+ GB) on Linux", (root / "tools" / "setup.sh").read_text("utf-8"))
     return (
-        f"The first set-up downloads about {size[1] if size else '?'} on Linux, most of it CUDA for PyTorch. The pipeline"
-        f" then takes about {minutes:.0f} minutes\nwithout a GPU (measured: {measured['machine'].split(';')[0]})."
+        f"The first set-up downloads about {size[1] if size else '?'} on Linux, most of it CUDA for PyTorch.\nThe pipeline"
+        f" then takes about {minutes:.0f} minutes without a GPU (measured: {measured['machine'].split(';')[0]})."
     )
 
 
