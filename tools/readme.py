@@ -46,12 +46,12 @@ def results_table(root: Path) -> str:
 
 
 def classes_table(root: Path) -> str:
-    """MSE and KL by class."""
+    """The MSE and the KL of each class."""
     with (root / paths.CLASSES).open(newline="", encoding="utf-8") as file:
         classes = list(csv.DictReader(file))
-    columns = {"mse_minus1_to_1": "MSE per pixel, [-1, 1]", "kl_nats": "KL, nats per image"}
-    rows = [[text, *(_number(float(line[column])) for line in classes)] for column, text in columns.items()]
-    return _table(["class", *(line["class"] for line in classes)], rows)
+    columns = {"mse_minus1_to_1": "MSE per pixel, images in [-1, 1]", "kl_nats": "KL, nats per image"}
+    rows = [[line["class"], *(_number(float(line[column])) for column in columns)] for line in classes]
+    return _table(["class", *columns.values()], rows)
 
 
 def presets_table(root: Path) -> str:
@@ -128,8 +128,9 @@ def duration(root: Path) -> str:
     minutes = measured["seconds of dvc repro in a fresh clone"] / _MINUTE
     size = re.search(r"about (\d+ GB) on Linux", (root / "tools" / "setup.sh").read_text("utf-8"))
     return (
-        f"The first set-up downloads about {size[1] if size else '?'} on Linux, most of it CUDA for PyTorch.\nThe pipeline"
-        f" then takes about {minutes:.0f} minutes without a GPU (measured: {measured['machine'].split(';')[0]})."
+        f"The first set-up downloads about {size[1] if size else '?'} on Linux, most of it CUDA for PyTorch.\n"
+        f"The pipeline then takes about {minutes:.0f} minutes without a GPU"
+        f" (measured: {measured['machine'].split(';')[0]})."
     )
 
 

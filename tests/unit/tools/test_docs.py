@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,7 +123,14 @@ def test_python_versions_are_those_that_ci_tests() -> None:
     assert told == [tuple(versions)]
 
 
-def test_renamed_and_current_parameters_of_the_changelog_are_what_it_says() -> None:
+def test_citation_has_the_version_and_the_licence_of_the_package() -> None:
+    citation = yaml.safe_load((REPOSITORY / "CITATION.cff").read_text())
+    package = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert (citation["version"], citation["license"]) == (package["version"], package["license"])
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+
+
+def test_parameters_that_the_changelog_calls_former_are_gone() -> None:
     params = yaml.safe_load((REPOSITORY / "params.yaml").read_text())
     changelog = (REPOSITORY / "CHANGELOG.md").read_text()
     for former in ("base_channels", "vanilla_channels", "free_bits", "fitted_samples:", "shuffle_block"):
