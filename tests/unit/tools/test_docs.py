@@ -1,6 +1,7 @@
 """README, docs and CONTRIBUTING: links, lengths, and the claims that can be compared with a file."""
 
 import ast
+import json
 import re
 import subprocess
 import tomllib
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import verify
 from places import REPOSITORY
 
 PAGES = [
@@ -121,6 +123,15 @@ def test_python_versions_are_those_that_ci_tests() -> None:
     versions = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
     told = re.findall(r"Python (3\.\d+) and (3\.\d+) on Ubuntu", " ".join(README.split()))
     assert told == [tuple(versions)]
+
+
+def test_tolerance_of_verify_lies_between_rounding_and_another_seed() -> None:
+    text = " ".join((REPOSITORY / "docs" / "reliability.md").read_text().split())
+    (percent,) = re.findall(r"difference of up to ([\d.]+) % in each mean", text)
+    assert float(percent) / 100 == verify.ALLOWED
+    variants = json.loads((REPOSITORY / "benchmarks" / "rounding.json").read_text())["variants"]
+    for name, variant in variants.items():
+        assert (variant["largest of all"] > verify.ALLOWED) == name.startswith("seed")
 
 
 def test_citation_has_the_version_and_the_licence_of_the_package() -> None:
