@@ -131,11 +131,13 @@ def _draw_codes(scatter: Axes, plane: Axes, member: Member) -> None:
         scatter.axis("off")
         plane.axis("off")
         return
-    axis_titles = plane_axis_titles(pictures)
+    across, up = plane_axis_titles(pictures)
+    # Half a figure is too narrow for the share of the variance on the same line.
+    axis_titles = across.replace(" (", "\n("), up.replace(" (", "\n(")
     draw_scatter(scatter, pictures.scatter, pictures.labels, axis_titles)
     scatter.set(title=member.title)
     draw_grid(plane, pictures.plane)
-    plane.set(title="decoded latent plane", xlabel=axis_titles[0], ylabel=axis_titles[1])
+    plane.set(title="decoded latent plane", xlabel=across.partition(" (")[0], ylabel=up.partition(" (")[0])
 
 
 def _name_classes(figure: Figure) -> None:

@@ -35,7 +35,6 @@ def figure_style() -> Iterator[None]:
                 "legend.title_fontsize": 10.5,
                 # White behind everything, because a page may be dark.
                 "figure.facecolor": "white",
-                "savefig.facecolor": "white",
             }
         )
         yield

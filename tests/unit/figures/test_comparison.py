@@ -75,6 +75,8 @@ def test_members_stand_side_by_side_with_what_they_have(latent_dim: int) -> None
     members = [Member("left", _pictures(latent_dim)), Member("right", _pictures(3))]
     figure = side_by_side(members, "Title")
     figure.draw_without_rendering()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= 0  # no text is cut off
     assert figure.get_suptitle() == "Title"
     left, right = figure.axes[:2]
     assert right.get_title() == "right"
