@@ -24,7 +24,13 @@ def digits(reproduced: WorkingCopy, tmp_path_factory: pytest.TempPathFactory) ->
     """A working copy whose committed result is of the bundled digits."""
     copy = reproduced.copied_to(tmp_path_factory.mktemp("digits") / "clone")
     copy.introduce()
-    for name, value in {"dataset": "digits", "validation_size": 200, "batch_size": 64, "epochs": 1}.items():
+    for name, value in {
+        "dataset": "digits",
+        "validation_size": 200,
+        "image_size": 32,
+        "batch_size": 64,
+        "epochs": 1,
+    }.items():
         copy.set_param(name, value)
     copy.succeed("dvc", "repro")
     copy.commit()
@@ -74,7 +80,7 @@ INSERTIONS = [
     Insertion("weight_decay: 0.0001", "params.yaml", "", "  # Adam's weight decay, 0 or above\n"),
     Insertion("weight_decay: _NonNegative", PARAMS, "    learning_rate: Annotated[float, Field(gt=0)]\n    ", "\n    "),
     Insertion("weight_decay", "dvc.yaml", "learning_rate_schedule, adam_betas, ", ", "),
-    Insertion("weight_decay=params.weight_decay", f"{PACKAGE}/training/loop.py", "(first, second), ", ", "),
+    Insertion("weight_decay=params.weight_decay", f"{PACKAGE}/training/loop.py", "rate, (first, second), ", ", "),
 ]
 
 
