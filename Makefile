@@ -67,7 +67,7 @@ format: setup ## put the code into the one format
 lock: setup ## write requirements.txt from pyproject.toml
 	@uv pip compile pyproject.toml --extra dev --universal --generate-hashes --quiet --output-file requirements.txt
 
-readme: setup ## put the tables of results and parameters into README.md
+readme: setup ## write the generated blocks of README.md and docs/
 	@python tools/readme.py
 
 bench: setup ## measure speed, memory and costs, each against others, into benchmarks/; only on a quiet machine

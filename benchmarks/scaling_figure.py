@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator, StrMethodFormatter
 
-from mnist_vae.figures.style import figure_style
+from mnist_vae.figures.style import figure_style, titled_figure
 
 _MARKERS = "osD^"
 _AXES = {
@@ -21,20 +21,18 @@ _MEGABYTE = 1e6
 
 
 def scaling_figure(result: dict) -> Figure:
-    """Seconds above, memory below, log–log; a column for each size that changes, a line for each stage."""
+    """Seconds on the left, memory on the right, log–log. Each size that changes has a row, each stage a line."""
     stages = list(result["points"][0]["stages"])
     with figure_style():
-        figure = Figure(figsize=(17, 9), layout="constrained")
-        figure.suptitle("Time and memory of each stage, over one epoch")
-        axes = figure.subplots(2, len(_AXES), sharex="col", sharey="row")
-        for column, (name, label) in enumerate(_AXES.items()):
-            _draw_column(axes[:, column], *_series(result, name))
-            axes[1, column].set(xlabel=label)
-        axes[0, 0].set(ylabel="seconds of the stage's process")
-        axes[1, 0].set(ylabel="peak memory (MB)")
+        figure = titled_figure("Time and memory of each stage, one epoch", 11.0)
+        axes = figure.subplots(len(_AXES), 2, sharey="col")
+        for row, (name, label) in zip(axes, _AXES.items(), strict=True):
+            _draw_row(row, *_series(result, name))
+            row[0].set(xlabel=label, ylabel="seconds")
+            row[1].set(xlabel=label, ylabel="peak memory, MB")
         lines = [Line2D([], [], color=colour, marker=marker, label=stage) for stage, colour, marker in _looks(stages)]
-        data = Line2D([], [], color="black", linestyle=":", label="the uint8 data set")
-        figure.legend(handles=[*lines, data], loc="outside lower center", ncols=5)
+        data = Line2D([], [], color="black", linestyle=":", label="uint8 data")
+        figure.legend(handles=[*lines, data], loc="outside lower center", ncols=5, columnspacing=1)
         return figure
 
 
@@ -52,13 +50,13 @@ def _series(result: dict, name: str) -> tuple[list[int], list[dict]]:
     return [place for place, _ in placed], [point for _, point in placed]
 
 
-def _draw_column(axes: Sequence[Axes], places: Sequence[int], points: Sequence[dict]) -> None:
-    above, below = axes
+def _draw_row(axes: Sequence[Axes], places: Sequence[int], points: Sequence[dict]) -> None:
+    seconds, memory = axes
     for stage, colour, marker in _looks(list(points[0]["stages"])):
         costs = [point["stages"][stage] for point in points]
-        above.plot(places, [cost["seconds"] for cost in costs], color=colour, marker=marker)
-        below.plot(places, [cost["peak_bytes"] / _MEGABYTE for cost in costs], color=colour, marker=marker)
-    below.plot(places, [point["data_bytes"] / _MEGABYTE for point in points], color="black", linestyle=":")
+        seconds.plot(places, [cost["seconds"] for cost in costs], color=colour, marker=marker)
+        memory.plot(places, [cost["peak_bytes"] / _MEGABYTE for cost in costs], color=colour, marker=marker)
+    memory.plot(places, [point["data_bytes"] / _MEGABYTE for point in points], color="black", linestyle=":")
     for axis in axes:
         axis.set(xscale="log", yscale="log")
         axis.set_xticks(places, [f"{place:,}" for place in places])

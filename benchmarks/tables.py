@@ -28,11 +28,11 @@ def throughput(result: dict) -> list[str]:
     rates = [[f"{name}, GFLOP/s", _range(rate, ".0f")] for name, rate in roofline["GFLOP/s"].items()]
     repeats = f"{result['repeats']} runs each in turn, median (range)"
     return [
-        *_table([repeats, "images/s", "this project's speed relative to it", "a whole training, s"], rows),
+        *_table([repeats, "images/s", "speed of this project relative to it", "a whole training, s"], rows),
         "",
         *_table(
-            [f"an image takes {operations:.1f} MFLOP, forward and backward", ""],
-            [*rates, ["share of the matrix product's rate that training reaches", share]],
+            [f"{operations:.1f} MFLOP per image, forward and backward", ""],
+            [*rates, ["training, as a share of the matrix product", share]],
         ),
     ]
 
@@ -66,7 +66,7 @@ def tracking(result: dict) -> list[str]:
     share = result["median share of that"]
     rows = [[name, _range(added, ".1f"), f"{share[name]:.1%}"] for name, added in result["seconds added"].items()]
     turns = len(result["seconds of the stages that track"]["without"])
-    return _table([f"{turns} turns, median (range)", "seconds more", "of a default run"], rows)
+    return _table([f"{turns} turns, median (range)", "seconds added", "share of a default run"], rows)
 
 
 def reliability(result: dict) -> list[str]:
@@ -95,9 +95,9 @@ def scaling(result: dict) -> list[str]:
     per_image = [f"{one['microseconds_per_image']:.0f} µs" for one in growth.values()]
     memory = [f"{one['bytes_per_byte_of_data_and_latents']:.2f}" for one in growth.values()]
     rows += [
-        ["time: log–log slope against images, beyond the first row", *slopes],
-        ["time for each more image", *per_image],
-        ["memory for each more byte of uint8 data (with latents: of evaluate, render)", *memory],
+        ["growth of the time with the images: log–log slope, without the fixed cost", *slopes],
+        ["time per additional image", *per_image],
+        ["memory per additional byte of uint8 data (evaluate, render: of data and latents)", *memory],
     ]
     return ["![Time and memory of each stage](scaling.png)", "", *_table([f"{result['epochs']} epoch", *growth], rows)]
 

@@ -1,4 +1,7 @@
-"""Put the tables of results, presets, comparison, reliability and parameters into README.md."""
+"""Write the marked blocks of README.md and of the pages in docs/ from the files that the project keeps.
+
+A block stands between two comments, which name it. Edit everything outside the blocks by hand.
+"""
 
 import argparse
 import csv
@@ -7,6 +10,7 @@ import re
 import shlex
 import sys
 from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from command import ROOT, run_command
@@ -17,36 +21,37 @@ from mnist_vae.common import paths
 from mnist_vae.console.stage import UserError
 from presets import load_presets
 
-RESULTS = {
+_RESULTS = {
     "mse_minus1_to_1": "MSE per pixel, images in [-1, 1]",
     "kl_nats": "KL, nats per image",
     "elbo_nats": "ELBO, nats per image",
-    "effective_beta": "effective β: weight of one nat against one unit of summed squared error",
+    "effective_beta": "β, if the loss is written as summed squared error + β · KL",
     "active_dimensions": "active latent dimensions",
 }
+_MINUTE = 60
 
 
 def results_table(root: Path) -> str:
-    """The committed run's numbers, and in its heading the parameters that made it."""
+    """The numbers of the committed run. The heading has the parameters that made it."""
     metrics = json.loads((root / paths.METRICS).read_text("utf-8"))
     params = yaml.safe_load((root / "dvc.lock").read_text("utf-8"))["stages"]["train"]["params"]["params.yaml"]
     heading = (
         f"{params['dataset']}, {params['image_size']}×{params['image_size']}, {params['epochs']} epochs,"
         f" kl_weight {params['kl_weight']}, seed {params['seed']}"
     )
-    rows = [[text, _number(metrics[name])] for name, text in RESULTS.items() if name in metrics]
+    rows = [[text, _number(metrics[name])] for name, text in _RESULTS.items() if name in metrics]
     if variance := _variance(params["reconstruction"], metrics["effective_beta"]):
-        rows.append(["variance σ² of the ELBO's Gaussian, images in [-1, 1]", _number(variance)])
+        rows.append(["variance σ² of the ELBO's Gaussian likelihood", _number(variance)])
     return _table([f"test set ({heading})", ""], rows)
 
 
 def classes_table(root: Path) -> str:
-    """MSE and KL by class."""
+    """The MSE and the KL of each class."""
     with (root / paths.CLASSES).open(newline="", encoding="utf-8") as file:
         classes = list(csv.DictReader(file))
-    columns = {"mse_minus1_to_1": "MSE per pixel, [-1, 1]", "kl_nats": "KL, nats per image"}
-    rows = [[text, *(_number(float(one[column])) for one in classes)] for column, text in columns.items()]
-    return _table(["class", *(one["class"] for one in classes)], rows)
+    columns = {"mse_minus1_to_1": "MSE per pixel, images in [-1, 1]", "kl_nats": "KL, nats per image"}
+    rows = [[line["class"], *(_number(float(line[column])) for column in columns)] for line in classes]
+    return _table(["class", *columns.values()], rows)
 
 
 def presets_table(root: Path) -> str:
@@ -56,7 +61,7 @@ def presets_table(root: Path) -> str:
 
 
 def comparison_table(root: Path) -> str:
-    """The systems of the last comparison."""
+    """The numbers of each preset in the last comparison."""
     systems = json.loads((root / "reports" / "comparison" / "comparison.json").read_text("utf-8"))["systems"]
     header = [
         "system",
@@ -67,7 +72,7 @@ def comparison_table(root: Path) -> str:
         "active dimensions",
         "weights",
     ]
-    return _table(header, [_system_row(name, one) for name, one in systems.items()])
+    return _table(header, [_system_row(name, system) for name, system in systems.items()])
 
 
 def _system_row(name: str, system: dict) -> list[str]:
@@ -85,7 +90,7 @@ def _system_row(name: str, system: dict) -> list[str]:
 
 
 def crash_test_table(root: Path) -> str:
-    """The report of the crash test that is kept."""
+    """The kept report of the crash test."""
     report = json.loads((root / "reports" / "crash_test.json").read_text("utf-8"))
     rows = [
         ["kills that left no trace", f"{report['kills without a trace']} of {report['kills']}"],
@@ -100,7 +105,7 @@ def crash_test_table(root: Path) -> str:
 
 
 def failures_table(root: Path) -> str:
-    """How many rows of each kind the tests' table of failures has."""
+    """The number of tested failures of each kind."""
     sys.path.append(str(root / "tests" / "support"))
     from failures import failures
 
@@ -112,36 +117,64 @@ def failures_table(root: Path) -> str:
 def parameters_table(root: Path) -> str:
     """Each line of params.yaml: key, default, comment."""
     lines = (root / paths.PARAMS).read_text("utf-8").splitlines()
-    found = [re.fullmatch(r"(\w+): (.*?) *# (.*)", line) for line in lines]
-    rows = [[f"`{one[1]}`", f"`{one[2]}`", one[3]] for one in found if one]
+    matches = [re.fullmatch(r"(\w+): (.*?) *# (.*)", line) for line in lines]
+    rows = [[f"`{match[1]}`", f"`{match[2]}`", match[3]] for match in matches if match]
     return _table(["key", "default", "meaning and allowed values"], rows, numbers=False)
 
 
-TABLES = {
-    "results": results_table,
-    "classes": classes_table,
-    "presets": presets_table,
-    "comparison": comparison_table,
-    "crash test": crash_test_table,
-    "failures": failures_table,
-    "parameters": parameters_table,
+def duration(root: Path) -> str:
+    """How long a first run takes, and how much it downloads."""
+    measured = json.loads((root / "benchmarks" / "pipeline.json").read_text("utf-8"))
+    minutes = measured["seconds of dvc repro in a fresh clone"] / _MINUTE
+    size = re.search(r"about (\d+ GB) on Linux", (root / "tools" / "setup.sh").read_text("utf-8"))
+    return (
+        f"The first set-up downloads about {size[1] if size else '?'} on Linux, most of it CUDA for PyTorch.\n"
+        f"The pipeline then takes about {minutes:.0f} minutes without a GPU"
+        f" (measured: {measured['machine'].split(';')[0]})."
+    )
+
+
+def headlines_table(root: Path) -> str:
+    """One line of each benchmark."""
+    results = {path.stem: json.loads(path.read_text("utf-8")) for path in (root / "benchmarks").glob("*.json")}
+    rows = [
+        [f"training speed relative to: {name}", f"{row['speed_of_this_project_relative_to_it']['median']:.2g} ×"]
+        for name, row in results["throughput"]["rows"].items()
+        if not name.startswith("this project")
+    ]
+    pipeline, checkpoints = results["pipeline"], results["reliability"]["share of the training's time"]
+    rows += [
+        ["`dvc repro` in a fresh clone", f"{pipeline['seconds of dvc repro in a fresh clone']:.0f} s"],
+        ["`dvc repro` when nothing changed", f"{min(pipeline['seconds of dvc repro when nothing changed']):.1f} s"],
+        ["time that tracking adds to a default run", f"{results['tracking']['median share of that']['with']:.1%}"],
+        ["time that checkpoints add to a training", f"{checkpoints:.2%}"],
+    ]
+    return _table(["measured", ""], rows)
+
+
+PAGES: Mapping[str, Mapping[str, Callable[[Path], str]]] = {
+    "README.md": {"duration": duration, "results": results_table},
+    "docs/parameters.md": {"parameters": parameters_table},
+    "docs/systems.md": {"presets": presets_table, "comparison": comparison_table, "classes": classes_table},
+    "docs/reliability.md": {"crash test": crash_test_table, "failures": failures_table},
+    "docs/benchmarks.md": {"headlines": headlines_table},
 }
 
 
-def filled_in(readme: str, root: Path) -> str:
-    """The README with each table put between its two markers. Raises UserError if it lacks one."""
-    for name, table in TABLES.items():
+def filled_in(text: str, page: str, root: Path) -> str:
+    """The text of a page with its blocks as they must be. Raises UserError if the text lacks a block's comments."""
+    for name, block in PAGES[page].items():
         start, end = f"<!-- {name}: written by `make readme` -->", f"<!-- end of {name} -->"
-        before, _, rest = readme.partition(start)
-        _, found, after = rest.partition(end)
-        if not found:
-            raise UserError(f"README.md has no {start} … {end}")
-        readme = f"{before}{start}\n{table(root)}\n{end}{after}"
-    return readme
+        before, _, rest = text.partition(start)
+        _, closing, after = rest.partition(end)
+        if not closing:
+            raise UserError(f"{page} has no block {name}: write {start} and {end} where it belongs")
+        text = f"{before}{start}\n{block(root)}\n{end}{after}"
+    return text
 
 
 def _table(header: list[str], rows: list[list[str]], *, numbers: bool = True) -> str:
-    """A Markdown table; numbers, in all columns but the first, are aligned on the right."""
+    """A Markdown table. If it holds numbers, all columns but the first are aligned on the right."""
     rule = ["---", *(["---:" if numbers else "---"] * (len(header) - 1))]
     return "\n".join([_row(header), f"|{'|'.join(rule)}|", *map(_row, rows)])
 
@@ -151,7 +184,7 @@ def _row(cells: list[str]) -> str:
 
 
 def _variance(reconstruction: str, beta: float) -> float | None:
-    """That of the Gaussian that a loss implies, for images in [-1, 1]; none for a Bernoulli, or without a KL."""
+    """The variance of the Gaussian that a loss implies, for images in [-1, 1]. A Bernoulli has none."""
     from mnist_vae.model.likelihood import LIKELIHOODS  # imports torch
 
     return LIKELIHOODS[reconstruction].variance(beta)
@@ -163,8 +196,9 @@ def _number(value: float) -> str:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    path = ROOT / "README.md"
-    path.write_text(filled_in(path.read_text("utf-8"), ROOT), "utf-8")
+    for page in PAGES:
+        path = ROOT / page
+        path.write_text(filled_in(path.read_text("utf-8"), page, ROOT), "utf-8")
 
 
 if __name__ == "__main__":

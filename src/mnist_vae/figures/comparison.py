@@ -1,4 +1,4 @@
-"""Figures that compare systems: distortion against rate, and autoencoders beside VAEs."""
+"""Figures that compare systems: the rate-distortion plot, and an autoencoder beside its VAE."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, cast
@@ -12,12 +12,13 @@ from mnist_vae.common.catalogue import DIGITS
 from mnist_vae.common.params import Params
 from mnist_vae.data.prepared import ClassNames
 from mnist_vae.figures.arrays import Pictures
-from mnist_vae.figures.charts import draw_scatter
+from mnist_vae.figures.charts import MOST_IN_LEGEND, draw_scatter
 from mnist_vae.figures.gallery import plane_axis_titles
 from mnist_vae.figures.grids import draw_grid, interpolation_strip
-from mnist_vae.figures.style import figure_style
+from mnist_vae.figures.style import TEXT_CHARACTER, WIDTH, figure_style, titled_figure
 
 _STRIP = 8  # images of an interpolation
+_LEGEND_HANDLE = 0.6  # inches of a legend's entry beside its text
 _POINT = 5  # pixels from the middle of a point to its edge
 # Of a point's name: beside the point in points of type, and the side from which it is measured.
 _PLACES = ((7, 5, "left"), (7, -13, "left"), (-7, 5, "right"), (-7, -13, "right"))
@@ -33,14 +34,14 @@ class System(NamedTuple):
 
 
 class Pair(NamedTuple):
-    """A plain autoencoder and the VAE that differs from it in nothing else."""
+    """A plain autoencoder, and the VAE with the same parameters otherwise."""
 
     autoencoder: System
     vae: System
 
 
 class Member(NamedTuple):
-    """One of those that stand side by side: its title, its pictures, and the names of its classes."""
+    """A column of the figure that compares models: its title, its pictures, and the names of its classes."""
 
     title: str
     pictures: Pictures
@@ -48,7 +49,7 @@ class Member(NamedTuple):
 
 
 def kl_weight_families(systems: Sequence[System]) -> list[list[System]]:
-    """The VAEs that differ in kl_weight only, by their kl_weight; families of two or more."""
+    """Groups of two or more VAEs that differ only in kl_weight, ordered by it."""
     families: dict[Params, list[System]] = {}
     for system in systems:
         if system.params.variational:
@@ -59,9 +60,9 @@ def kl_weight_families(systems: Sequence[System]) -> list[list[System]]:
 
 
 def autoencoder_pairs(systems: Sequence[System]) -> Iterator[Pair]:
-    """Each plain autoencoder with the first VAE that has its parameters otherwise, if there is one.
+    """Each plain autoencoder with the first VAE that has the same parameters otherwise, if there is one.
 
-    What weighs the KL does not matter: a plain autoencoder has none.
+    The parameters of the KL are not compared, because a plain autoencoder has no KL.
     """
     without_kl = {"variational": False, "kl_weight": 0.0, "kl_warmup_epochs": 0, "free_nats": 0.0}
     shared = [system.params.model_copy(update=without_kl) for system in systems]
@@ -73,39 +74,38 @@ def autoencoder_pairs(systems: Sequence[System]) -> Iterator[Pair]:
 
 
 def rate_distortion(systems: Sequence[System], title: str) -> Figure:
-    """Each system as a point, families of kl_weight joined; a plain autoencoder, whose KL is 0, at the left edge."""
+    """Each system as a point. A line joins VAEs that differ only in kl_weight. A plain autoencoder has a rate of 0."""
     with figure_style():
-        figure = Figure(figsize=(10, 7), layout="constrained")
+        figure = titled_figure(title, 5.6)
         axis = figure.subplots()
         for family in kl_weight_families(systems):
             least, greatest = family[0].params.kl_weight, family[-1].params.kl_weight
             label = f"{family[0].params.network}, kl_weight {least:g} to {greatest:g}"
-            axis.plot(*_points(family).T, color="grey", linewidth=1, zorder=1, label=label)
-        for variational, marker, label in ((True, "o", "VAE"), (False, "s", "plain autoencoder: it pays no rate")):
+            axis.plot(*_points(family).T, color="grey", linewidth=1.5, zorder=1, label=label)
+        for variational, marker, label in ((True, "o", "VAE"), (False, "s", "plain autoencoder, no KL")):
             members = [system for system in systems if system.params.variational == variational]
             if members:
                 axis.scatter(*_points(members).T, marker=marker, s=60, zorder=2, label=label)
         axis.set(
-            title=title,
-            xlabel="rate: KL of the test images' codes (nats per image)",
-            ylabel="distortion: squared error per pixel, images in [-1, 1]",
+            xlabel="rate: KL, nats per test image",
+            ylabel="distortion: MSE per pixel, images in [-1, 1]",
             yscale="log",
         )
-        axis.margins(x=0.12)
+        axis.margins(x=0.17)
         axis.legend()
         _name_points(axis, systems)
         return figure
 
 
 def side_by_side(members: Sequence[Member], title: str) -> Figure:
-    """A column for each: its scatter and its plane, if it has them, and its interpolations."""
+    """A column for each member: the scatter and the decoded plane, if it has them, and the interpolations."""
     with figure_style():
-        figure = Figure(figsize=(8 * len(members), 18), layout="constrained")
-        figure.suptitle(title)
+        figure = titled_figure(title, 10.2)
         axes = figure.subplots(3, len(members), squeeze=False, height_ratios=(7, 8, 2))
         for (scatter, plane, interpolation), member in zip(axes.T, members, strict=True):
             _draw_codes(scatter, plane, member)
             _draw_interpolation(interpolation, member.pictures)
+        _name_classes(figure, members[0].class_names)
         return figure
 
 
@@ -114,12 +114,12 @@ def _points(systems: Sequence[System]) -> np.ndarray:
 
 
 def _name_points(axis: Axes, systems: Sequence[System]) -> None:
-    """Each name at the first place beside its point where it covers no point, no other name and no edge, if any is."""
-    cast("Figure", axis.figure).draw_without_rendering()  # what follows is measured in pixels, so they must be known
+    """Write each name beside its point, at the first place where it covers no point, no other name and no edge."""
+    cast("Figure", axis.figure).draw_without_rendering()  # the places below are compared in pixels
     points = axis.transData.transform(_points(systems))
     taken = [Bbox.from_extents(*(point - _POINT), *(point + _POINT)) for point in points]
     for system, point in zip(systems, _points(systems), strict=True):
-        text = axis.annotate(system.name, tuple(point), xytext=(0, 0), textcoords="offset points", fontsize="small")
+        text = axis.annotate(system.name, tuple(point), xytext=(0, 0), textcoords="offset points", fontsize=10.5)
         for x, y, side in _PLACES:
             text.set(position=(x, y), horizontalalignment=side)
             box = text.get_window_extent()
@@ -131,21 +131,33 @@ def _name_points(axis: Axes, systems: Sequence[System]) -> None:
 def _draw_codes(scatter: Axes, plane: Axes, member: Member) -> None:
     pictures = member.pictures
     if pictures.scatter is None or pictures.plane is None:
-        scatter.set(title=f"{member.title}: it has no plane of codes")
+        scatter.set(title=f"{member.title}: no latent plane")
         scatter.axis("off")
         plane.axis("off")
         return
-    axis_titles = plane_axis_titles(pictures)
-    draw_scatter(scatter, pictures.scatter, pictures.labels, axis_titles, member.title, member.class_names)
+    across, up = plane_axis_titles(pictures)
+    # Half a figure is too narrow for the share of the variance on the same line.
+    axis_titles = across.replace(" (", "\n("), up.replace(" (", "\n(")
+    draw_scatter(scatter, pictures.scatter, pictures.labels, axis_titles, member.class_names)
+    scatter.set(title=member.title)
     draw_grid(plane, pictures.plane)
-    plane.set(title="the plane, decoded at equal quantiles", xlabel=axis_titles[0], ylabel=axis_titles[1])
+    plane.set(title="decoded latent plane", xlabel=across.partition(" (")[0], ylabel=up.partition(" (")[0])
+
+
+def _name_classes(figure: Figure, class_names: ClassNames) -> None:
+    handles, labels = next((drawn for axis in figure.axes if (drawn := axis.get_legend_handles_labels())[0]), ([], []))
+    if handles:
+        columns = int(WIDTH / (_LEGEND_HANDLE + TEXT_CHARACTER * max(map(len, labels))))
+        figure.legend(handles, labels, title="class", loc="outside lower center", ncols=min(columns, len(labels)))
+    elif len(class_names) > MOST_IN_LEGEND:
+        figure.supxlabel(f"{len(class_names)} classes, too many for a legend", fontsize="medium")
 
 
 def _draw_interpolation(axis: Axes, pictures: Pictures) -> None:
     if pictures.straight_interpolation is None:
-        axis.set(title="it has no interpolation")
+        axis.set(title="no interpolation")
         axis.axis("off")
         return
     strip = interpolation_strip(pictures.straight_interpolation, pictures.spherical_interpolation, _STRIP)
     draw_grid(axis, strip.images, strip.rows)
-    axis.set(title="between two classes' mean codes")
+    axis.set(title="interpolation of mean codes")

@@ -1,4 +1,4 @@
-"""Which figures a model has."""
+"""The figures of a run, and the reason for each figure that a model cannot have."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -15,12 +15,12 @@ from mnist_vae.figures import charts, grids
 from mnist_vae.figures.arrays import Pictures
 
 _NO_PRIOR = "a plain autoencoder has no prior"
-_NO_PLANE = "it takes two latent dimensions"
+_NO_PLANE = "it needs two latent dimensions"
 _NO_CLASSES = "the images have no classes"
 
 
 class Subject(NamedTuple):
-    """What the figures are of: the data set's title, the unit of the model's distortion, the figures' parameters, and
+    """What the figures show: the data set's title, the unit of the reconstruction error, the figures' parameters, and
     the names of the classes.
     """
 
@@ -38,7 +38,7 @@ class Course(NamedTuple):
 
 
 class Drawing(NamedTuple):
-    """A figure by its name, or why the model has none of that name."""
+    """A figure and its name. If the model cannot have it, `absence` says why."""
 
     name: str
     figure: Figure | None
@@ -46,7 +46,7 @@ class Drawing(NamedTuple):
 
 
 def draw_gallery(pictures: Pictures, course: Course, subject: Subject) -> Iterator[Drawing]:
-    """Each figure, in turn."""
+    """Draw the figures one after the other."""
     yield from _images(pictures, subject)
     yield from _latents(pictures, subject)
     title = f"{subject.data}: training"
@@ -54,7 +54,7 @@ def draw_gallery(pictures: Pictures, course: Course, subject: Subject) -> Iterat
 
 
 def plane_axis_titles(pictures: Pictures) -> tuple[str, str]:
-    """What the two axes of the plane and the scatter are."""
+    """The titles of the two axes of the plane and of the scatter."""
     if pictures.explained_variance is None:
         return "latent dimension 1", "latent dimension 2"
     first, second = (f"{100 * share:.1f} % of the variance" for share in pictures.explained_variance)
@@ -64,7 +64,8 @@ def plane_axis_titles(pictures: Pictures) -> tuple[str, str]:
 def _images(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
     data, params, names = subject.data, subject.params, subject.class_names
     yield Drawing(
-        "reconstructions", grids.reconstructions(pictures.reconstructions, f"{data}: test images, reconstructed")
+        "reconstructions",
+        grids.reconstructions(pictures.reconstructions, f"{data}: test images and their reconstructions"),
     )
     if pictures.class_originals is None or pictures.class_reconstructions is None:
         yield Drawing("classes", None, _NO_CLASSES)
@@ -75,12 +76,11 @@ def _images(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
     if pictures.samples is None or pictures.perturbed is None:
         yield from (Drawing(name, None, _NO_PRIOR) for name in ("samples", "perturbed"))
     else:
-        yield Drawing("samples", grids.samples(pictures.samples, f"{data}: decoded samples from the prior"))
-        added = f"standard normal noise added{_of_all(pictures.perturbed, names)}"
-        title = f"{data}: decoded codes of test images with {added}"
+        yield Drawing("samples", grids.samples(pictures.samples, f"{data}: samples from the prior"))
+        title = f"{data}: mean codes with standard normal noise added{_of_all(pictures.perturbed, names)}"
         yield Drawing("perturbed", grids.perturbed(pictures.perturbed, title, names))
     fitted = "a Gaussian" if params.fitted_components == 1 else f"{params.fitted_components} Gaussians"
-    title = f"{data}: decoded samples from {fitted} fitted to the training codes"
+    title = f"{data}: samples from {fitted} fitted to the latent codes"
     yield Drawing("fitted_samples", grids.samples(pictures.fitted_samples, title))
     if pictures.class_means is None:
         yield Drawing("class_means", None, _NO_CLASSES)
@@ -98,11 +98,11 @@ def _interpolation(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
         yield Drawing("interpolation", None, _no_interpolation(params, names))
         return
     ends = grids.short_names([names[first], names[second]])
-    title = f"{subject.data}: from the mean code of class {ends[0]} to that of class {ends[1]}"
+    title = f"{subject.data}: interpolation from class {ends[0]} to class {ends[1]}"
     yield Drawing("interpolation", grids.interpolation(straight, spherical, title))
     if spherical is None:
         yield Drawing(
-            "interpolation's spherical row", None, "one of the mean codes is 0, or they lie in opposite directions"
+            "spherical interpolation", None, "one of the mean codes is 0, or they point in opposite directions"
         )
 
 
@@ -111,15 +111,15 @@ def _latents(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
     if pictures.scatter is None or pictures.plane is None or pictures.plane_quantiles is None:
         yield from (Drawing(name, None, _NO_PLANE) for name in ("scatter", "plane"))
     else:
-        title = f"{data}: codes of test images"
+        title = f"{data}: latent codes of the test images"
         drawn = charts.scatter(pictures.scatter, pictures.labels, axes, title, subject.class_names)
         yield Drawing("scatter", drawn)
-        title = f"{data}: the plane of codes, decoded at equal quantiles"
+        title = f"{data}: decoded latent plane, at equal quantiles"
         yield Drawing("plane", grids.plane(pictures.plane, pictures.plane_quantiles, axes, title))
     if pictures.kl_per_dimension is None:
         yield Drawing("latent_dimensions", None, _NO_PRIOR)
     else:
-        title = f"{data}: latent dimensions over the test images"
+        title = f"{data}: KL and variance of each latent dimension"
         drawn = charts.latent_dimensions(pictures.kl_per_dimension, pictures.mean_variance, title)
         yield Drawing("latent_dimensions", drawn)
 

@@ -1,4 +1,4 @@
-"""Figures of images, from arrays of their brightness. No torch, no files."""
+"""Grids of images, drawn from arrays of brightness. This module needs no torch and no files."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,18 +10,23 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from mnist_vae.common.catalogue import DIGITS, WHITE
-from mnist_vae.figures.style import figure_style
+from mnist_vae.figures.style import TEXT_CHARACTER, WIDTH, figure_style, titled_figure
 
 _STRIP = 12  # images of an interpolation that fit side by side
-_NARROWEST = 6  # inches, which a title needs
 _CLASSES_A_ROW = 10
-_LONGEST_NAME = 12  # characters that fit beside an image
-_ANIMATION_PIXELS = 128
+_LONGEST_NAME = 12  # characters of a class's name that are shown
+_ANIMATION_PIXELS = 256  # a side, at most
+_LARGEST = 1.2  # inches a side of an image, at most
+# Inches that text takes beside a grid of images.
+_TITLE = 0.45
+_TICK_LINE = 0.19
+_AXIS_TITLE = 0.4
+_GAP = 0.15  # between grids
 _ANIMATION_SECONDS = 4
 
 
 class Strip(NamedTuple):
-    """Images of an interpolation (rows, columns, S, S), and what stands beside the rows and below the columns."""
+    """Images of an interpolation (rows, columns, S, S), with the labels of the rows and of the columns."""
 
     images: Float[np.ndarray, "rows columns S S"]
     rows: list[str]
@@ -29,7 +34,7 @@ class Strip(NamedTuple):
 
 
 def reconstructions(images: Float[np.ndarray, "rows columns S S"], title: str) -> Figure:
-    """Rows of originals, each above the row of its reconstructions."""
+    """Rows of originals. Below each is the row of its reconstructions."""
     with figure_style():
         rows = ["original", "reconstruction"] * (len(images) // 2)
         return _grid_figure(images, title, rows=rows)
@@ -42,49 +47,52 @@ def samples(images: Float[np.ndarray, "rows columns S S"], title: str) -> Figure
 
 
 def perturbed(images: Float[np.ndarray, "rows columns S S"], title: str, class_names: Sequence[str] = DIGITS) -> Figure:
-    """A row for each class, or image: an original, its mean code decoded, and that with noise added, decoded."""
+    """A row for each class: an original, its decoded mean code, and decodings of that code with noise added.
+
+    Images without classes have a row each.
+    """
     with figure_style():
-        noisy = [f"+ noise {number}" for number in range(1, images.shape[1] - 1)]
+        noisy = [f"noise\n{number}" for number in range(1, images.shape[1] - 1)]
         rows = short_names(class_names[: len(images)])
-        columns = ["original", "mean code", *noisy]
+        columns = ["original", "mean\ncode", *noisy]
         return _grid_figure(images, title, rows, columns, row_title="class" if rows else "")
 
 
 def class_means(images: Float[np.ndarray, "1 classes S S"], title: str, class_names: Sequence[str] = DIGITS) -> Figure:
-    """One image for each class, in rows of ten, each row above the names of its classes."""
+    """One image for each class above its name, in rows of up to ten, or as many as there is room for the names."""
     with figure_style():
         names = short_names(class_names)
-        if len(names) <= _CLASSES_A_ROW:
+        a_row = min(_CLASSES_A_ROW, int(WIDTH / (TEXT_CHARACTER * max(map(len, names)))))
+        if len(names) <= a_row:
             return _grid_figure(images, title, columns=names, column_title="class")
-        starts = range(0, len(names), _CLASSES_A_ROW)
-        figure = Figure(figsize=(_CLASSES_A_ROW + 0.4, 1.35 * len(starts) + 0.7), layout="constrained")
-        figure.suptitle(title)
+        starts = range(0, len(names), a_row)
+        figure = titled_figure(title, (WIDTH / a_row + _TICK_LINE + _GAP) * len(starts) + _TITLE)
         for start, axis in zip(starts, figure.subplots(len(starts), 1), strict=True):
-            of_row = slice(start, start + _CLASSES_A_ROW)
+            of_row = slice(start, start + a_row)
             draw_grid(axis, images[:, of_row], columns=names[of_row])
-            axis.set_xlim(-0.5, _CLASSES_A_ROW * (images.shape[3] + 1) - 0.5)
+            axis.set_xlim(-0.5, a_row * (images.shape[3] + 1) - 0.5)  # a last row may have fewer
         return figure
 
 
 def interpolation(
     straight: Float[np.ndarray, "1 steps S S"], spherical: Float[np.ndarray, "1 steps S S"] | None, title: str
 ) -> Figure:
-    """Up to twelve images of an interpolation at equal distances, its ends included: along the line, along the arc."""
+    """Up to twelve images at equal distances along the interpolation, both ends included: linear, then spherical."""
     with figure_style():
         strip = interpolation_strip(straight, spherical, _STRIP)
-        title_below = "share of the way to the second class"
+        title_below = "fraction of the way to the second class"
         return _grid_figure(strip.images, title, strip.rows, strip.columns, column_title=title_below)
 
 
 def interpolation_strip(
     straight: Float[np.ndarray, "1 steps S S"], spherical: Float[np.ndarray, "1 steps S S"] | None, most: int
 ) -> Strip:
-    """At most so many images of an interpolation at equal distances, its ends included; a row for each way."""
+    """Up to `most` images at equal distances along the interpolation, both ends included. Each kind has a row."""
     rows = [straight] if spherical is None else [straight, spherical]
     steps = straight.shape[1]
     shown = np.linspace(0, steps - 1, min(steps, most)).round().astype(int)
     columns = [f"{step / (steps - 1):.2f}" for step in shown]
-    return Strip(np.concatenate(rows)[:, shown], ["straight line", "spherical"][: len(rows)], columns)
+    return Strip(np.concatenate(rows)[:, shown], ["linear", "spherical"][: len(rows)], columns)
 
 
 def classes(
@@ -93,15 +101,15 @@ def classes(
     title: str,
     class_names: Sequence[str] = DIGITS,
 ) -> Figure:
-    """The same images of each class twice: as they are, and reconstructed."""
+    """The same images of each class twice: the originals on the left, the reconstructions on the right."""
     with figure_style():
-        width = max(2 * originals.shape[1] + 1, _NARROWEST)
-        figure = Figure(figsize=(width, originals.shape[0] + 1), layout="constrained")
-        figure.suptitle(title)
+        rows = short_names(class_names[: len(originals)])
+        side = min((WIDTH / 2 - _beside(rows, "class")) / originals.shape[1], 0.4)
+        figure = titled_figure(title, side * originals.shape[0] + _TITLE + 0.35)
         for axis, images, name in zip(
             figure.subplots(1, 2), (originals, reconstructed), ("originals", "reconstructions"), strict=True
         ):
-            draw_grid(axis, images, rows=short_names(class_names[: len(images)]))
+            draw_grid(axis, images, rows)
             axis.set(title=name, ylabel="class")
         return figure
 
@@ -112,33 +120,34 @@ def plane(
     axis_titles: tuple[str, str],
     title: str,
 ) -> Figure:
-    """A map of decoded codes: columns at the first row of quantiles, rows at the second's, its greatest on top."""
+    """A map of decoded latent codes. The first row of quantiles places the columns, the second the rows, upwards."""
     with figure_style():
-        figure = Figure(figsize=(0.5 * images.shape[1] + 1, 0.5 * images.shape[0] + 1), layout="constrained")
+        side = (WIDTH - 0.9) / images.shape[1]
+        figure = titled_figure(title, side * images.shape[0] + _TITLE + _TICK_LINE + _AXIS_TITLE)
         axis = figure.subplots()
         across, up = ([f"{value:.2f}" for value in values] for values in (quantiles[0], quantiles[1, ::-1]))
         draw_grid(axis, images, rows=up, columns=across, every=3)
-        axis.set(title=title, xlabel=axis_titles[0], ylabel=axis_titles[1])
+        axis.set(xlabel=axis_titles[0], ylabel=axis_titles[1])
         return figure
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Names that fit beside an image, the middle of long ones left out. No character in them is a formula's."""
+    """Names that fit beside an image: of a long one the middle is left out. No `$` in them begins a formula."""
     half = _LONGEST_NAME // 2
     short = [name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[1 - half :]}" for name in names]
     return [name.replace("$", r"\$") for name in short]
 
 
 def animation(images: Float[np.ndarray, "1 steps S S"]) -> list[Image.Image]:
-    """The frames of an interpolation there and back, enlarged without smoothing; show each animation_milliseconds."""
+    """The frames of an interpolation from the first end to the second and back, enlarged without smoothing."""
     grey = (images[0].clip(0, 1) * WHITE).round().astype(np.uint8)  # (steps, S, S)
     side = max(1, _ANIMATION_PIXELS // grey.shape[1]) * grey.shape[1]
-    there = [Image.fromarray(frame).resize((side, side), Image.Resampling.NEAREST) for frame in grey]
-    return there + there[-2:0:-1]
+    forth = [Image.fromarray(frame).resize((side, side), Image.Resampling.NEAREST) for frame in grey]
+    return forth + forth[-2:0:-1]
 
 
 def animation_milliseconds(steps: int) -> int:
-    """How long each frame stays, in milliseconds: GIF counts hundredths of a second, and viewers refuse less than 2."""
+    """The time of each frame in milliseconds. GIF counts hundredths of a second, and viewers refuse less than two."""
     return max(20, round(_ANIMATION_SECONDS * 100 / steps) * 10)
 
 
@@ -150,13 +159,19 @@ def _grid_figure(
     row_title: str = "",
     column_title: str = "",
 ) -> Figure:
-    margin = 0.4 + (0.3 if columns else 0) + (0.3 if column_title else 0)
-    width = max(images.shape[1] + (1.2 if rows else 0), _NARROWEST)
-    figure = Figure(figsize=(width, images.shape[0] + margin), layout="constrained")
+    side = min((WIDTH - _beside(rows, row_title)) / images.shape[1], _LARGEST)
+    lines = max((label.count("\n") + 1 for label in columns), default=0)
+    below = lines * _TICK_LINE + (_AXIS_TITLE if column_title else 0)
+    figure = titled_figure(title, side * images.shape[0] + _TITLE + below)
     axis = figure.subplots()
     draw_grid(axis, images, rows, columns)
-    axis.set(title=title, xlabel=column_title, ylabel=row_title)
+    axis.set(xlabel=column_title, ylabel=row_title)
     return figure
+
+
+def _beside(rows: Sequence[str], row_title: str) -> float:
+    """Inches that the labels of rows and their title take."""
+    return max(map(len, rows), default=0) * TEXT_CHARACTER + (_AXIS_TITLE if row_title else 0)
 
 
 def draw_grid(
@@ -166,7 +181,7 @@ def draw_grid(
     columns: Sequence[str] = (),
     every: int = 1,
 ) -> None:
-    """Images into axes that are there, with labels at every so many rows and columns, in the style around them."""
+    """Draw images into existing axes. Every n-th row and column has its label (n is `every`)."""
     axis.imshow(_tile(images), cmap="gray", vmin=0, vmax=WHITE, interpolation="nearest")
     axis.grid(visible=False)
     size = images.shape[2] + 1
@@ -178,7 +193,7 @@ def draw_grid(
 
 
 def _tile(images: Float[np.ndarray, "rows columns S S"]) -> UInt8[np.ndarray, "height width"]:
-    # White lines one pixel wide between the images.
+    # Between the images are white lines, one pixel wide.
     framed = np.pad(images.clip(0, 1), ((0, 0), (0, 0), (1, 0), (1, 0)), constant_values=1)
     rows, columns, height, width = framed.shape
     tiled = framed.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)

@@ -1,6 +1,7 @@
-"""The one style of all figures, and files of them whose bytes depend on nothing but the figure."""
+"""The style that all figures share, and image files whose bytes depend on the figure alone."""
 
 import io
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,25 +13,57 @@ from PIL import Image
 
 from mnist_vae.common.atomic import write_whole
 
+# All figures have one width in inches, so that text of one size has one size on a page. A page shows a figure about
+# 800 pixels wide: a point of type is then 1.4 pixels, and the file has two pixels for each pixel of the page.
+WIDTH = 8.0
+TEXT_CHARACTER = 0.095  # inches that a character of a label takes, at most on average
+_TITLE_CHARACTERS = 66  # that fit into the width
+_TITLE_LINE = 0.24  # inches
+
 
 @contextmanager
 def figure_style() -> Iterator[None]:
-    """Within the block figures are drawn in the project's style; matplotlib's settings are as before after it."""
+    """Figures that are drawn within the block have the project's style. Matplotlib's settings are restored after it."""
     with mpl.rc_context():
         sns.set_theme(context="notebook", style="whitegrid", palette="deep", color_codes=False)
-        mpl.rcParams.update({"figure.titlesize": "large", "figure.dpi": 110})
+        mpl.rcParams.update(
+            {
+                "figure.dpi": 200,
+                "figure.titlesize": 14,
+                "figure.constrained_layout.h_pad": 0.07,
+                "axes.titlesize": 12,
+                "axes.labelsize": 12,
+                "xtick.labelsize": 11,
+                "ytick.labelsize": 11,
+                "legend.fontsize": 10.5,
+                "legend.title_fontsize": 10.5,
+                # White behind everything, because a page may be dark.
+                "figure.facecolor": "white",
+            }
+        )
         yield
 
 
+def titled_figure(title: str, height: float) -> Figure:
+    """An empty figure of the common width and the given height in inches. Call it within figure_style.
+
+    A title that is longer than a line continues in further lines, which make the figure higher.
+    """
+    lines = textwrap.wrap(title, _TITLE_CHARACTERS) or [""]
+    figure = Figure(figsize=(WIDTH, height + _TITLE_LINE * (len(lines) - 1)), layout="constrained")
+    figure.suptitle("\n".join(lines))
+    return figure
+
+
 def save_png(figure: Figure, path: Path) -> None:
-    """Write the figure, without matplotlib's version and the time in the file."""
+    """Write the figure to a PNG file that holds neither matplotlib's version nor the time."""
     content = io.BytesIO()
     figure.savefig(content, format="png", metadata={"Software": None})
     write_whole(content.getvalue(), path)
 
 
 def save_gif(frames: Sequence[Image.Image], milliseconds: int, path: Path) -> None:
-    """Write an animation that repeats for ever, each frame shown for that long."""
+    """Write an animation that repeats for ever. Each frame is shown for the given time."""
     content = io.BytesIO()
     frames[0].save(content, "gif", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
     write_whole(content.getvalue(), path)

@@ -1,5 +1,6 @@
 """Figures of images of any number of classes, from none to hundreds."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from mnist_vae.data.history import StepRow
 from mnist_vae.data.prepared import load_class_names
 from mnist_vae.figures.arrays import Pictures, draw_pictures, load_pictures, save_pictures
 from mnist_vae.figures.charts import scatter
+from mnist_vae.figures.comparison import Member, side_by_side
 from mnist_vae.figures.gallery import Course, Drawing, Subject, draw_gallery
-from mnist_vae.figures.grids import short_names
+from mnist_vae.figures.grids import reconstructions, short_names
 
 COURSE = Course([epoch_row()], [StepRow(1, 1, 1.0), StepRow(1, 2, 0.5)])
 BY_CLASS = {"class_originals", "class_reconstructions", "class_means", "labels", "straight_interpolation"}
@@ -44,6 +46,10 @@ def _figure(drawing: Drawing) -> Figure:
     return drawing.figure
 
 
+def _title(drawing: Drawing) -> str:
+    return " ".join(_figure(drawing).get_suptitle().split())
+
+
 def test_two_classes_are_named_in_their_figures() -> None:
     gallery = _gallery(PETS, 30)
     assert [name for name, drawing in gallery.items() if drawing.figure is None] == []
@@ -55,14 +61,13 @@ def test_two_classes_are_named_in_their_figures() -> None:
     legend = _figure(gallery["scatter"]).axes[0].get_legend()
     assert legend is not None
     assert [text.get_text() for text in legend.get_texts()] == ["cat", "dog"]
-    assert "class cat to that of class dog" in _figure(gallery["interpolation"]).axes[0].get_title()
+    assert "from class cat to class dog" in _title(gallery["interpolation"])
 
 
 def test_titles_of_few_classes_fit() -> None:
     figure = _figure(_gallery(PETS, 30)["class_means"])
-    box = figure.axes[0].title.get_window_extent()
-    assert box.x0 >= 0
-    assert box.x1 <= figure.bbox.x1
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= 0
 
 
 def test_images_without_classes_have_the_figures_that_need_none() -> None:
@@ -99,13 +104,13 @@ def test_interpolation_without_two_classes_is_left_out_with_a_line(changes: dict
 def test_hundreds_of_classes_are_drawn_as_far_as_they_fit() -> None:
     names = tuple(f"class {number}" for number in range(300))
     gallery = _gallery(names, 600, interpolation_from=0, interpolation_to="class 299")
-    assert "(the first 50 of 300 classes)" in _figure(gallery["classes"]).get_suptitle()
-    assert "(the first 50 of 300 classes)" in _figure(gallery["perturbed"]).axes[0].get_title()
+    for name in ("classes", "perturbed"):
+        assert "(the first 50 of 300 classes)" in _title(gallery[name])
     assert "300 classes, too many for a legend" in _figure(gallery["scatter"]).axes[0].get_title()
     rows = _figure(gallery["class_means"]).axes
     shown = [text.get_text() for axis in rows for text in axis.get_xticklabels()]
     assert shown == list(names)
-    assert "class 0 to that of class class 299" in _figure(gallery["interpolation"]).axes[0].get_title()
+    assert "from class class 0 to class class 299" in _title(gallery["interpolation"])
 
 
 @pytest.mark.parametrize(("count", "columns"), [(2, 1), (3, 1), (11, 5), (20, 10), (30, 10)])
@@ -123,3 +128,35 @@ def test_each_class_has_a_colour_of_its_own() -> None:
 def test_long_names_keep_their_ends_and_formulas_are_none() -> None:
     assert short_names(["cat", "twelve chars", "golden retriever 2"]) == ["cat", "twelve chars", "golden…ver 2"]
     assert short_names(["$x$"]) == [r"\$x\$"]
+
+
+NAMED_LONG = tuple(f"retriever number {number}" for number in range(12))
+
+
+def test_no_text_of_long_names_is_cut_off_or_covers_another() -> None:
+    gallery = _gallery(NAMED_LONG, 60, interpolation_from=0, interpolation_to=1)
+    for drawing in gallery.values():
+        figure = _figure(drawing)
+        box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+        assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= 0, drawing.name
+    for axis in _figure(gallery["class_means"]).axes:
+        boxes = [text.get_window_extent() for text in axis.get_xticklabels()]
+        assert not any(left.overlaps(right) for left, right in pairwise(boxes))
+
+
+@pytest.mark.parametrize("count", [0, 2, 12, 72, 73])
+def test_members_side_by_side_name_their_classes_once_if_they_fit(count: int) -> None:
+    names = tuple(f"retriever number {number}" for number in range(count))
+    pictures = _pictures(names, max(2 * count, 30), interpolation_from=0, interpolation_to=1)
+    figure = side_by_side([Member("left", pictures, names), Member("right", pictures, names)], "Title")
+    figure.draw_without_rendering()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= 0
+    shown = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    assert shown == (short_names(names) if count <= 72 else [])
+    assert ("73 classes, too many for a legend" in figure.get_supxlabel()) == (count == 73)
+
+
+def test_single_column_of_images_does_not_fill_the_width() -> None:
+    figure = reconstructions(np.zeros((4, 1, 8, 8), np.float32), "Title")
+    assert figure.get_size_inches()[1] < 6

@@ -45,16 +45,17 @@ def test_each_autoencoder_is_paired_with_the_first_vae_that_is_the_same_otherwis
 
 
 def test_each_system_is_a_named_point_at_its_rate_and_distortion() -> None:
-    (axis,) = rate_distortion(SYSTEMS, "Title").axes
+    figure = rate_distortion(SYSTEMS, "Title")
+    (axis,) = figure.axes
     drawn = np.concatenate([np.asarray(points.get_offsets()) for points in axis.collections])
     points = [(system.kl_nats, system.mse_minus1_to_1) for system in SYSTEMS]
     assert sorted(map(tuple, drawn.tolist())) == sorted(points)
     assert [text.get_text() for text in axis.texts] == [system.name for system in SYSTEMS]
     (line,) = axis.lines
     assert np.asarray(line.get_xydata()).tolist() == [[90, 0.01], [30, 0.02], [5, 0.1]]
-    assert "nats per image" in axis.get_xlabel()
+    assert "nats per test image" in axis.get_xlabel()
     assert "[-1, 1]" in axis.get_ylabel()
-    assert axis.get_title() == "Title"
+    assert figure.get_suptitle() == "Title"
 
 
 def test_no_name_covers_another_or_a_point_or_leaves_the_plot() -> None:
@@ -74,11 +75,15 @@ def test_members_stand_side_by_side_with_what_they_have(latent_dim: int) -> None
     members = [Member("left", _pictures(latent_dim)), Member("right", _pictures(3))]
     figure = side_by_side(members, "Title")
     figure.draw_without_rendering()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= 0  # no text is cut off
     assert figure.get_suptitle() == "Title"
     left, right = figure.axes[:2]
     assert right.get_title() == "right"
-    assert left.get_title() == ("left: it has no plane of codes" if latent_dim == 1 else "left")
+    assert left.get_title() == ("left: no latent plane" if latent_dim == 1 else "left")
     assert len(figure.axes[2].images) == (latent_dim > 1)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [str(label) for label in range(10)]
     # Eight images across at most, of the five that there are; straight and spherical.
     shown = np.asarray(figure.axes[5].images[0].get_array())
     assert shown.shape == (2 * 17, 5 * 17)

@@ -10,7 +10,7 @@ from mnist_vae.figures.gallery import Course, Drawing, Subject, draw_gallery, pl
 
 COUNT = 34
 COURSE = Course([epoch_row()], [StepRow(1, 1, 1.0), StepRow(1, 2, 0.5)])
-NO_PRIOR, NO_PLANE = "a plain autoencoder has no prior", "it takes two latent dimensions"
+NO_PRIOR, NO_PLANE = "a plain autoencoder has no prior", "it needs two latent dimensions"
 
 
 def _pictures(*, sign: int = 1, **changes: object) -> Pictures:
@@ -68,11 +68,11 @@ def test_lack_of_an_arc_is_said_beside_the_straight_interpolation() -> None:
     pictures = _pictures(latent_dim=1, sign=-1)
     gallery = _gallery(pictures)
     names = [drawing.name for drawing in gallery]
-    assert names == [*FIGURES[:7], "interpolation's spherical row", *FIGURES[7:]]
-    assert "opposite directions" in _absences(gallery)["interpolation's spherical row"]
+    assert names == [*FIGURES[:7], "spherical interpolation", *FIGURES[7:]]
+    assert "opposite directions" in _absences(gallery)["spherical interpolation"]
     figure = gallery[6].figure
     assert figure is not None
-    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["straight line"]
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["linear"]
 
 
 def test_axes_of_scatter_and_plane_are_named_alike() -> None:
@@ -97,7 +97,7 @@ def test_titles_name_what_the_figures_parameters_chose() -> None:
     pictures = _pictures()
     changes: dict[str, object] = {"interpolation_from": 7, "interpolation_to": 2}
     titles = {drawing.name: _titles(drawing) for drawing in _gallery(pictures, **changes)}
-    assert "class 7 to that of class 2" in titles["interpolation"]
+    assert "from class 7 to class 2" in titles["interpolation"]
     assert "from a Gaussian fitted" in titles["fitted_samples"]
     changes = {"fitted_components": 4}
     titles = {drawing.name: _titles(drawing) for drawing in _gallery(pictures, **changes)}

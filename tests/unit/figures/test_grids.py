@@ -22,7 +22,7 @@ DRAWN = {
     "perturbed": lambda: grids.perturbed(_images(10, 10), "Title"),
     "class_means": lambda: grids.class_means(_images(1, 10), "Title"),
     "interpolation": lambda: grids.interpolation(_images(1, 9), _images(1, 9), "Title"),
-    "classes": lambda: grids.classes(_images(10, 6), 1 - _images(10, 6), "Title"),
+    "classes": lambda: grids.classes(_images(10, 10), 1 - _images(10, 10), "Title"),
     "plane": lambda: grids.plane(_images(4, 4), QUANTILES, AXES, "Title"),
 }
 
@@ -66,8 +66,20 @@ def test_drawing_can_be_rendered(name: str) -> None:
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_figure_has_its_title(name: str) -> None:
+    assert DRAWN[name]().get_suptitle() == "Title"
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_grid_fills_the_width_of_its_figure_and_no_text_is_cut_off(name: str) -> None:
     figure = DRAWN[name]()
-    assert "Title" in {figure.get_suptitle(), *(axis.get_title() for axis in figure.axes)}
+    figure.draw_without_rendering()
+    box = figure.get_tightbbox()
+    width, height = figure.get_size_inches()
+    assert box.x0 >= 0
+    assert box.x1 <= width
+    assert box.width > 0.95 * width
+    assert box.y0 >= 0
+    assert box.y1 <= height
 
 
 def test_images_lie_in_the_grid_at_their_places() -> None:
@@ -89,7 +101,7 @@ def test_rows_and_columns_are_labelled() -> None:
     assert _labels(_axis(DRAWN["reconstructions"]())) == ([], ["original", "reconstruction"] * 2)
     assert _labels(_axis(DRAWN["samples"]())) == ([], [])
     columns, rows = _labels(_axis(DRAWN["perturbed"]()))
-    assert columns == ["original", "mean code", *(f"+ noise {number}" for number in range(1, 9))]
+    assert columns == ["original", "mean\ncode", *(f"noise\n{number}" for number in range(1, 9))]
     assert rows == _labels(_axis(DRAWN["class_means"]()))[0] == [str(label) for label in range(10)]
     assert _axis(DRAWN["perturbed"]()).get_ylabel() == _axis(DRAWN["class_means"]()).get_xlabel() == "class"
 
@@ -112,15 +124,15 @@ def test_interpolation_shows_equal_distances_and_both_ends(steps: int, shown: li
     assert np.asarray(axis.images[0].get_array()).shape == (2 * 9, 9 * len(shown))
     columns, rows = _labels(axis)
     assert [float(label) for label in columns] == [round(step / (steps - 1), 2) for step in shown]
-    assert rows == ["straight line", "spherical"]
-    assert axis.get_xlabel() == "share of the way to the second class"
+    assert rows == ["linear", "spherical"]
+    assert axis.get_xlabel() == "fraction of the way to the second class"
 
 
 def test_interpolation_without_an_arc_is_the_straight_line_alone() -> None:
     images = _images(1, 9)
     axis = _axis(grids.interpolation(images, None, ""))
     assert np.asarray(axis.images[0].get_array()).shape == (9, 9 * 9)
-    assert _labels(axis)[1] == ["straight line"]
+    assert _labels(axis)[1] == ["linear"]
     for place in range(9):
         assert np.array_equal(_tile_of(axis, 0, place), np.rint(images[0, place] * 255))
 

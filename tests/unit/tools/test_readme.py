@@ -1,29 +1,37 @@
-"""What the README claims, against the files, the commands and the parameters."""
+"""The generated blocks of README and docs, against the files that they are made from."""
 
 import json
 import re
-import subprocess
 
 import pytest
 import yaml
 
 import readme
 from mnist_vae.common.params import Params, load_params
+from mnist_vae.console.stage import UserError
 from places import REPOSITORY
 from presets import load_presets
 
-TEXT = (REPOSITORY / "README.md").read_text()
+TEXTS = {page: (REPOSITORY / page).read_text() for page in readme.PAGES}
+BLOCKS = [(page, name) for page, blocks in readme.PAGES.items() for name in blocks]
 
 
-def test_tables_are_those_of_the_committed_files() -> None:
-    assert readme.filled_in(TEXT, REPOSITORY) == TEXT
+@pytest.mark.parametrize("page", readme.PAGES)
+def test_blocks_are_those_of_the_committed_files(page: str) -> None:
+    assert readme.filled_in(TEXTS[page], page, REPOSITORY) == TEXTS[page]
 
 
-@pytest.mark.parametrize("name", readme.TABLES)
-def test_stale_table_is_noticed(name: str) -> None:
-    line = readme.TABLES[name](REPOSITORY).splitlines()[-1]
-    assert TEXT.count(line) == 1
-    assert readme.filled_in(TEXT.replace(line, "| stale | 0 |"), REPOSITORY) == TEXT
+@pytest.mark.parametrize(("page", "name"), BLOCKS)
+def test_stale_block_is_noticed(page: str, name: str) -> None:
+    line = readme.PAGES[page][name](REPOSITORY).splitlines()[-1]
+    assert TEXTS[page].count(line) == 1
+    assert readme.filled_in(TEXTS[page].replace(line, "| stale | 0 |"), page, REPOSITORY) == TEXTS[page]
+
+
+@pytest.mark.parametrize(("page", "name"), BLOCKS)
+def test_page_without_a_block_is_refused_by_name(page: str, name: str) -> None:
+    with pytest.raises(UserError, match=f"{page} has no block {name}"):
+        readme.filled_in(TEXTS[page].replace(f"<!-- end of {name} -->", ""), page, REPOSITORY)
 
 
 def test_results_shown_are_of_the_default_parameters() -> None:
@@ -33,6 +41,11 @@ def test_results_shown_are_of_the_default_parameters() -> None:
     for stage in ("preprocess", "train", "render"):
         for name, value in lock[stage]["params"]["params.yaml"].items():
             assert value == lock["download"]["params"]["params.yaml"][name]
+
+
+def test_results_have_six_rows() -> None:
+    heading_and_rule = 2
+    assert len(readme.results_table(REPOSITORY).splitlines()) == heading_and_rule + 6
 
 
 def test_comparison_shown_is_of_the_presets_and_says_its_commit() -> None:
@@ -46,33 +59,12 @@ def test_every_parameter_has_its_row() -> None:
     assert sorted(rows) == sorted(Params.model_fields)
 
 
-def test_every_command_it_names_exists() -> None:
-    targets = set(re.findall(r"(?:^|`|PATH=\S+ |mnist )make ([a-z]+)", TEXT, flags=re.MULTILINE))
-    listed = subprocess.run(["make", "-s", "help"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    assert {"repro", "test", "demo", "lint", "bench", "readme"} <= targets
-    assert targets <= set(re.findall(r"^make (\w+)", listed, flags=re.MULTILINE))
-    scripts = set(re.findall(r"python (tools/\w+\.py)", TEXT))
-    assert {"tools/presets.py", "tools/compare.py", "tools/search.py"} <= scripts
-    assert [script for script in scripts if not (REPOSITORY / script).is_file()] == []
-
-
-def test_every_file_it_shows_or_links_to_exists() -> None:
-    linked = [target for target in re.findall(r"\]\(([^)]+)\)", TEXT) if "://" not in target]
-    assert len(linked) >= 4
-    assert [target for target in linked if not (REPOSITORY / target).exists()] == []
-
-
-def test_every_test_it_names_exists() -> None:
-    named = set(re.findall(r"`(test_\w+\.py)`", TEXT))
-    assert len(named) > 5
-    assert named <= {path.name for path in (REPOSITORY / "tests").rglob("*.py")}
-
-
-def test_folders_it_lists_are_all_there_are() -> None:
-    tree = TEXT.split("src/mnist_vae/\n")[1].split("```")[0]
-    listed = re.findall(r"^  (\w+)/", tree, flags=re.MULTILINE)
-    package = REPOSITORY / "src" / "mnist_vae"
-    assert sorted(listed) == sorted(path.parent.name for path in package.glob("*/__init__.py"))
+def test_duration_and_download_are_those_of_the_benchmark_and_of_the_set_up() -> None:
+    told = " ".join(readme.duration(REPOSITORY).split())
+    measured = json.loads((REPOSITORY / "benchmarks" / "pipeline.json").read_text())
+    assert f"about {measured['seconds of dvc repro in a fresh clone'] / 60:.0f} minutes" in told
+    (size,) = re.findall(r"about (\d+ GB) on Linux", (REPOSITORY / "tools" / "setup.sh").read_text())
+    assert f"about {size} on Linux" in told
 
 
 def test_committed_run_reaches_the_recipes_own_result() -> None:

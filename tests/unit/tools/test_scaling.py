@@ -59,8 +59,8 @@ def test_memory_is_told_for_each_byte_of_data_and_of_the_latents_that_a_stage_ke
 def test_figure_has_a_line_for_each_stage_and_size() -> None:
     result = {"points": _points(), "unscaled": {"image_size": 32, "latent_dim": 8, "conv_channels": [4, 8]}}
     figure = scaling_figure(result)
-    above, below = figure.axes[0], figure.axes[4]
-    assert np.asarray(above.lines[0].get_ydata()) == pytest.approx([3, 6.872, 24.872, 96.872])
-    assert np.asarray(above.lines[0].get_xdata()).tolist() == [2128, 6000, 24_000, 96_000]
-    assert len(below.lines) == 4 + 1
-    assert np.asarray(figure.axes[2].lines[0].get_xdata()).tolist() == [8, 16]
+    seconds, memory = figure.axes[:2]
+    assert np.asarray(seconds.lines[0].get_ydata()) == pytest.approx([3, 6.872, 24.872, 96.872])
+    assert np.asarray(seconds.lines[0].get_xdata()).tolist() == [2128, 6000, 24_000, 96_000]
+    assert len(memory.lines) == 4 + 1
+    assert np.asarray(figure.axes[4].lines[0].get_xdata()).tolist() == [8, 16]
