@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from image_folders import encoded, image_tree, picture, write_tree
+from interpreters import Interpreters
 from working_copy import WorkingCopy
 
 SIZES = ("-S", "validation_size=0.2", "-S", "batch_size=4", "-S", "epochs=1")
@@ -19,8 +20,8 @@ def mine(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> WorkingCopy:
-    clone = WorkingCopy(tmp_path / "clone", "")
+def clone(tmp_path: Path, interpreters: Interpreters) -> WorkingCopy:
+    clone = WorkingCopy(tmp_path / "clone", "", interpreters)
     clone.introduce()
     return clone
 
