@@ -80,7 +80,9 @@ def draw_scatter(
     axis.scatter(*coordinates.T, c=palette[labels], s=6, linewidth=0, alpha=0.6)
     if count <= MOST_IN_LEGEND:
         for name, colour in zip(short_names(class_names), palette, strict=False):
-            axis.scatter([], [], color=colour, label=name)
+            # Matplotlib leaves a label out of the legend if it begins with an underscore.
+            label = f"\N{HAIR SPACE}{name}" if name.startswith("_") else name
+            axis.scatter([], [], color=colour, label=label)
 
 
 def latent_dimensions(kl: Float[np.ndarray, " D"], mean_variance: Float[np.ndarray, " D"], title: str) -> Figure:

@@ -160,3 +160,12 @@ def test_members_side_by_side_name_their_classes_once_if_they_fit(count: int) ->
 def test_single_column_of_images_does_not_fill_the_width() -> None:
     figure = reconstructions(np.zeros((4, 1, 8, 8), np.float32), "Title")
     assert figure.get_size_inches()[1] < 6
+
+
+def test_class_whose_name_begins_with_an_underscore_is_in_the_legend() -> None:
+    labels = np.array([0, 1, 0, 1], np.uint8)
+    figure = scatter(np.eye(4, 2), labels, ("x", "y"), "Title", ("_background", "cat"))
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert [text.get_text().strip() for text in legend.get_texts()] == ["_background", "cat"]
+    figure.draw_without_rendering()
