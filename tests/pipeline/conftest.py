@@ -1,7 +1,7 @@
 """What the tests of whole runs share: servers, and working copies that are made once."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -45,29 +45,53 @@ def clone(tmp_path: Path, tiny_server: TinyServer, interpreters: Interpreters) -
     return WorkingCopy(tmp_path / "clone", f"{tiny_server.address}/whole", interpreters)
 
 
+class Shared:
+    """Working copies of which the first process that needs one makes it, and all others copy it."""
+
+    def __init__(self, shared_folder: Path, own_folder: Path, mirror: str, interpreters: Interpreters):
+        self._shared, self._own, self._mirror, self._interpreters = shared_folder, own_folder, mirror, interpreters
+
+    def copy(self, name: str, make: Callable[[Path], WorkingCopy]) -> WorkingCopy:
+        """The working copy of that name, which is made in the folder that `make` is given."""
+        place = self._shared / name
+        with FileLock(f"{place}.lock"):
+            if not place.exists():
+                made = make(self._own / f"unfinished {name}" / "clone")
+                made.folder.parent.rename(place)
+        copy = WorkingCopy(place / "clone", self._mirror, self._interpreters).copied_to(self._own / name / "clone")
+        # It finds the runs' artifacts in the new place. Not in this process, which would keep the database open.
+        copy.succeed("python", "tools/sync.py")
+        return copy
+
+
 @pytest.fixture(scope="session")
-def reproduced(
-    tmp_path_factory: pytest.TempPathFactory, shared_folder: Path, tiny_server: TinyServer, interpreters: Interpreters
-) -> WorkingCopy:
+def shared(
+    shared_folder: Path, tmp_path_factory: pytest.TempPathFactory, tiny_server: TinyServer, interpreters: Interpreters
+) -> Shared:
+    return Shared(shared_folder, tmp_path_factory.mktemp("shared"), f"{tiny_server.address}/whole", interpreters)
+
+
+@pytest.fixture(scope="session")
+def reproduced(shared: Shared, tiny_server: TinyServer, interpreters: Interpreters) -> WorkingCopy:
     """A working copy after one `dvc repro`, committed. Tests leave it as they find it."""
-    own, made = tmp_path_factory.mktemp("reproduced"), shared_folder / "made"
-    mirror = f"{tiny_server.address}/whole"
-    with FileLock(f"{made}.lock"):  # the first process makes it, and all copy it
-        if not (made / "clone").exists():
-            copy = WorkingCopy(own / "unfinished" / "clone", mirror, interpreters)
-            copy.give_environment()
-            copy.succeed("dvc", "repro")
-            copy.commit()
-            copy.folder.parent.rename(made)
-    copy = WorkingCopy(made / "clone", mirror, interpreters).copied_to(own / "clone")
-    # It finds the runs' artifacts in the new place. Not in this process, which would keep the database open.
-    copy.succeed("python", "tools/sync.py")
-    return copy
+
+    def make(folder: Path) -> WorkingCopy:
+        copy = WorkingCopy(folder, f"{tiny_server.address}/whole", interpreters)
+        copy.give_environment()
+        copy.succeed("dvc", "repro")
+        copy.commit()
+        return copy
+
+    return shared.copy("reproduced", make)
 
 
 @pytest.fixture(scope="session")
-def with_experiment(reproduced: WorkingCopy, tmp_path_factory: pytest.TempPathFactory) -> WorkingCopy:
+def with_experiment(shared: Shared, reproduced: WorkingCopy) -> WorkingCopy:
     """The same after the experiment `half`, of another kl_weight. Tests leave it as they find it."""
-    copy = reproduced.copied_to(tmp_path_factory.mktemp("with-experiment") / "clone")
-    copy.succeed("dvc", "exp", "run", "--name", "half", "-S", "kl_weight=0.5")
-    return copy
+
+    def make(folder: Path) -> WorkingCopy:
+        copy = reproduced.copied_to(folder)
+        copy.succeed("dvc", "exp", "run", "--name", "half", "-S", "kl_weight=0.5")
+        return copy
+
+    return shared.copy("with-experiment", make)

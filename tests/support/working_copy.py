@@ -58,7 +58,7 @@ class WorkingCopy(Folder):
     def copied_to(self, folder: Path) -> "WorkingCopy":
         """The same repository in another place, to be changed. Its runs stay in its own database."""
         other = copy.copy(self)
-        other.folder = folder
+        other.folder, other.environment = folder, dict(self.environment)
         shutil.copytree(self.folder, folder, symlinks=True)
         if (folder / ".venv").exists():  # which counts as set up only in its place
             shutil.rmtree(folder / ".venv")
