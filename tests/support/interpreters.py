@@ -89,3 +89,4 @@ class Interpreters:
             )
             (self.folder / name).write_text("\n".join(lines))
             (self.folder / name).chmod(0o755)
+        (self.folder / "activate").write_text(f'PATH="{self.folder}:$PATH"\nexport PATH\n')

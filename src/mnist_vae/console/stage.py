@@ -121,6 +121,9 @@ def exit_after(main: Callable[[], int | None]) -> NoReturn:
     except KeyboardInterrupt as interrupt:
         number = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
         _exit(f"{name}: stopped by {signal.Signals(number).name}", 128 + number)
+    except SystemExit:  # of a rank, which its launcher may send SIGTERM while it ends
+        _end_by_further_signals()
+        raise
     sys.exit(code)
 
 
@@ -137,8 +140,15 @@ def machine_complaint(error: BaseException) -> str | None:
 
 
 def _exit(line: str, code: int) -> NoReturn:
+    _end_by_further_signals()
     print(line, file=sys.stderr)
     sys.exit(code)
+
+
+def _end_by_further_signals() -> None:
+    """Let another signal end the process in silence, where it would be a traceback of what Python does at exit."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _raise_terminated(_number: int, _frame: FrameType | None) -> NoReturn:
