@@ -1,0 +1,153 @@
+"""The page of a run, put together from its parts. Its bytes depend on nothing but the run's files."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.common.params import FigureParams, ModelParams
+from mnist_vae.common.yaml12 import load_yaml
+from mnist_vae.data.latents import Latents
+from mnist_vae.data.prepared import Split
+from mnist_vae.figures.arrays import Pictures
+from mnist_vae.figures.gallery import Course
+from mnist_vae.model.file import TrainedModel
+from mnist_vae.page.charts import Chart, Series, bar_chart, thin_out
+from mnist_vae.page.explorer import ExplorerData, explorer_data
+from mnist_vae.page.export import UnsupportedLayerError
+from mnist_vae.page.headline import Numbers, headline
+from mnist_vae.page.pictures import page_pictures
+
+STATIC = Path(__file__).parent / "static"
+SCRIPTS = ("network.js", "codes.js", "drawing.js", "map.js", "explorer.js", "controls.js", "charts.js")
+COLOURS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf")
+_MOST_STEPS = 240  # points of the chart of steps
+
+
+class Run(NamedTuple):
+    """What a page is of: a trained model, its test images, its codes, its numbers, its history, its pictures, and why
+    it lacks others.
+    """
+
+    trained: TrainedModel
+    test: Split
+    latents: Latents
+    numbers: Numbers
+    course: Course
+    pictures: Pictures
+    absences: Mapping[str, str]
+    figure_params: FigureParams
+
+
+def render_report(run: Run) -> bytes:
+    """The page of a run as HTML in UTF-8."""
+    params, model = run.trained.origin.params, run.trained.autoencoder
+    try:
+        data, absence = explorer_data(model, run.test, run.latents, params, run.figure_params), ""
+    except UnsupportedLayerError as error:
+        data, absence = None, str(error)
+    return render(
+        "report.html",
+        title=f"{system_title(params)} on {DATASETS[params.dataset].title}",
+        params=params,
+        dataset=DATASETS[params.dataset],
+        cards=headline(run.numbers, params, model, run.test.images),
+        changes=changed_params(params, run.figure_params),
+        origin=run.trained.origin,
+        system=None if data is None else system_view(data),
+        absence=absence,
+        charts=course_charts(run.course, model.likelihood.distortion_unit),
+        bars=_bars(run, has_prior=model.latent.has_prior),
+        pictures=page_pictures(run.pictures, run.figure_params, run.absences),
+        scripts=[*SCRIPTS, "start.js"],
+    )
+
+
+def render(template: str, **values: object) -> bytes:
+    """A template of the folder `static` with its values."""
+    environment = Environment(
+        loader=FileSystemLoader(STATIC, encoding="utf-8"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals["file"] = lambda name: Markup((STATIC / name).read_text("utf-8"))  # noqa: S704 (our own files)
+    return environment.get_template(template).render(values).encode()
+
+
+def script_json(content: object) -> Markup:
+    """JSON that stands in a script element: nothing in it ends the element."""
+    text = json.dumps(content, separators=(",", ":"), sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704
+
+
+def system_title(params: ModelParams) -> str:
+    """A system in words."""
+    kind = "variational autoencoder" if params.variational else "plain autoencoder"
+    return f"A {kind}, network {params.network},"
+
+
+def system_view(data: ExplorerData) -> dict:
+    """What the explorer's template needs."""
+    content = data.content
+    explained, count = content["map"] and content["map"]["explained"], content["latent_dim"]
+    where = "The code's two dimensions." if explained is None else (
+        f"Two directions of {count:,}, in which the codes vary most: {100 * sum(explained):.0f} % of their variance."
+    )
+    return {
+        "json": script_json(content),
+        "has_map": content["map"] is not None,
+        "map_words": f"A point for each test image, coloured by its class. {where}",
+        "variational": content["variational"],
+        "dimensions": count,
+        "colours": COLOURS,
+        "precision": data.precision,
+    }
+
+
+def changed_params(params: ModelParams, figures: FigureParams) -> list[tuple[str, object, object]]:
+    """The parameters that differ from the tutorial's: name, value, the tutorial's value."""
+    values = params.model_dump(mode="json") | figures.model_dump(mode="json")
+    defaults = load_yaml(STATIC.parent / "tutorial.yaml")
+    assert isinstance(defaults, dict)
+    return [(name, value, defaults[name]) for name, value in values.items() if value != defaults[name]]
+
+
+def course_charts(course: Course, unit: str) -> list[Chart]:
+    """The course of a training: the loss of its steps, then loss, reconstruction error and KL of its epochs."""
+    places, losses = thin_out([row.loss for row in course.steps], _MOST_STEPS)
+    epochs = [row.epoch for row in course.epochs]
+
+    def both(name: str) -> list[Series]:
+        splits = ("train", "training"), ("validation", "validation")
+        return [Series(label, [getattr(row, f"{split}_{name}") for row in course.epochs]) for split, label in splits]
+
+    return [
+        Chart("Loss", "What training makes smaller: reconstruction error and weighted KL.", "epoch", epochs, both("loss")),
+        Chart("Reconstruction error", f"Per image: {unit}.", "epoch", epochs, both("distortion_per_image")),
+        Chart("KL", "Per image, in nats.", "epoch", epochs, both("kl_nats_per_image")),
+        Chart("Loss of each step", "Means of neighbouring steps.", "step", places, [Series("training", losses)]),
+    ]
+
+
+def _bars(run: Run, *, has_prior: bool) -> list[tuple[str, str, Markup]]:
+    shown = [
+        (
+            "Error of each class",
+            "MSE per pixel of the test images of each class, images in [−1, 1]. Some digits are harder than others.",
+            bar_chart("MSE per pixel of each class", list("0123456789"), run.numbers.class_mse, "class"),
+        )
+    ]
+    if has_prior and run.pictures.kl_per_dimension is not None:
+        kl = np.sort(run.pictures.kl_per_dimension)[::-1][:128].tolist()
+        names = [str(rank) for rank in range(1, len(kl) + 1)]
+        text = "KL of each latent dimension in nats, the greatest first. Those near 0 say nothing about an image."
+        shown.append(("What each dimension says", text, bar_chart("KL of each dimension", names, kl, "rank")))
+    return shown

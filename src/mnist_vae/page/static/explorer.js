@@ -1,0 +1,219 @@
+// One model's part of the explorer: its map, the image of the code that is shown, the sliders of its dimensions.
+"use strict";
+
+const COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"];
+const NEIGHBOURS = 8;
+const FEW_SLIDERS = 8;
+const CHUNK = 12; // milliseconds of work at a time on what nobody waits for
+const WIDE = 3; // standard deviations of a slider
+
+const number = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
+
+// Levels 0..255 or brightness 0..1 (scale 255) into a canvas of as many pixels.
+function paint(canvas, values, scale) {
+  const side = Math.round(Math.sqrt(values.length)), context = canvas.getContext("2d");
+  if (canvas.width !== side || canvas.height !== side) canvas.width = canvas.height = side;
+  const image = context.createImageData(side, side);
+  for (let i = 0; i < values.length; i++) {
+    image.data[4 * i] = image.data[4 * i + 1] = image.data[4 * i + 2] = values[i] * scale; // clamped and rounded
+    image.data[4 * i + 3] = 255;
+  }
+  context.putImageData(image, 0, 0);
+}
+
+class Explorer {
+  constructor(root, data) {
+    this.root = root;
+    this.data = data;
+    this.model = new Model(data);
+    this.images = imagesOf(data.tests.images, data.size);
+    this.codes = [];
+    this.anchors = {};
+    this.pending = null;
+    this.milliseconds = [];
+    this.mean = floatsOf(data.dimensions.mean);
+    this.deviation = floatsOf(data.dimensions.deviation);
+    this.part = (name) => root.querySelector(`[data-part="${name}"]`);
+    this.buildMap();
+    this.buildSliders();
+    this.encodeTests();
+  }
+
+  buildMap() {
+    if (!this.data.map) return;
+    const words = ([x, y]) => `Point ${number(x)}, ${number(y)} of the map`;
+    this.map = new CodeMap(this.part("map"), this.data.map, COLOURS, {
+      preview: (code, place) => this.preview(code, words(place)),
+      leave: () => this.preview(this.code, this.words),
+      choose: (code, place, setsAnchor) => {
+        this.show(code, words(place));
+        if (setsAnchor) this.setAnchor(this.next ?? "A", code);
+      },
+      anchor: (name, code, place) => {
+        if (code) this.show(code, words(place));
+        this.setAnchor(name, this.code);
+      },
+    });
+    for (const button of this.root.querySelectorAll("[data-class]"))
+      button.addEventListener("click", () => {
+        const label = Number(button.dataset.class), off = this.map.only === label;
+        this.map.showOnly(off ? null : label);
+        for (const other of this.root.querySelectorAll("[data-class]"))
+          other.setAttribute("aria-pressed", String(!off && other === button));
+      });
+  }
+
+  buildSliders() {
+    const { order, said } = this.data.dimensions, list = this.part("sliders"), model = list.firstElementChild;
+    this.sliders = order.map((dimension, rank) => {
+      const row = model.cloneNode(true), [input, output] = [row.querySelector("input"), row.querySelector("output")];
+      const reach = WIDE * this.deviation[dimension], middle = this.mean[dimension];
+      const farthest = this.model.variational ? Math.max(WIDE, Math.abs(middle) + reach) : null;
+      const [low, high] = farthest ? [-farthest, farthest] : [middle - reach, middle + reach];
+      const unit = this.model.variational ? "nats" : "standard deviation";
+      Object.assign(input, { min: low, max: high, step: (high - low) / 240 || 1 });
+      input.setAttribute("aria-label", `Latent dimension ${dimension + 1}`);
+      row.querySelector("b").textContent = dimension + 1;
+      row.querySelector("small").textContent = `${number(said[rank])} ${unit}`;
+      row.hidden = rank >= FEW_SLIDERS;
+      input.addEventListener("input", () => {
+        const code = this.code.slice();
+        code[dimension] = Number(input.value);
+        const base = this.base;
+        this.show(code, `Dimension ${dimension + 1} set to ${number(code[dimension])}`);
+        this.base = base;
+      });
+      return { row, input, output, dimension };
+    });
+    list.replaceChildren(...this.sliders.map(({ row }) => row));
+    const more = this.part("more");
+    more.hidden = this.sliders.length <= FEW_SLIDERS;
+    more.addEventListener("click", () => {
+      const open = more.getAttribute("aria-expanded") !== "true";
+      this.sliders.forEach(({ row }, rank) => { row.hidden = !open && rank >= FEW_SLIDERS; });
+      more.setAttribute("aria-expanded", String(open));
+      more.textContent = open ? "Fewer" : `${this.sliders.length} instead of ${FEW_SLIDERS}`;
+    });
+    more.textContent = `${this.sliders.length} instead of ${FEW_SLIDERS}`;
+    this.part("reset").addEventListener("click", () => this.show(this.base, this.baseWords));
+  }
+
+  // The codes of the test images, for their neighbourhood, a few at a time.
+  encodeTests() {
+    const end = performance.now() + CHUNK;
+    while (this.codes.length < this.images.length && performance.now() < end)
+      this.codes.push(this.model.encode(this.images[this.codes.length]).mean);
+    if (this.codes.length < this.images.length) setTimeout(() => this.encodeTests(), CHUNK);
+    else if (this.code) this.preview(this.code, this.words);
+  }
+
+  encodeAllTests() {
+    while (this.codes.length < this.images.length) this.codes.push(this.model.encode(this.images[this.codes.length]).mean);
+    return this.codes;
+  }
+
+  // Show a code, and keep it.
+  show(code, words) {
+    Object.assign(this, { code, words, base: code, baseWords: words, seen: null });
+    this.preview(code, words);
+  }
+
+  // Encode an image of levels 0..255, and show its reconstruction.
+  showImage(levels, words) {
+    const { mean, kl } = this.model.encode(levels);
+    this.show(mean, words);
+    this.seen = { levels, kl: kl && kl.reduce((sum, value) => sum + value, 0) };
+  }
+
+  // Show a code until another one is shown; what is kept stays.
+  preview(code, words) {
+    if (!this.pending) requestAnimationFrame(() => this.frame());
+    this.pending = { code, words };
+  }
+
+  frame() {
+    const started = performance.now(), { code, words } = this.pending;
+    this.pending = null;
+    const image = this.model.decode(code);
+    paint(this.part("image"), image, 255);
+    this.image = image;
+    this.part("words").textContent = words;
+    this.part("facts").textContent = code === this.code ? this.factsOf(image) : "";
+    this.drawNeighbours(code);
+    this.drawBars(code);
+    for (const { input, output, dimension } of this.sliders) {
+      input.value = code[dimension];
+      output.textContent = number(code[dimension]);
+    }
+    if (this.map) {
+      this.map.mark("code", code);
+      this.map.draw();
+    }
+    this.tellTime(performance.now() - started);
+  }
+
+  factsOf(image) {
+    if (!this.seen) return "";
+    const { levels, kl } = this.seen;
+    const error = image.reduce((sum, value, i) => sum + (2 * (value - levels[i] / 255)) ** 2, 0) / image.length;
+    const [low, , high] = this.data.kl_quantiles;
+    const cost = kl === null ? "" : `, KL ${number(kl, 1)} nats (of 90 % of the test images: ${number(low, 1)} to ${number(high, 1)})`;
+    return `MSE ${number(error, 4)}${cost}`;
+  }
+
+  drawNeighbours(code) {
+    if (this.codes.length < this.images.length) return;
+    const list = this.part("nearest");
+    while (list.children.length < Math.min(NEIGHBOURS, this.images.length)) list.append(list.firstElementChild.cloneNode(true));
+    nearest(code, this.codes, NEIGHBOURS).forEach((place, i) => {
+      const item = list.children[i], label = this.data.tests.labels[place];
+      if (item.dataset.place === String(place)) return;
+      item.dataset.place = place;
+      item.title = `test image ${this.data.tests.numbers[place]}, a ${label}`;
+      paint(item.querySelector("canvas"), this.images[place], 1);
+      item.querySelector("span").textContent = label;
+      item.style.setProperty("--class", COLOURS[label]);
+    });
+  }
+
+  // The code itself: a column for each dimension, blue below and orange above 0.
+  drawBars(code) {
+    const canvas = this.part("bars"), context = canvas.getContext("2d"), height = 48;
+    if (canvas.width !== code.length * 4) Object.assign(canvas, { width: code.length * 4, height });
+    context.clearRect(0, 0, canvas.width, height);
+    const reach = this.model.variational ? WIDE : WIDE * Math.max(...this.deviation);
+    code.forEach((value, i) => {
+      const tall = Math.max(1, (Math.min(1, Math.abs(value) / reach) * height) / 2);
+      context.fillStyle = value < 0 ? "#4c72b0" : "#dd8452";
+      context.fillRect(4 * i, value < 0 ? height / 2 : height / 2 - tall, code.length > 4 ? 3 : 3.6, tall);
+    });
+  }
+
+  setAnchor(name, code) {
+    this.anchors[name] = code;
+    this.next = name === "A" ? "B" : "A";
+    paint(this.part(`anchor-${name}`), this.model.decode(code), 255);
+    if (this.map) {
+      this.map.mark(name, code);
+      this.map.draw();
+    }
+  }
+
+  // The code at a share of the way from A to B: along the line, or around the origin where `way` is slerp.
+  showBetween(share, way) {
+    const { A, B } = this.anchors, code = (way === "slerp" ? slerp : lerp)(A, B, share);
+    if (code) this.show(code, `${Math.round(100 * share)} % of the way from A to B`);
+    else this.part("words").textContent = "No single arc leads from A to B: take the straight line";
+  }
+
+  sample(seed) {
+    if (this.model.variational) this.show(normals(this.model.latentDim, seed), `Sample ${seed} from the prior`);
+    else this.show(drawLike(this.encodeAllTests(), seed), `Sample ${seed} from a Gaussian fitted to codes`);
+  }
+
+  tellTime(milliseconds) {
+    this.milliseconds = [...this.milliseconds.slice(-29), milliseconds];
+    const sorted = this.milliseconds.slice().sort((one, other) => one - other);
+    this.part("time").textContent = sorted[sorted.length >> 1].toFixed(1);
+  }
+}
