@@ -29,6 +29,7 @@ repro: setup ## run what changed of the pipeline; on the bundled digits if the d
 	@if dvc repro; then \
 		echo; \
 		echo "Data set: $$(sed -n 's/^dataset: *\([a-z-]*\).*/\1/p' params.yaml)"; \
+		echo 'Page:     reports/report.html, which opens in a browser and shows it all'; \
 		echo 'Pictures: reports/figures    Numbers: reports/metrics.json, dvc metrics show'; \
 		echo 'Runs:     make ui'; \
 	elif [ -e .dvc/tmp/data-set-unreachable ]; then \
@@ -49,6 +50,7 @@ digits:
 	@git archive --output .dvc/tmp/demo.tar "refs/exps/$$(git rev-parse HEAD | sed 's,..,&/,')/digits-demo" reports
 	@rm -rf demo && mkdir demo && tar -x -f .dvc/tmp/demo.tar -C demo --strip-components=1 && rm .dvc/tmp/demo.tar
 	@echo
+	@echo 'Page: demo/report.html, which opens in a browser and shows it all'
 	@echo 'Data set: digits. Pictures: demo/figures    Numbers: demo/metrics.json    Runs: make ui'
 	@echo 'This was the experiment digits-demo; to have it in the workspace: dvc exp apply digits-demo'
 

@@ -32,7 +32,7 @@ _FORMATS = (
     _Formats("int6", "int8", 12_000_000),
 )
 _OF_A_CLASS = 30  # test images in the page, or fewer, so that all take
-_TEST_CHARACTERS = 150_000
+_TEST_CHARACTERS = 100_000
 _COMPARED = 100  # test images on which the page's precision is measured
 _SLIDERS = 24
 _STEPS = 65_535  # of a map's coordinate

@@ -25,23 +25,33 @@ function imagesOf(text, size) {
   return images;
 }
 
-function float16Value(half) {
-  const sign = half & 0x8000 ? -1 : 1, exponent = (half >> 10) & 31, fraction = half & 1023;
-  return sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024));
+function float16sOf(text) {
+  const halves = new Uint16Array(bytesOf(text).buffer), values = new Float32Array(halves.length);
+  for (let i = 0; i < values.length; i++) {
+    const exponent = (halves[i] >> 10) & 31, fraction = halves[i] & 1023;
+    const size = exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024);
+    values[i] = halves[i] & 0x8000 ? -size : size;
+  }
+  return values;
 }
 
-function signedSixBits(text) {
+// Each letter of base64 is six bits with a sign.
+function sixBitsOf(text) {
   const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const values = new Int8Array(128).map((_, code) => (letters.indexOf(String.fromCharCode(code)) << 26) >> 26);
-  return Int8Array.from(text, (letter) => values[letter.charCodeAt(0)]);
+  const signed = new Int8Array(128), values = new Int8Array(text.length);
+  for (let i = 0; i < 64; i++) signed[letters.charCodeAt(i)] = i < 32 ? i : i - 64;
+  for (let i = 0; i < values.length; i++) values[i] = signed[text.charCodeAt(i)];
+  return values;
 }
 
 // The weights in the order tap, output, input.
 function weightsOf(layer) {
-  if (layer.float16) return Float32Array.from(new Uint16Array(bytesOf(layer.float16).buffer), float16Value);
-  const whole = layer.int8 ? new Int8Array(bytesOf(layer.int8).buffer) : signedSixBits(layer.int6);
-  const scale = floatsOf(layer.scale), inputs = layer.input[0];
-  return Float32Array.from(whole, (value, i) => value * scale[Math.floor(i / inputs) % scale.length]);
+  if (layer.float16) return float16sOf(layer.float16);
+  const whole = layer.int8 ? new Int8Array(bytesOf(layer.int8).buffer) : sixBitsOf(layer.int6);
+  const scale = floatsOf(layer.scale), inputs = layer.input[0], weights = new Float32Array(whole.length);
+  for (let i = 0, row = 0; i < whole.length; row = (row + 1) % scale.length)
+    for (const end = i + inputs; i < end; i++) weights[i] = whole[i] * scale[row];
+  return weights;
 }
 
 // For each pixel of the output: where the pixels begin that it is made of, and the weights of each.
@@ -58,21 +68,38 @@ function sourcesOf({ kind, input: [inputs, height, width], output: [outputs, row
   return sources;
 }
 
-// A linear layer, a convolution or a transposed one: each output is the sum over its sources, and a bias.
+// A linear layer, a convolution or a transposed one: each output is the sum over its sources, and a bias. Four outputs
+// at a time, so that each input is read once for four products.
 function weightedLayer(layer) {
-  const weights = weightsOf(layer), bias = floatsOf(layer.bias), sources = sourcesOf(layer);
-  const inputs = layer.input[0], outputs = layer.output[0];
-  const result = new Float32Array(sources.length * outputs);
+  const inputs = layer.input[0], outputs = layer.output[0], sources = sourcesOf(layer);
+  const weights = weightsOf(layer), bias = floatsOf(layer.bias), result = new Float32Array(sources.length * outputs);
   return (values) => {
-    for (let pixel = 0, place = 0; pixel < sources.length; pixel++) {
-      const source = sources[pixel];
-      for (let output = 0; output < outputs; output++, place++) {
-        let sum = bias[output];
+    for (let pixel = 0; pixel < sources.length; pixel++) {
+      const source = sources[pixel], place = pixel * outputs;
+      let output = 0;
+      for (; output + 3 < outputs; output += 4) {
+        let first = bias[output], second = bias[output + 1], third = bias[output + 2], fourth = bias[output + 3];
         for (let i = 0; i < source.length; i += 2) {
-          const from = source[i], weight = source[i + 1] + output * inputs;
-          for (let k = 0; k < inputs; k++) sum += values[from + k] * weights[weight + k];
+          let w = source[i + 1] + output * inputs;
+          for (let from = source[i], end = from + inputs; from < end; from++, w++) {
+            const value = values[from];
+            first += value * weights[w];
+            second += value * weights[w + inputs];
+            third += value * weights[w + 2 * inputs];
+            fourth += value * weights[w + 3 * inputs];
+          }
         }
-        result[place] = sum;
+        result[place + output] = first;
+        result[place + output + 1] = second;
+        result[place + output + 2] = third;
+        result[place + output + 3] = fourth;
+      }
+      for (; output < outputs; output++) {
+        let sum = bias[output];
+        for (let i = 0; i < source.length; i += 2)
+          for (let from = source[i], end = from + inputs, w = source[i + 1] + output * inputs; from < end; from++, w++)
+            sum += values[from] * weights[w];
+        result[place + output] = sum;
       }
     }
     return result;
