@@ -58,6 +58,15 @@ def nice_ticks(low: float, high: float) -> list[float]:
     return [round(count * step, 12) for count in range(first, last + 1)]
 
 
+def log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten, the outer ones at or beyond the two ends, which are above 0."""
+    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    steps = [float(f"{factor}e{power}") for power in powers for factor in (1, 2, 5)]
+    first = max(place for place, step in enumerate(steps) if step <= low)
+    last = next((place for place, step in enumerate(steps) if step >= high and place > first), len(steps) - 1)
+    return steps[first : last + 1]
+
+
 def thin_out(values: Sequence[float], most: int) -> tuple[list[int], list[float]]:
     """At most so many places, counted from 1, and the mean of the values from the place before up to each."""
     count = min(len(values), most)

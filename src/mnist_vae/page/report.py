@@ -97,16 +97,9 @@ def system_title(params: ModelParams) -> str:
 def system_view(data: ExplorerData) -> dict:
     """What the explorer's template needs."""
     content = data.content
-    explained, count = content["map"] and content["map"]["explained"], content["latent_dim"]
-    where = "The code's two dimensions." if explained is None else (
-        f"Two directions of {count:,}, in which the codes vary most: {100 * sum(explained):.0f} % of their variance."
-    )
     return {
         "json": script_json(content),
-        "has_map": content["map"] is not None,
-        "map_words": f"A point for each test image, coloured by its class. {where}",
         "variational": content["variational"],
-        "dimensions": count,
         "colours": COLOURS,
         "precision": data.precision,
     }

@@ -17,20 +17,30 @@ class Controls {
     this.restart();
   }
 
+  // Do something with each explorer, now and with those that come later.
   each(act) {
+    this.last = act;
     this.explorers.forEach(act);
   }
 
-  // With other explorers, or at the beginning: A and B are the first test images of two classes, and A is shown.
+  // A and B are the first test images of two classes, and A is shown.
   restart() {
     const [from, to] = this.explorers[0].data.anchors;
     for (const [label, name] of [[to, "B"], [from, "A"]]) {
       this.turn[label] = 0;
       this.showTest(label);
-      this.each((explorer) => explorer.setAnchor(name, explorer.code));
+      this.explorers.forEach((explorer) => explorer.setAnchor(name, explorer.code));
     }
     this.part("share").value = 0;
-    this.each((explorer) => { explorer.next = "A"; });
+    this.explorers.forEach((explorer) => { explorer.next = "A"; });
+  }
+
+  // Other explorers, which show what these ones showed last.
+  steer(explorers) {
+    const { last } = this;
+    this.explorers = explorers;
+    this.restart();
+    this.each(last);
   }
 
   buildDigits() {
@@ -46,13 +56,14 @@ class Controls {
     }
   }
 
-  // The test images of a class in turn. The same number is the same image in each explorer.
+  // The test images of a class in turn, of those that all explorers have.
   showTest(label) {
-    const { tests } = this.explorers[0].data;
-    const places = tests.labels.map((_, place) => place).filter((place) => tests.labels[place] === label);
-    const place = places[this.turn[label] % places.length];
-    this.paintInput(this.explorers[0].images[place]);
-    this.each((explorer) => explorer.showImage(explorer.images[place], `Test image ${tests.numbers[place]}, a ${label}, reconstructed`));
+    const [{ data: { tests }, images }] = this.explorers;
+    const shared = tests.numbers.filter((number, place) => tests.labels[place] === label
+      && this.explorers.every(({ data }) => data.tests.numbers.includes(number)));
+    const shown = shared[this.turn[label] % shared.length];
+    paint(this.part("input"), images[tests.numbers.indexOf(shown)], 1);
+    this.each((explorer) => explorer.showTest(shown, label));
   }
 
   buildPad() {
@@ -70,20 +81,14 @@ class Controls {
   showDrawing() {
     this.waiting = false;
     const ink = this.pad.ink(), side = this.pad.canvas.width;
-    this.each((explorer, i) => {
-      const levels = asDataSetImage(ink, side, explorer.data.size, explorer.data.drawing);
-      if (levels === null) return;
-      if (i === 0) this.paintInput(levels);
-      explorer.showImage(levels, "Your drawing, reconstructed");
-    });
-  }
-
-  paintInput(levels) {
-    paint(this.part("input"), levels, 1);
+    if (!inkBox(ink, side)) return;
+    const levelsOf = ({ size, drawing }) => asDataSetImage(ink, side, size, drawing);
+    paint(this.part("input"), levelsOf(this.explorers[0].data), 1);
+    this.each((explorer) => explorer.showImage(levelsOf(explorer.data), "Your drawing, reconstructed"));
   }
 
   buildSamples() {
-    const seed = this.part("seed"), draw = () => this.each((explorer) => explorer.sample(this.seed));
+    const seed = this.part("seed"), draw = () => { const drawn = this.seed; this.each((explorer) => explorer.sample(drawn)); };
     this.part("sample").addEventListener("click", () => {
       this.seed = Number(seed.value) + 1;
       seed.value = this.seed;
@@ -98,11 +103,14 @@ class Controls {
 
   buildPath() {
     const share = this.part("share"), way = () => this.root.querySelector('[name="way"]:checked').value;
-    this.between = () => this.each((explorer) => explorer.showBetween(Number(share.value), way()));
+    this.between = () => {
+      const [reached, along] = [Number(share.value), way()];
+      this.each((explorer) => explorer.showBetween(reached, along));
+    };
     share.addEventListener("input", () => { this.stop(); this.between(); });
     for (const radio of this.root.querySelectorAll('[name="way"]')) radio.addEventListener("change", this.between);
     for (const name of ["A", "B"])
-      this.part(`set-${name}`).addEventListener("click", () => this.each((explorer) => explorer.setAnchor(name, explorer.code)));
+      this.part(`set-${name}`).addEventListener("click", () => this.explorers.forEach((explorer) => explorer.setAnchor(name, explorer.code)));
     this.part("play").addEventListener("click", () => this.playing ? this.stop() : this.play());
   }
 

@@ -34,12 +34,26 @@ class Explorer {
     this.mean = floatsOf(data.dimensions.mean);
     this.deviation = floatsOf(data.dimensions.deviation);
     this.part = (name) => root.querySelector(`[data-part="${name}"]`);
+    this.tellWhatItIs();
     this.buildMap();
     this.buildSliders();
     this.encodeTests();
   }
 
+  tellWhatItIs() {
+    const { latent_dim: count, variational, map } = this.data, explained = map && map.explained;
+    const share = explained && Math.round(100 * (explained[0] + explained[1]));
+    this.part("map-words").textContent = "A point for each test image, coloured by its class. " + (explained
+      ? `Two directions of ${count}, in which the codes vary most: ${share} % of their variance.`
+      : "The code's two dimensions.");
+    this.part("code-words").textContent = `The code: ${count} number${count > 1 ? "s" : ""}, blue below and orange above 0`;
+    this.part("slider-words").textContent = variational
+      ? "Those in which the codes of the test images say most, by their KL. The prior is a standard normal: most of it lies between −2 and 2."
+      : "Those in which the codes of the test images vary most, three standard deviations around their mean.";
+  }
+
   buildMap() {
+    this.root.querySelector(".map").hidden = !this.data.map;
     if (!this.data.map) return;
     const words = ([x, y]) => `Point ${number(x)}, ${number(y)} of the map`;
     this.map = new CodeMap(this.part("map"), this.data.map, COLOURS, {
@@ -123,6 +137,11 @@ class Explorer {
     const { mean, kl } = this.model.encode(levels);
     this.show(mean, words);
     this.seen = { levels, kl: kl && kl.reduce((sum, value) => sum + value, 0) };
+  }
+
+  showTest(number, label) {
+    const place = this.data.tests.numbers.indexOf(number);
+    this.showImage(this.images[place], `Test image ${number}, a ${label}, reconstructed`);
   }
 
   // Show a code until another one is shown; what is kept stays.
