@@ -29,6 +29,7 @@ class Chart(NamedTuple):
     x_label: str
     x: Sequence[int]
     series: Sequence[Series]
+    logarithmic: bool = False
 
     def svg(self) -> Markup:
         """The chart as SVG with the numbers that its script reads out."""
@@ -42,9 +43,12 @@ class Scale(NamedTuple):
     high: float
     first: float
     last: float
+    logarithmic: bool = False
 
     def __call__(self, value: float) -> float:
-        return round(self.first + (self.last - self.first) * (value - self.low) / (self.high - self.low), 1)
+        low, high = self.low, self.high
+        share = math.log(value / low) / math.log(high / low) if self.logarithmic else (value - low) / (high - low)
+        return round(self.first + (self.last - self.first) * share, 1)
 
 
 def nice_ticks(low: float, high: float) -> list[float]:
@@ -77,8 +81,9 @@ def thin_out(values: Sequence[float], most: int) -> tuple[list[int], list[float]
 
 def _line_chart(chart: Chart) -> Markup:
     values = [value for series in chart.series for value in series.values]
-    ticks = nice_ticks(min(values), max(values))
-    up = Scale(ticks[0], ticks[-1], _BOTTOM, _TOP)
+    logarithmic = chart.logarithmic and min(values) > 0
+    ticks = (log_ticks if logarithmic else nice_ticks)(min(values), max(values))
+    up = Scale(ticks[0], ticks[-1], _BOTTOM, _TOP, logarithmic)
     first, last = chart.x[0], max(chart.x[-1], chart.x[0] + 1)
     across = Scale(first, last, _LEFT, _RIGHT)
     data = {
@@ -121,7 +126,7 @@ def _axes(ticks: Sequence[float], up: Scale, x: Sequence[int], across: Scale, x_
                 '<line class="axis" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/><text x="{3}" y="{4}" text-anchor="end">{5}</text>'
             ).format(_LEFT, _RIGHT, up(tick), _LEFT - 8, up(tick) + 4, f"{tick:,.6g}")
         )
-    whole = sorted({round(tick) for tick in nice_ticks(x[0], x[-1]) if x[0] <= round(tick) <= x[-1]} | {x[0]})
+    whole = sorted({round(tick) for tick in nice_ticks(x[0], x[-1]) if x[0] <= round(tick) <= x[-1]})
     parts += [
         Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(across(place), _BOTTOM + 17, f"{place:,}")
         for place in whole
@@ -154,7 +159,7 @@ def bar_chart(title: str, names: Sequence[str], values: Sequence[float], label: 
         ).format(_LEFT, _RIGHT, up(tick), _LEFT - 8, up(tick) + 4, f"{tick:,.6g}")
         for tick in ticks
     ]
-    every = -(-len(names) // 12)
+    every = next(step for step in (1, 2, 5, 10, 20) if step >= len(names) / 10 or step == 20)
     for place, (name, value) in enumerate(zip(names, values, strict=True)):
         left = round(_LEFT + width * (place + 0.1), 2)
         parts.append(
@@ -162,7 +167,7 @@ def bar_chart(title: str, names: Sequence[str], values: Sequence[float], label: 
                 left, up(value), round(width * 0.8, 2), round(_BOTTOM - up(value), 1), name, f"{value:.4g}"
             )
         )
-        if place % every == 0:
+        if every == 1 or (place + 1) % every == 0:
             parts.append(
                 Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(
                     round(left + width * 0.4, 1), _BOTTOM + 17, name

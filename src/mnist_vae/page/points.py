@@ -1,6 +1,5 @@
 """Labelled points as SVG, distances upwards on a logarithmic scale."""
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -42,16 +41,16 @@ def point_chart(
     across_ticks = nice_ticks(0, max(point.x for point in points))
     up_ticks = log_ticks(min(point.y for point in points), max(point.y for point in points))
     across = Scale(across_ticks[0], across_ticks[-1], _LEFT + 14, _RIGHT)
-    level = Scale(math.log(up_ticks[0]), math.log(up_ticks[-1]), _BOTTOM, _TOP)
+    level = Scale(up_ticks[0], up_ticks[-1], _BOTTOM, _TOP, logarithmic=True)
 
     def place(x: float, y: float) -> tuple[float, float]:
-        return across(x), level(math.log(y))
+        return across(x), level(y)
 
     places = [place(point.x, point.y) for point in points]
     parts = [
         Markup(
             '<line class="axis" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/><text x="{3}" y="{4}" text-anchor="end">{5}</text>'
-        ).format(_LEFT, _RIGHT, level(math.log(tick)), _LEFT - 8, level(math.log(tick)) + 4, f"{tick:g}")
+        ).format(_LEFT, _RIGHT, level(tick), _LEFT - 8, level(tick) + 4, f"{tick:g}")
         for tick in up_ticks
     ]
     parts += [

@@ -90,8 +90,8 @@ def script_json(content: object) -> Markup:
 
 def system_title(params: ModelParams) -> str:
     """A system in words."""
-    kind = "variational autoencoder" if params.variational else "plain autoencoder"
-    return f"A {kind}, network {params.network},"
+    kind = "Variational autoencoder" if params.variational else "Plain autoencoder"
+    return f"{kind} ({params.network})"
 
 
 def system_view(data: ExplorerData) -> dict:
@@ -126,7 +126,7 @@ def course_charts(course: Course, unit: str) -> list[Chart]:
         Chart("Loss", "What training makes smaller: reconstruction error and weighted KL.", "epoch", epochs, both("loss")),
         Chart("Reconstruction error", f"Per image: {unit}.", "epoch", epochs, both("distortion_per_image")),
         Chart("KL", "Per image, in nats.", "epoch", epochs, both("kl_nats_per_image")),
-        Chart("Loss of each step", "Means of neighbouring steps.", "step", places, [Series("training", losses)]),
+        Chart("Loss of each step", "Means of neighbouring steps, on a logarithmic scale.", "step", places, [Series("training", losses)], logarithmic=True),
     ]
 
 

@@ -38,6 +38,17 @@ class Explorer {
     this.buildMap();
     this.buildSliders();
     this.encodeTests();
+    this.watchPlace();
+  }
+
+  // While the explorer is on the screen but its image is not, a small copy of it is.
+  watchPlace() {
+    const seen = new Map(), image = this.part("image"), section = this.root.closest("section") ?? this.root;
+    const observer = new IntersectionObserver((entries) => {
+      for (const { target, isIntersecting } of entries) seen.set(target, isIntersecting);
+      this.part("mini").hidden = !seen.get(section) || seen.get(image);
+    });
+    for (const element of [image, section]) observer.observe(element);
   }
 
   tellWhatItIs() {
@@ -84,11 +95,10 @@ class Explorer {
       const reach = WIDE * this.deviation[dimension], middle = this.mean[dimension];
       const farthest = this.model.variational ? Math.max(WIDE, Math.abs(middle) + reach) : null;
       const [low, high] = farthest ? [-farthest, farthest] : [middle - reach, middle + reach];
-      const unit = this.model.variational ? "nats" : "standard deviation";
       Object.assign(input, { min: low, max: high, step: (high - low) / 240 || 1 });
       input.setAttribute("aria-label", `Latent dimension ${dimension + 1}`);
       row.querySelector("b").textContent = dimension + 1;
-      row.querySelector("small").textContent = `${number(said[rank])} ${unit}`;
+      row.querySelector("small").textContent = this.model.variational ? `${number(said[rank])} nats` : `σ ${number(said[rank])}`;
       row.hidden = rank >= FEW_SLIDERS;
       input.addEventListener("input", () => {
         const code = this.code.slice();
@@ -154,7 +164,7 @@ class Explorer {
     const started = performance.now(), { code, words } = this.pending;
     this.pending = null;
     const image = this.model.decode(code);
-    paint(this.part("image"), image, 255);
+    for (const canvas of [this.part("image"), this.part("mini")]) paint(canvas, image, 255);
     this.image = image;
     this.part("words").textContent = words;
     this.part("facts").textContent = code === this.code ? this.factsOf(image) : "";
@@ -176,7 +186,7 @@ class Explorer {
     const { levels, kl } = this.seen;
     const error = image.reduce((sum, value, i) => sum + (2 * (value - levels[i] / 255)) ** 2, 0) / image.length;
     const [low, , high] = this.data.kl_quantiles;
-    const cost = kl === null ? "" : `, KL ${number(kl, 1)} nats (of 90 % of the test images: ${number(low, 1)} to ${number(high, 1)})`;
+    const cost = kl === null ? "" : ` · KL ${number(kl, 1)} nats (90 % of the test images: ${number(low, 1)} to ${number(high, 1)})`;
     return `MSE ${number(error, 4)}${cost}`;
   }
 
@@ -198,13 +208,14 @@ class Explorer {
   // The code itself: a column for each dimension, blue below and orange above 0.
   drawBars(code) {
     const canvas = this.part("bars"), context = canvas.getContext("2d"), height = 48;
-    if (canvas.width !== code.length * 4) Object.assign(canvas, { width: code.length * 4, height });
+    const wide = Math.max(4, Math.floor(640 / code.length));
+    if (canvas.width !== code.length * wide) Object.assign(canvas, { width: code.length * wide, height });
     context.clearRect(0, 0, canvas.width, height);
     const reach = this.model.variational ? WIDE : WIDE * Math.max(...this.deviation);
     code.forEach((value, i) => {
       const tall = Math.max(1, (Math.min(1, Math.abs(value) / reach) * height) / 2);
       context.fillStyle = value < 0 ? "#4c72b0" : "#dd8452";
-      context.fillRect(4 * i, value < 0 ? height / 2 : height / 2 - tall, code.length > 4 ? 3 : 3.6, tall);
+      context.fillRect(wide * i, value < 0 ? height / 2 : height / 2 - tall, Math.ceil(0.8 * wide), tall);
     });
   }
 

@@ -19,6 +19,7 @@ class CodeMap {
     this.cursor = this.project(this.origin);
     this.listen();
     new ResizeObserver(() => this.resize()).observe(canvas);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
     this.resize();
   }
 
@@ -126,8 +127,8 @@ class CodeMap {
     context.scale(ratio, ratio);
     const { A, B, code } = this.markers;
     if (A && B) line(context, this.pixelOf(A), this.pixelOf(B), ink);
-    for (const [name, place] of Object.entries({ A, B })) if (place) badge(context, this.pixelOf(place), name, ink, ground);
     if (code) cross(context, this.pixelOf(code), ink, ground);
+    for (const [name, place] of Object.entries({ A, B })) if (place) badge(context, this.pixelOf(place), name, ink, ground);
     context.restore();
   }
 
@@ -151,7 +152,7 @@ function line(context, from, to, ink) {
 function badge(context, [x, y], name, ink, ground) {
   context.fillStyle = ink;
   context.beginPath();
-  context.arc(x, y, 10, 0, 2 * Math.PI);
+  context.arc(x, y, 9, 0, 2 * Math.PI);
   context.fill();
   context.fillStyle = ground;
   Object.assign(context, { font: "bold 12px system-ui, sans-serif", textAlign: "center", textBaseline: "middle" });
@@ -163,10 +164,10 @@ function cross(context, [x, y], ink, ground) {
     context.strokeStyle = colour;
     context.lineWidth = width;
     context.beginPath();
-    context.arc(x, y, 7, 0, 2 * Math.PI);
+    context.arc(x, y, 13, 0, 2 * Math.PI);
     for (const [across, down] of [[-1, 0], [1, 0], [0, -1], [0, 1]]) {
-      context.moveTo(x + 5 * across, y + 5 * down);
-      context.lineTo(x + 12 * across, y + 12 * down);
+      context.moveTo(x + 9 * across, y + 9 * down);
+      context.lineTo(x + 19 * across, y + 19 * down);
     }
     context.stroke();
   }
