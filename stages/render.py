@@ -5,10 +5,10 @@ from mnist_vae.console.early import end_in_a_line
 end_in_a_line()  # also during the imports below, which take seconds
 
 from mnist_vae.common import paths
+from mnist_vae.common.atomic import write_whole
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.common.device import place, prepare_device
 from mnist_vae.common.params import load_params
-from mnist_vae.common.atomic import write_whole
 from mnist_vae.console.stage import run_stage
 from mnist_vae.data.history import read_epochs, read_steps
 from mnist_vae.data.latents import load_latents
@@ -29,7 +29,11 @@ def main() -> None:
     params = origin.params
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
     with tracked_run("render", origin):
-        trained, latents, test = load_model(paths.MODEL, device), load_latents(paths.LATENTS), load_prepared(paths.PREPARED).test
+        trained, latents, test = (
+            load_model(paths.MODEL, device),
+            load_latents(paths.LATENTS),
+            load_prepared(paths.PREPARED).test,
+        )
         numbers = load_numbers(paths.METRICS, paths.CLASSES)
         model = trained.autoencoder
         pictures = draw_pictures(model, place(test.images, device), latents, params.seed, figure_params)
@@ -51,7 +55,8 @@ def main() -> None:
         model.cpu()
         run = Run(trained, test, latents, numbers, course, pictures, absences, figure_params)
         write_whole(render_report(run), paths.REPORT)
-    print(f"render: {len(list(paths.FIGURES.glob('*.png')))} figures and an animation in {paths.FIGURES}, all of it in {paths.REPORT}")
+    count = len(list(paths.FIGURES.glob("*.png")))
+    print(f"render: {count} figures and an animation in {paths.FIGURES}, the page of the run in {paths.REPORT}")
 
 
 if __name__ == "__main__":

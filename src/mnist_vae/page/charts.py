@@ -3,10 +3,11 @@
 import json
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 _WIDTH, _HEIGHT = 440, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 430, 10, 216
@@ -75,7 +76,7 @@ def thin_out(values: Sequence[float], most: int) -> tuple[list[int], list[float]
     """At most so many places, counted from 1, and the mean of the values from the place before up to each."""
     count = min(len(values), most)
     edges = np.linspace(0, len(values), count + 1).round().astype(int)
-    means = [float(np.mean(values[start:end])) for start, end in zip(edges[:-1], edges[1:], strict=True)]
+    means = [float(np.mean(values[start:end])) for start, end in pairwise(edges)]
     return edges[1:].tolist(), means
 
 
@@ -84,33 +85,35 @@ def _line_chart(chart: Chart) -> Markup:
     logarithmic = chart.logarithmic and min(values) > 0
     ticks = (log_ticks if logarithmic else nice_ticks)(min(values), max(values))
     up = Scale(ticks[0], ticks[-1], _BOTTOM, _TOP, logarithmic)
-    first, last = chart.x[0], max(chart.x[-1], chart.x[0] + 1)
-    across = Scale(first, last, _LEFT, _RIGHT)
-    data = {
-        "x": [f"{chart.x_label} {place:,}" for place in chart.x],
-        "left": _LEFT,
-        "right": _RIGHT,
-        "places": [round((place - first) / (last - first), 4) for place in chart.x],
-        "series": [
-            {
-                "name": series.name,
-                "values": [f"{value:.4g}" for value in series.values],
-                "heights": [up(value) for value in series.values],
-            }
-            for series in chart.series
-        ],
-    }
-    parts = [_axes(ticks, up, chart.x, across, chart.x_label)]
-    parts += [_line(series, number, chart.x, across, up) for number, series in enumerate(chart.series, 1)]
-    parts.append(Markup('<line class="rule" y1="{}" y2="{}"/>').format(_TOP, _BOTTOM))
-    parts += [
-        Markup('<circle class="dot" r="4" fill="var(--series-{})"/>').format(number)
-        for number in range(1, len(chart.series) + 1)
+    across = Scale(float(chart.x[0]), float(max(chart.x[-1], chart.x[0] + 1)), _LEFT, _RIGHT)
+    numbers = range(1, len(chart.series) + 1)
+    dot = Markup('<circle class="dot" r="4" fill="var(--series-{})"/>')
+    parts = [
+        level_lines(ticks, up, _LEFT, _RIGHT),
+        _places_below(chart.x, across, chart.x_label),
+        *(_line(series, number, chart.x, across, up) for series, number in zip(chart.series, numbers, strict=True)),
+        Markup('<line class="rule" y1="{}" y2="{}"/>').format(_TOP, _BOTTOM),
+        *(dot.format(number) for number in numbers),
     ]
+    data = json.dumps(_told(chart, across, up), separators=(",", ":"), sort_keys=True)
     label = f"{chart.title}: {_spoken(chart)}. The arrow keys read it out."
     return Markup('<svg viewBox="0 0 {} {}" tabindex="0" role="img" aria-label="{}" data-chart="{}">{}</svg>').format(
-        _WIDTH, _HEIGHT, label, json.dumps(data, separators=(",", ":"), sort_keys=True), Markup("").join(parts)
+        _WIDTH, _HEIGHT, label, data, Markup("").join(parts)
     )
+
+
+def _told(chart: Chart, across: Scale, up: Scale) -> dict:
+    """What charts.js reads out, and where."""
+    series = [
+        {
+            "name": series.name,
+            "values": [f"{value:.4g}" for value in series.values],
+            "heights": [up(value) for value in series.values],
+        }
+        for series in chart.series
+    ]
+    x = [f"{chart.x_label} {place:,}" for place in chart.x]
+    return {"x": x, "places": [across(float(place)) for place in chart.x], "series": series}
 
 
 def _spoken(chart: Chart) -> str:
@@ -118,28 +121,31 @@ def _spoken(chart: Chart) -> str:
     return f"{chart.x_label} {chart.x[0]:,} to {chart.x[-1]:,}, {'; '.join(ends)}"
 
 
-def _axes(ticks: Sequence[float], up: Scale, x: Sequence[int], across: Scale, x_label: str) -> Markup:
-    parts = []
-    for tick in ticks:
-        parts.append(
-            Markup(
-                '<line class="axis" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/><text x="{3}" y="{4}" text-anchor="end">{5}</text>'
-            ).format(_LEFT, _RIGHT, up(tick), _LEFT - 8, up(tick) + 4, f"{tick:,.6g}")
-        )
-    whole = sorted({round(tick) for tick in nice_ticks(x[0], x[-1]) if x[0] <= round(tick) <= x[-1]})
-    parts += [
-        Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(across(place), _BOTTOM + 17, f"{place:,}")
-        for place in whole
-    ]
-    middle = (_LEFT + _RIGHT) / 2
-    parts.append(
-        Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(middle, _HEIGHT - 2, x_label)
+def level_lines(ticks: Sequence[float], up: Scale, left: int, right: int) -> Markup:
+    """A line across the chart at each tick, and its number at the left."""
+    line = Markup('<line class="axis" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/>')
+    number = Markup('<text x="{}" y="{}" text-anchor="end">{}</text>')
+    return Markup("").join(
+        line.format(left, right, up(tick)) + number.format(left - 8, up(tick) + 4, f"{tick:,.6g}") for tick in ticks
     )
-    return Markup("").join(parts)
+
+
+def text_below(x: float, y: int, text: str) -> Markup:
+    """A text whose middle is at a place."""
+    return Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(x, y, text)
+
+
+def _places_below(x: Sequence[int], across: Scale, label: str) -> Markup:
+    ticks = {round(tick) for tick in nice_ticks(float(x[0]), float(x[-1]))}
+    shown = [
+        text_below(across(float(place)), _BOTTOM + 17, f"{place:,}")
+        for place in sorted(ticks & {*range(x[0], x[-1] + 1)})
+    ]
+    return Markup("").join([*shown, text_below((_LEFT + _RIGHT) / 2, _HEIGHT - 2, label)])
 
 
 def _line(series: Series, number: int, x: Sequence[int], across: Scale, up: Scale) -> Markup:
-    points = [(across(place), up(value)) for place, value in zip(x, series.values, strict=True)]
+    points = [(across(float(place)), up(value)) for place, value in zip(x, series.values, strict=True)]
     path = Markup('<polyline class="series" stroke="var(--series-{})" points="{}"/>').format(
         number, " ".join(f"{left:g},{top:g}" for left, top in points)
     )
@@ -150,32 +156,16 @@ def _line(series: Series, number: int, x: Sequence[int], across: Scale, up: Scal
 
 def bar_chart(title: str, names: Sequence[str], values: Sequence[float], label: str) -> Markup:
     """A bar for each name, as SVG; each tells its number where the pointer rests."""
-    ticks = nice_ticks(0, max(*values, 0) or 1)
-    up = Scale(ticks[0], ticks[-1], _BOTTOM, _TOP)
-    width = (_RIGHT - _LEFT) / len(values)
-    parts = [
-        Markup(
-            '<line class="axis" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/><text x="{3}" y="{4}" text-anchor="end">{5}</text>'
-        ).format(_LEFT, _RIGHT, up(tick), _LEFT - 8, up(tick) + 4, f"{tick:,.6g}")
-        for tick in ticks
-    ]
+    ticks = nice_ticks(0.0, max(*values, 0.0) or 1.0)
+    up, width = Scale(ticks[0], ticks[-1], _BOTTOM, _TOP), (_RIGHT - _LEFT) / len(values)
+    bar = Markup('<rect x="{}" y="{}" width="{}" height="{}" fill="var(--series-1)"><title>{}: {}</title></rect>')
     every = next(step for step in (1, 2, 5, 10, 20) if step >= len(names) / 10 or step == 20)
+    parts = [level_lines(ticks, up, _LEFT, _RIGHT), text_below((_LEFT + _RIGHT) / 2, _HEIGHT - 2, label)]
     for place, (name, value) in enumerate(zip(names, values, strict=True)):
-        left = round(_LEFT + width * (place + 0.1), 2)
-        parts.append(
-            Markup('<rect x="{}" y="{}" width="{}" height="{}" fill="var(--series-1)"><title>{}: {}</title></rect>').format(
-                left, up(value), round(width * 0.8, 2), round(_BOTTOM - up(value), 1), name, f"{value:.4g}"
-            )
-        )
+        left, top = round(_LEFT + width * (place + 0.1), 2), up(value)
+        parts.append(bar.format(left, top, round(width * 0.8, 2), round(_BOTTOM - top, 1), name, f"{value:.4g}"))
         if every == 1 or (place + 1) % every == 0:
-            parts.append(
-                Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(
-                    round(left + width * 0.4, 1), _BOTTOM + 17, name
-                )
-            )
-    middle = (_LEFT + _RIGHT) / 2
-    parts.append(Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(middle, _HEIGHT - 2, label))
-    spoken = f"{title}, from {min(values):.4g} to {max(values):.4g}"
-    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        _WIDTH, _HEIGHT, escape(spoken), Markup("").join(parts)
+            parts.append(text_below(round(left + width * 0.4, 1), _BOTTOM + 17, name))
+    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}, from {} to {}">{}</svg>').format(
+        _WIDTH, _HEIGHT, title, f"{min(values):.4g}", f"{max(values):.4g}", Markup("").join(parts)
     )

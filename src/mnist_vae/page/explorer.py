@@ -106,12 +106,15 @@ def explorer_data(
 
 
 def _choose_formats(encoder: list[Operation], decoder: list[Operation]) -> _Formats:
+    weights = count_weights(encoder), count_weights(decoder)
+
+    def characters(formats: _Formats) -> float:
+        return CHARACTERS[formats.encoder] * weights[0] + CHARACTERS[formats.decoder] * weights[1]
+
     for formats in _FORMATS:
-        characters = CHARACTERS[formats.encoder] * count_weights(encoder)
-        characters += CHARACTERS[formats.decoder] * count_weights(decoder)
-        if characters <= formats.most_characters:
+        if characters(formats) <= formats.most_characters:
             return formats
-    raise UnsupportedLayerError(f"the networks would take {characters / 1e6:.0f} MB of the page")
+    raise UnsupportedLayerError(f"the networks would take {characters(_FORMATS[-1]) / 1e6:.0f} MB of the page")
 
 
 def _measure(

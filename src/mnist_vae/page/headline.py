@@ -50,14 +50,16 @@ def load_numbers(metrics: Path, classes: Path) -> Numbers:
         values = [float(known[name]) for name in _NUMBERS]
         elbo = None if known.get("elbo_nats") is None else float(known["elbo_nats"])
         with classes.open(newline="", encoding="utf-8") as file:
-            rows = {int(row["class"]): float(row["mse_minus1_to_1"]) for row in csv.DictReader(file, strict=True)}
-        if sorted(rows) != list(range(CLASSES)):
-            raise ValueError("classes.csv has not a line for each class")
+            rows = [(int(row["class"]), float(row["mse_minus1_to_1"])) for row in csv.DictReader(file, strict=True)]
+        if [label for label, _ in rows] != list(range(CLASSES)):
+            raise ValueError("the classes have not a line each, in their order")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise UserError(f"{metrics} and {classes} are no numbers of a test ({reason}): run `dvc repro evaluate`") from None
+        raise UserError(
+            f"{metrics} and {classes} are no numbers of a test ({reason}): run `dvc repro evaluate`"
+        ) from None
     mse, kl, beta, active, count = values
-    return Numbers(mse, kl, beta, int(active), int(count), elbo, [rows[label] for label in range(CLASSES)])
+    return Numbers(mse, kl, beta, int(active), int(count), elbo, [error for _, error in rows])
 
 
 def headline(
@@ -75,14 +77,15 @@ def headline(
 def _reconstruction(numbers: Numbers, images: UInt8[np.ndarray, "N 1 S S"]) -> Card:
     # On [-1, 1], twice the range, four times the squared error.
     mean_image = 4 * float((images / WHITE).var(axis=0, dtype=np.float64).mean())
-    explained = 100 * (1 - numbers.mse_minus1_to_1 / mean_image) if mean_image else math.nan
+    explained = (
+        f"; this model explains {100 * (1 - numbers.mse_minus1_to_1 / mean_image):.1f} % of that" if mean_image else ""
+    )
     return Card(
         "Reconstruction error",
         f"{numbers.mse_minus1_to_1:.4g}",
         "MSE per pixel, images in [−1, 1]",
         "How far a test image is from what the model makes of it when it encodes and decodes it.",
-        f"0 is a perfect copy. Drawing the mean image every time would give {mean_image:.3g}; this model explains"
-        f" {explained:.1f} % of that.",
+        f"0 is a perfect copy. Drawing the mean image every time would give {mean_image:.3g}{explained}.",
     )
 
 
@@ -140,7 +143,7 @@ def _active(numbers: Numbers, params: ModelParams) -> Card:
         "Active dimensions",
         f"{numbers.active_dimensions:,} of {params.latent_dim:,}",
         "of the code",
-        f"A dimension is active if its mean code varies by more than {ACTIVE_VARIANCE} (variance) over the test images.",
+        f"A dimension is active if the variance of its mean code over the test images is above {ACTIVE_VARIANCE}.",
         f"{good} Many that are not mean that a smaller latent_dim would do.",
     )
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from mnist_vae.page.charts import Scale, log_ticks, nice_ticks
+from mnist_vae.page.charts import Scale, level_lines, log_ticks, nice_ticks, text_below
 
 _WIDTH, _HEIGHT = 640, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 625, 26, 374
@@ -38,7 +38,7 @@ def point_chart(
     points: Sequence[Point], lines: Sequence[Sequence[tuple[float, float]]], x_label: str, y_label: str
 ) -> Markup:
     """The points with their names, and thin lines through some places."""
-    across_ticks = nice_ticks(0, max(point.x for point in points))
+    across_ticks = nice_ticks(0.0, max(point.x for point in points))
     up_ticks = log_ticks(min(point.y for point in points), max(point.y for point in points))
     across = Scale(across_ticks[0], across_ticks[-1], _LEFT + 14, _RIGHT)
     level = Scale(up_ticks[0], up_ticks[-1], _BOTTOM, _TOP, logarithmic=True)
@@ -47,24 +47,17 @@ def point_chart(
         return across(x), level(y)
 
     places = [place(point.x, point.y) for point in points]
+    family = Markup('<polyline class="family" points="{}"/>')
+    drawn = [" ".join(f"{left:g},{top:g}" for left, top in (place(*one) for one in line)) for line in lines]
     parts = [
-        Markup(
-            '<line class="axis" x1="{0}" x2="{1}" y1="{2}" y2="{2}"/><text x="{3}" y="{4}" text-anchor="end">{5}</text>'
-        ).format(_LEFT, _RIGHT, level(tick), _LEFT - 8, level(tick) + 4, f"{tick:g}")
-        for tick in up_ticks
+        level_lines(up_ticks, level, _LEFT, _RIGHT),
+        *(text_below(across(tick), _BOTTOM + 18, f"{tick:g}") for tick in across_ticks),
+        text_below((_LEFT + _RIGHT) / 2, _HEIGHT - 6, x_label),
+        Markup('<text x="4" y="12">{}</text>').format(y_label),
+        *map(family.format, drawn),
+        *(_mark(point, *at) for point, at in zip(points, places, strict=True)),
+        *_names(points, places),
     ]
-    parts += [
-        Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(across(tick), _BOTTOM + 18, f"{tick:g}")
-        for tick in across_ticks
-    ]
-    middle = (_LEFT + _RIGHT) / 2
-    parts.append(Markup('<text x="{}" y="{}" text-anchor="middle">{}</text>').format(middle, _HEIGHT - 6, x_label))
-    parts.append(Markup('<text x="4" y="12">{}</text>').format(y_label))
-    for line in lines:
-        drawn = " ".join(f"{left:g},{top:g}" for left, top in (place(*one) for one in line))
-        parts.append(Markup('<polyline class="family" points="{}"/>').format(drawn))
-    parts += [_mark(point, *at) for point, at in zip(points, places, strict=True)]
-    parts += _names(points, places)
     spoken = "; ".join(f"{point.name}: {point.x:.3g}, {point.y:.3g}" for point in points)
     return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{} against {}: {}">{}</svg>').format(
         _WIDTH, _HEIGHT, y_label, x_label, spoken, Markup("").join(parts)

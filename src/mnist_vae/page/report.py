@@ -109,7 +109,8 @@ def changed_params(params: ModelParams, figures: FigureParams) -> list[tuple[str
     """The parameters that differ from the tutorial's: name, value, the tutorial's value."""
     values = params.model_dump(mode="json") | figures.model_dump(mode="json")
     defaults = load_yaml(STATIC.parent / "tutorial.yaml")
-    assert isinstance(defaults, dict)
+    if not isinstance(defaults, dict):
+        raise TypeError("tutorial.yaml holds no parameters")
     return [(name, value, defaults[name]) for name, value in values.items() if value != defaults[name]]
 
 
@@ -123,10 +124,19 @@ def course_charts(course: Course, unit: str) -> list[Chart]:
         return [Series(label, [getattr(row, f"{split}_{name}") for row in course.epochs]) for split, label in splits]
 
     return [
-        Chart("Loss", "What training makes smaller: reconstruction error and weighted KL.", "epoch", epochs, both("loss")),
+        Chart(
+            "Loss", "What training makes smaller: reconstruction error and weighted KL.", "epoch", epochs, both("loss")
+        ),
         Chart("Reconstruction error", f"Per image: {unit}.", "epoch", epochs, both("distortion_per_image")),
         Chart("KL", "Per image, in nats.", "epoch", epochs, both("kl_nats_per_image")),
-        Chart("Loss of each step", "Means of neighbouring steps, on a logarithmic scale.", "step", places, [Series("training", losses)], logarithmic=True),
+        Chart(
+            "Loss of each step",
+            "Means of neighbouring steps, on a logarithmic scale.",
+            "step",
+            places,
+            [Series("training", losses)],
+            logarithmic=True,
+        ),
     ]
 
 

@@ -2,13 +2,13 @@
 "use strict";
 
 function readable(figure) {
-  const svg = figure.querySelector("svg"), { x, left, right, places, series } = JSON.parse(svg.dataset.chart);
+  const svg = figure.querySelector("svg"), { x, places, series } = JSON.parse(svg.dataset.chart);
   const rule = svg.querySelector(".rule"), dots = [...svg.querySelectorAll(".dot")], told = figure.querySelector(".reading");
   const before = told.textContent;
   let current = x.length - 1;
   const show = (index) => {
     current = Math.max(0, Math.min(x.length - 1, index));
-    const across = left + (right - left) * places[current];
+    const across = places[current];
     rule.setAttribute("x1", across);
     rule.setAttribute("x2", across);
     dots.forEach((dot, i) => {
@@ -24,8 +24,8 @@ function readable(figure) {
   };
   svg.addEventListener("pointermove", (event) => {
     const box = svg.getBoundingClientRect(), width = svg.viewBox.baseVal.width;
-    const share = (((event.clientX - box.left) / box.width) * width - left) / (right - left);
-    const distance = places.map((place) => Math.abs(place - share));
+    const across = ((event.clientX - box.left) / box.width) * width;
+    const distance = places.map((place) => Math.abs(place - across));
     show(distance.indexOf(Math.min(...distance)));
   });
   svg.addEventListener("pointerleave", hide);
