@@ -183,6 +183,7 @@ def test_clicks_set_the_anchors_in_turn_and_dragging_moves_one(shown: Shown) -> 
     anchors = f"['A', 'B'].map((name) => [...{EXPLORER}.anchors[name]])"
     shown.at("map", 0.2, 0.8).click().perform()
     first = shown.code()
+    assert shown.words().endswith(", now A")
     shown.at("map", 0.8, 0.2).click().perform()
     assert (np.array(shown.script(anchors)) == [first, shown.code()]).all()
     shown.at("map", 0.2, 0.8).click_and_hold().move_by_offset(60, -90).release().perform()

@@ -5,6 +5,7 @@ const COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b
 const NEIGHBOURS = 8;
 const FEW_SLIDERS = 8;
 const CHUNK = 12; // milliseconds of work at a time on what nobody waits for
+const SAMPLES = 10; // times before one is told
 const WIDE = 3; // standard deviations of a slider
 
 const number = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
@@ -29,6 +30,7 @@ class Explorer {
     this.images = imagesOf(data.tests.images, data.size);
     this.codes = [];
     this.anchors = {};
+    this.next = "A"; // the anchor that the next click sets
     this.pending = null;
     this.milliseconds = [];
     this.mean = floatsOf(data.dimensions.mean);
@@ -55,7 +57,7 @@ class Explorer {
     const { latent_dim: count, variational, map } = this.data, explained = map && map.explained;
     const share = explained && Math.round(100 * (explained[0] + explained[1]));
     this.part("map-words").textContent = "A point for each test image, coloured by its class. " + (explained
-      ? `Two directions of ${count}, in which the codes vary most: ${share} % of their variance.`
+      ? `Two directions of ${count}, in which the codes vary most: ${share} % of their variance. A place decodes with all others at their mean, so it is more blurred than a test image beside it.`
       : "The code's two dimensions.");
     this.part("code-words").textContent = `The code: ${count} number${count > 1 ? "s" : ""}, blue below and orange above 0`;
     this.part("slider-words").textContent = variational
@@ -71,8 +73,9 @@ class Explorer {
       preview: (code, place) => this.preview(code, words(place)),
       leave: () => this.preview(this.code, this.words),
       choose: (code, place, setsAnchor) => {
-        this.show(code, words(place));
-        if (setsAnchor) this.setAnchor(this.next ?? "A", code);
+        const name = this.next;
+        this.show(code, setsAnchor ? `${words(place)}, now ${name}` : words(place));
+        if (setsAnchor) this.setAnchor(name, code);
       },
       anchor: (name, code, place) => {
         if (code) this.show(code, words(place));
@@ -243,6 +246,7 @@ class Explorer {
 
   tellTime(milliseconds) {
     this.milliseconds = [...this.milliseconds.slice(-29), milliseconds];
+    if (this.milliseconds.length < SAMPLES) return; // the first ones are slower
     const sorted = this.milliseconds.slice().sort((one, other) => one - other);
     this.part("time").textContent = sorted[sorted.length >> 1].toFixed(1);
   }
