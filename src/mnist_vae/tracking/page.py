@@ -72,9 +72,8 @@ def describe(client: "MlflowClient", run_id: str) -> None:
     parts.append(f"{what}, {params['epochs']} epochs, kl_weight {params['kl_weight']}, seed {params['seed']}")
     if "dvc_apply" in tags:
         parts.append(f"`{tags['dvc_apply']}` brings it back")
-    place = (
-        f"get-artifact?run_uuid={run_id}&path="  # as MLflow's page asks for its own files, whatever server it is from
-    )
+    # As MLflow's page asks for its own files, whatever server it comes from.
+    place = f"get-artifact?run_uuid={run_id}&path="
     if any(file.path == paths.REPORT.name for file in client.list_artifacts(run_id)):
         parts.append(f"Among the artifacts, or [here]({place}{paths.REPORT.name}): the page of this run, to explore it")
     figures = {file.path for file in client.list_artifacts(run_id, "figures")}
