@@ -162,15 +162,16 @@ def test_nearest_test_images_are_those_of_the_nearest_codes(shown: Shown) -> Non
 def test_moving_over_the_map_decodes_the_place_and_leaving_brings_the_code_back(shown: Shown) -> None:
     exact = f"[...{EXPLORER}.image]"
     before, code = shown.script(exact), shown.code()
-    shown.at("map", 0.3, 0.3).perform()
+    shown.at("map", 0.3, 0.65).perform()
     assert shown.words().startswith("Point ")
     drawn = shown.script(f"{EXPLORER}.data.map")
     low, high = np.array(drawn["low"]), np.array(drawn["high"])
     box = shown.part("map").size
-    share = np.array(
-        [round(-0.2 * box["width"]) / box["width"] + 0.5, 0.5 - round(-0.2 * box["height"]) / box["height"]]
-    )
+    # The pointer is at whole pixels.
+    right, below = round(-0.2 * box["width"]) / box["width"], round(0.15 * box["height"]) / box["height"]
+    share = np.array([0.5 + right, 0.5 - below])
     place = low + (high - low) * share
+    np.testing.assert_allclose(shown.script(f"{EXPLORER}.map.cursor"), place, atol=1.5 * (high - low)[0] / box["width"])
     there = shown.script(f"[...{EXPLORER}.map.codeAt(arguments[0])]", place.tolist())
     assert np.abs(shown.image() - shown.expected(np.array(there))).max() < 6  # of a pixel beside it
     assert shown.script(exact) != before

@@ -140,7 +140,9 @@ def test_network_that_the_page_cannot_compute_is_refused_with_its_reason(
 def test_batch_norm_without_weights_of_its_own_is_folded_in() -> None:
     norm = nn.BatchNorm2d(2, affine=False)
     assert norm.running_mean is not None
+    assert norm.running_var is not None
     norm.running_mean.copy_(torch.tensor([1.0, -2.0]))
+    norm.running_var.copy_(torch.tensor([1e-6, 3.0]))  # the first one below ε
     network = nn.Sequential(nn.Conv2d(1, 2, 2), norm, nn.ReLU()).eval()
     values = torch.randn(2, 1, 3, 3)
     operations = export(network, values)
