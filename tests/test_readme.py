@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 import readme
+from mnist_vae.common.atomic import file_md5
 from mnist_vae.common.params import Params, load_params
 from presets import load_presets
 
@@ -74,6 +75,13 @@ def test_folders_it_lists_are_all_there_are() -> None:
     listed = re.findall(r"^  (\w+)/", tree, flags=re.MULTILINE)
     package = ROOT / "src" / "mnist_vae"
     assert sorted(listed) == sorted(path.parent.name for path in package.glob("*/__init__.py"))
+
+
+def test_page_in_docs_is_that_of_the_committed_run_and_small() -> None:
+    outs = yaml.safe_load((ROOT / "dvc.lock").read_text())["stages"]["render"]["outs"]
+    page = ROOT / readme.PAGE
+    assert {"reports/report.html": file_md5(page)}.items() <= {out["path"]: out["md5"] for out in outs}.items()
+    assert page.stat().st_size < 1.5e6
 
 
 def test_committed_run_reaches_the_recipes_own_result() -> None:

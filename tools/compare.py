@@ -88,15 +88,20 @@ def write_comparison(results: Sequence[Result], root: Path) -> None:
         members = [Member(one.name, _pictures(commits[one.name], root)) for one in pair]
         figure = side_by_side(members, f"{data}: a plain autoencoder and the VAE of the same network")
         save_png(figure, folder / f"{pair.autoencoder.name}.png")
-    pages = [_page(one.experiment, root) for one in results]
+    pages = [_page(one.experiment.commit, root) for one in results]
     compared = [Compared(*parts) for parts in zip(points, [one.metrics for one in results], pages, strict=True)]
     (folder / "comparison.html").write_bytes(render_comparison(compared, data))
 
 
-def _page(experiment: Experiment, root: Path) -> str | None:
+def _page(commit: str, root: Path) -> str | None:
     """The page of an experiment's run; None if it is of an older version, which wrote none."""
-    known = git(root, "ls-tree", "--name-only", experiment.commit, f"./{paths.REPORT}")
-    return experiment.read(paths.REPORT, root) if known else None
+    files = CommittedFiles(root, commit)
+    if not files.has(paths.REPORT):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / paths.REPORT.name
+        files.copy(paths.REPORT, copy)
+        return copy.read_text("utf-8")
 
 
 def _pictures(commit: str, root: Path) -> Pictures:

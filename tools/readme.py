@@ -1,4 +1,4 @@
-"""Put the tables of results, presets, comparison, reliability and parameters into README.md."""
+"""Put the tables of results, presets, comparison, reliability and parameters into README.md, the page into docs."""
 
 import argparse
 import csv
@@ -14,9 +14,11 @@ from command import ROOT, run_command
 import yaml
 
 from mnist_vae.common import paths
+from mnist_vae.common.atomic import file_md5, write_whole
 from mnist_vae.console.stage import UserError
 from presets import load_presets
 
+PAGE = Path("docs/run.html")
 RESULTS = {
     "mse_minus1_to_1": "MSE per pixel, images in [-1, 1]",
     "kl_nats": "KL, nats per image",
@@ -140,6 +142,17 @@ def filled_in(readme: str, root: Path) -> str:
     return readme
 
 
+def publish_page(root: Path) -> None:
+    """Copy the page of the run that dvc.lock names into docs, from where it can be served; if it lies there."""
+    outs = yaml.safe_load((root / "dvc.lock").read_text("utf-8"))["stages"]["render"]["outs"]
+    md5 = next((out["md5"] for out in outs if out["path"] == str(paths.REPORT)), "")
+    page = root / paths.REPORT
+    if not page.exists() or file_md5(page) != md5:
+        print(f"readme: {PAGE} stays: {paths.REPORT} is missing or not that of dvc.lock (dvc checkout, or dvc repro)")
+    else:
+        write_whole(page.read_bytes(), root / PAGE)
+
+
 def _table(header: list[str], rows: list[list[str]], *, numbers: bool = True) -> str:
     """A Markdown table; numbers, in all columns but the first, are aligned on the right."""
     rule = ["---", *(["---:" if numbers else "---"] * (len(header) - 1))]
@@ -165,6 +178,7 @@ def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
     path = ROOT / "README.md"
     path.write_text(filled_in(path.read_text("utf-8"), ROOT), "utf-8")
+    publish_page(ROOT)
 
 
 if __name__ == "__main__":
