@@ -80,8 +80,6 @@ def test_index_lists_every_page() -> None:
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("docs/") and name != "docs/README.md"])
 def test_page_of_a_topic_opens_with_a_command(name: str) -> None:
-    if name == "docs/report-page.md":
-        return
     first_section = (REPOSITORY / name).read_text().split("\n## ")[0]
     assert re.search(r"^```sh", first_section, flags=re.MULTILINE), name
 
@@ -103,6 +101,12 @@ def test_every_target_and_script_that_a_page_names_exists() -> None:
         assert set(named) <= targets, page.name
         for script in re.findall(r"(?:python |`)((?:tools|benchmarks)/\w+\.py)", text):
             assert (REPOSITORY / script).is_file(), f"{page.name} names {script}"
+
+
+def test_readme_names_the_commands_of_every_day_and_the_tests_as_ci_runs_them() -> None:
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", (REPOSITORY / "README.md").read_text(), flags=re.MULTILINE))
+    assert {"repro", "demo", "test"} <= named
+    assert "make test\n" in (REPOSITORY / ".ci" / "run").read_text()
 
 
 def test_every_test_that_a_page_names_exists() -> None:
