@@ -1,4 +1,4 @@
-"""Break the code by one line at a time, and see which layer of the tests notices: python tests/mutate.py --help."""
+"""Break the code by one line at a time, and see which layer of the tests notices. Run with --help for the options."""
 
 import argparse
 import os
@@ -12,7 +12,8 @@ from pathlib import Path
 from queue import Queue
 from typing import NamedTuple
 
-ROOT = Path(__file__).parent.parent
+from places import REPOSITORY
+
 PACKAGE = Path("src/mnist_vae")
 LAYERS = {"unit": ["tests/unit"], "pipeline": ["tests/pipeline", "--numprocesses", "3", "--dist", "loadfile"]}
 
@@ -39,7 +40,7 @@ MUTATIONS = [
     Mutation(
         "sources/prepare.py", "rows.transpose(0, 2, 1), size).transpose(0, 2, 1)", "rows.transpose(0, 2, 1), size)"
     ),
-    Mutation("sources/prepare.py", "order[:validation_size]", "order[-validation_size:]"),
+    Mutation("sources/splits.py", "order[:validation_size]", "order[-validation_size:]"),
     Mutation("sources/download.py", "== (file.md5 if path.name == file.name else file.content_md5)", "!= ''"),
     Mutation("sources/download.py", "                if received > _LARGEST_BYTES:\n", "                if False:\n"),
     Mutation("sources/download.py", "without_password(str(error))", "str(error)"),
@@ -81,7 +82,7 @@ MUTATIONS = [
         "figures/interpolation.py", "* ends[0] + torch.sin(share * angle)", "* ends[1] + torch.sin(share * angle)"
     ),
     Mutation("figures/interpolation.py", "(cosine < 0 and angle.sin()", "(cosine > 0 and angle.sin()"),
-    Mutation("figures/grids.py", "there[-2:0:-1]", "there[::-1]"),
+    Mutation("figures/grids.py", "forth[-2:0:-1]", "forth[::-1]"),
     Mutation("tracking/run.py", "            self._failed = True\n", ""),
     Mutation("tracking/run.py", "        except Exception as error:", "        except ValueError as error:"),
     Mutation("tracking/backfill.py", 'run.info.status == "FINISHED"', 'run.info.status == "RUNNING"'),
@@ -111,10 +112,10 @@ def main() -> None:
 
 
 def _copy(folder: Path) -> Path:
-    names = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
     for name in names.splitlines():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, folder / name)
+        shutil.copy2(REPOSITORY / name, folder / name)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)  # tests ask Git for the files
     subprocess.run(["git", "add", "--all"], cwd=folder, check=True)
     return folder
