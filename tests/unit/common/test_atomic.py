@@ -1,4 +1,5 @@
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,20 @@ def test_content_takes_the_place_of_the_former_one(tmp_path: Path) -> None:
     write_whole(b"second", path)
     assert path.read_bytes() == b"second"
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_content_is_on_the_disk_before_it_takes_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    write_whole(b"former", path)
+    seen, fsync = [], os.fsync
+
+    def record(descriptor: int) -> None:
+        fsync(descriptor)
+        seen.append((os.fstat(descriptor).st_size, path.read_bytes()))
+
+    monkeypatch.setattr(os, "fsync", record)
+    write_whole(b"whole", path)
+    assert seen == [(len(b"whole"), b"former")]
 
 
 def test_what_a_killed_writer_left_is_in_nobodys_way(tmp_path: Path) -> None:

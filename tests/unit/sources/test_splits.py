@@ -2,9 +2,14 @@ import numpy as np
 import pytest
 
 from mnist_vae.console.stage import UserError
-from mnist_vae.sources.splits import choose_test
+from mnist_vae.sources.splits import choose_test, held_out
 
 LABELS = np.repeat(np.arange(3), [60, 30, 10]).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("seed", "chosen"), [(0, [0, 12, 17, 18, 19]), (1, [2, 6, 11, 12, 15])])
+def test_validation_images_are_those_that_the_seed_has_always_meant(seed: int, chosen: list[int]) -> None:
+    assert np.flatnonzero(held_out(20, 5, seed)).tolist() == chosen
 
 
 @pytest.mark.parametrize(("size", "of_each"), [(0.2, [12, 6, 2]), (20, [12, 6, 2]), (3, [1, 1, 1]), (97, [59, 29, 9])])
