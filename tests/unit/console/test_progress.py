@@ -62,7 +62,6 @@ def test_on_a_terminal_a_bar_shows_images_and_terms(
 
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (30, 150))
-    os.set_blocking(ours, False)
     with (
         os.fdopen(theirs, "w") as terminal,
         os.fdopen(ours, "rb", buffering=0) as screen,
@@ -71,7 +70,13 @@ def test_on_a_terminal_a_bar_shows_images_and_terms(
         patch.setattr(sys, "stderr", terminal)
         patch.setattr(progress, "_SECONDS_BETWEEN_READINGS", 0)
         _train(ProgressBar(epochs=10, images=20, batch_size=8))
-        shown = (screen.read(100_000) or b"").decode()
+        # The kernel hands the characters on in parts and in its own time, so an end mark tells when all are there.
+        terminal.write("END")
+        terminal.flush()
+        seen = b""
+        while not seen.endswith(b"END"):
+            seen += screen.read(4096)
+    shown = seen.removesuffix(b"END").decode()
     assert "epoch 2/10" in shown
     assert "16/20" in shown
     assert "loss 0.2500 distortion 10.0 KL 4.0" in shown
