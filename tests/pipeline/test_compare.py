@@ -22,7 +22,11 @@ COMPARE = ("python", "tools/compare.py")
 @pytest.fixture
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreters: Interpreters) -> TinyPipeline:
     tiny = TinyPipeline(tmp_path / "clone", interpreters)
-    monkeypatch.setattr(os, "environ", tiny.environment)  # for what is called in this process
+    # For what is called in this process. A dict in place of os.environ would not reach the processes that it starts.
+    for name in set(os.environ) - {"PYTEST_CURRENT_TEST"}:
+        monkeypatch.delenv(name)
+    for name, value in tiny.environment.items():
+        monkeypatch.setenv(name, value)
     return tiny
 
 

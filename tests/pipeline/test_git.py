@@ -43,7 +43,6 @@ def test_tools_that_read_commits_work_in_a_part_of_a_larger_repository(part: Wor
         (part.folder / "dvc_plots" / "index.html").read_text()
     )
     assert "identical" in part.succeed("python", "tools/verify.py")
-    assert "best trial" in part.succeed("python", "tools/search.py", "--trials", "1")
     part.succeed("git", "restore", ".")
     assert part.params()["kl_weight"] != 0.5
     subprocess.run(["git", "apply", diff], cwd=part.folder.parent, check=True)  # where Git's paths begin

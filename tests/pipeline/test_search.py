@@ -294,6 +294,18 @@ def _plan(root: Path, **changes: object) -> SearchPlan:
     return load_plan(root / "search.yaml", check_params(TINY, "TINY"))
 
 
+def test_search_works_in_a_part_of_a_larger_repository(tmp_path: Path, interpreters: Interpreters) -> None:
+    tiny = TinyPipeline(tmp_path / "a part", interpreters)
+    tiny.write("search.yaml", PLAN | {"study": "tiny", "space": {"kl_weight": {"low": 0.01, "high": 1, "log": True}}})
+    (tiny.folder / ".git").rename(tmp_path / ".git")
+    (tmp_path / ".gitignore").write_text("/home/\n")
+    (tmp_path / "params.yaml").write_text("of: another project")
+    tiny.succeed("git", "add", "--all", "..")
+    commit = tiny.commit()
+    assert "dvc exp apply tiny-0" in tiny.succeed("python", "tools/search.py", "--trials", "1")
+    assert tiny.experiments(commit).keys() == {"tiny-0"}
+
+
 def test_committed_plan_weighs_as_the_defaults_loss_does() -> None:
     base = load_params(REPOSITORY / "params.yaml")
     plan = load_plan(REPOSITORY / "search.yaml", base)

@@ -65,7 +65,7 @@ class Interpreters:
             sys.executable,
             [sys.executable, os.fspath(SUPPORT / "preloaded.py"), self.address, str(owner)],
             # Nothing of the caller's settings: working copies have none either.
-            self.environment,
+            self.environment | {"TORCH_CPP_LOG_LEVEL": "FATAL"},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, os.fspath(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600),

@@ -42,10 +42,22 @@ MODULES = (
     *("dvc_data.index.checkout", "dvc_data.hashfile.build", "pygit2", "dulwich.porcelain", "ruamel.yaml", "optuna"),
     *("alembic.config", "sqlalchemy.dialects.sqlite", "mlflow.store.tracking.sqlalchemy_workspace_store"),
     *("mlflow.utils.search_logged_model_utils", "PIL.JpegImagePlugin", "PIL.BmpImagePlugin", "pyarrow.pandas_compat"),
+    *("PIL.PpmImagePlugin", "optuna.storages", "psycopg", "networkx", "fsspec.implementations.memory", "hydra"),
+    *("dvc.repo.open_repo", "dvc.repo.index", "dvc.repo.graph", "dvc.repo.brancher", "dvc.repo.collect", "dvc.repo.stage"),
+    *("dvc.repo.artifacts", "dvc.repo.datasets", "dvc.repo.plots.diff", "dvc.repo.experiments.run", "dvc.utils.plots"),
+    *("dvc.repo.experiments.brancher", "dvc.repo.experiments.queue.celery", "dvc.repo.experiments.queue.tasks"),
+    *("dvc.utils.strictyaml", "dvc.utils.hydra", "dvc.cachemgr", "dvc.data_cloud", "dvc.daemon", "dvc._debug"),
+    *("dvc.render.match", "dvc.render.convert", "dvc.render.converter.vega", "dvc.render.converter.image", "vl_convert"),
+    *("dvc_data.fs", "dvc_data.hashfile.db.local", "dvc_data.hashfile.status", "dvc_data.hashfile._progress"),
+    *("scmrepo.fs", "scmrepo.git.backend.pygit2.filter", "scmrepo.git.backend.pygit2.callbacks", "dulwich.worktree"),
+    *("dulwich.stash", "dulwich.gc", "ruamel.yaml.mergevalue", "dvc_task.proc.manager", "dvc_task.app.filesystem"),
+    *("celery.worker.worker", "celery.canvas", "celery.result", "celery.app.amqp", "kombu.transport.filesystem"),
 )
 # What is read as an interpreter starts or as it imports a library: with another value only a real start will do.
 _READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "ATEN_", "ONEDNN_", "DNNL_", "OPENBLAS_", "MPL", "TORCH")
 _READ_LATER = {"PYTHONPATH", "PYTHONUNBUFFERED"}
+# What torchrun sets for its processes. The server has the log level for all programs; the stage sets its threads.
+_OF_TORCHRUN = ("TORCHELASTIC_", "TORCH_CPP_LOG_LEVEL", "TORCH_NCCL_ASYNC_ERROR_HANDLING", "OMP_NUM_THREADS")
 
 
 class _Server:
@@ -139,6 +151,8 @@ class _Server:
 
 def _settings(environment: Mapping[str, str]) -> dict[str, str]:
     settings = {name: value for name, value in environment.items() if name.startswith(_READ_AT_START)}
+    if "TORCHELASTIC_RUN_ID" in environment or "TORCH_CPP_LOG_LEVEL" in environment:
+        settings = {name: value for name, value in settings.items() if not name.startswith(_OF_TORCHRUN)}
     if settings.get("LC_CTYPE") == "C.UTF-8":  # Python itself sets it where there is no locale
         del settings["LC_CTYPE"]
     return {name: value for name, value in settings.items() if name not in _READ_LATER}
@@ -223,6 +237,8 @@ if __name__ == "__main__":
     own_settings = _settings(os.environ)  # before libraries add theirs
     for name in MODULES:
         importlib.import_module(name)
+    # Which package a module is of: MLflow reads that from all that is installed, once in each process.
+    importlib.import_module("mlflow.utils.requirements_utils")._init_modules_to_packages_map()
     gc.collect()
     gc.freeze()  # a child's garbage collections then touch, and so copy, none of this memory
     if wanted := _Server(sys.argv[1], int(sys.argv[2]), own_settings).next_program():

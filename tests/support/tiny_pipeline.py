@@ -70,6 +70,9 @@ class TinyPipeline(Folder):
         super().__init__(folder, environment)
         for name in ("tools", "src"):
             shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in (".dvc/config", ".dvc/.gitignore"):
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copy(REPOSITORY / name, folder / name)
         files = {
             "dvc.yaml": _DVC,
             "params.yaml": yaml.safe_dump(TINY),
@@ -82,8 +85,6 @@ class TinyPipeline(Folder):
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text)
         self.succeed("git", "init", "--quiet", "--initial-branch=main")
-        self.succeed("dvc", "init", "--quiet")
-        self.succeed("dvc", "config", "core.analytics", "false")
         self.commit()
 
     def write(self, name: str, content: object) -> None:
