@@ -30,29 +30,8 @@ import psutil
 
 from preloaded_client import USE_THE_REAL_ONE, Program
 
-MODULES = (
-    *("torch", "torch._dynamo", "safetensors.torch", "safetensors.numpy", "jaxtyping", "pydantic", "yaml", "requests"),
-    *("mlflow", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.artifact.local_artifact_repo", "filelock"),
-    *("mlflow.system_metrics.system_metrics_monitor", "mlflow.models", "mlflow.pyfunc", "alembic.command"),
-    *("seaborn", "matplotlib.backends.backend_agg", "PIL.Image", "PIL.PngImagePlugin", "PIL.GifImagePlugin"),
-    *("sklearn.mixture", "sklearn.decomposition", "sklearn.datasets", "scipy.stats", "tqdm", "torchvision.datasets"),
-    *("dvc.cli", "dvc.cli.parser", "dvc.api", "dvc.repo", "dvc.repo.reproduce", "dvc.repo.experiments.executor.local"),
-    *("dvc.stage.run", "dvc.stage.cache", "dvc.output", "dvc.dependency", "dvc.parsing", "dvc.render", "dvc_render"),
-    *("dvc.repo.metrics.show", "dvc.repo.plots", "dvc.repo.experiments.queue.tempdir", "dvc.fs.dvc", "dvc.scm"),
-    *("dvc_data.index.checkout", "dvc_data.hashfile.build", "pygit2", "dulwich.porcelain", "ruamel.yaml", "optuna"),
-    *("alembic.config", "sqlalchemy.dialects.sqlite", "mlflow.store.tracking.sqlalchemy_workspace_store"),
-    *("mlflow.utils.search_logged_model_utils", "PIL.JpegImagePlugin", "PIL.BmpImagePlugin", "pyarrow.pandas_compat"),
-    *("PIL.PpmImagePlugin", "optuna.storages", "psycopg", "networkx", "fsspec.implementations.memory", "hydra"),
-    *("dvc.repo.open_repo", "dvc.repo.index", "dvc.repo.graph", "dvc.repo.brancher", "dvc.repo.collect", "dvc.repo.stage"),
-    *("dvc.repo.artifacts", "dvc.repo.datasets", "dvc.repo.plots.diff", "dvc.repo.experiments.run", "dvc.utils.plots"),
-    *("dvc.repo.experiments.brancher", "dvc.repo.experiments.queue.celery", "dvc.repo.experiments.queue.tasks"),
-    *("dvc.utils.strictyaml", "dvc.utils.hydra", "dvc.cachemgr", "dvc.data_cloud", "dvc.daemon", "dvc._debug"),
-    *("dvc.render.match", "dvc.render.convert", "dvc.render.converter.vega", "dvc.render.converter.image", "vl_convert"),
-    *("dvc_data.fs", "dvc_data.hashfile.db.local", "dvc_data.hashfile.status", "dvc_data.hashfile._progress"),
-    *("scmrepo.fs", "scmrepo.git.backend.pygit2.filter", "scmrepo.git.backend.pygit2.callbacks", "dulwich.worktree"),
-    *("dulwich.stash", "dulwich.gc", "ruamel.yaml.mergevalue", "dvc_task.proc.manager", "dvc_task.app.filesystem"),
-    *("celery.worker.worker", "celery.canvas", "celery.result", "celery.app.amqp", "kombu.transport.filesystem"),
-)
+_LINES = Path(__file__).with_name("preloaded_modules.txt").read_text("utf-8").splitlines()
+MODULES = [name for line in _LINES if not line.startswith("#") for name in line.split()]
 # What is read as an interpreter starts or as it imports a library: with another value only a real start will do.
 _READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "ATEN_", "ONEDNN_", "DNNL_", "OPENBLAS_", "MPL", "TORCH")
 _READ_LATER = {"PYTHONPATH", "PYTHONUNBUFFERED"}
