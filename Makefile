@@ -67,7 +67,7 @@ format: setup ## put the code into the one format
 lock: setup ## write requirements.txt from pyproject.toml
 	@uv pip compile pyproject.toml --extra dev --universal --generate-hashes --quiet --output-file requirements.txt
 
-readme: setup ## write the generated blocks of README.md and docs/
+readme: setup ## write the generated blocks of README.md and docs/, and copy the run's page to docs/run.html
 	@python tools/readme.py
 
 bench: setup ## measure speed, memory and costs, each against others, into benchmarks/; only on a quiet machine
