@@ -1,6 +1,7 @@
-"""Write the marked blocks of README.md and of the pages in docs/ from the files that the project keeps, and docs/run.html.
+"""Write the marked blocks of README.md and of the pages in docs/ from the files that the project keeps.
 
-A block stands between two comments, which name it. Edit everything outside the blocks by hand.
+A block stands between two comments, which name it. Edit everything outside the blocks by hand. The committed
+run's page is copied to docs/run.html.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """The page in a real browser without a network, opened as a file, and used by real events."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -333,6 +334,77 @@ def test_every_kind_of_system_can_be_used(window: Chrome, tmp_path: Path, name: 
     assert page.words() == "Your drawing, reconstructed"
     assert ("KL" in page.part("facts").text) == page.run.trained.autoencoder.latent.has_prior
     assert script_errors(window) == []
+
+
+CUSTOM = {"dataset": "custom", "custom_data": "mine"}
+
+
+def test_images_without_classes_are_explored_by_their_numbers(window: Chrome, tmp_path: Path) -> None:
+    page = show(window, tmp_path, page_run((), **CUSTOM))
+    assert page.words() == "Test image 0, reconstructed"
+    assert [start.text for start in page.part("starts").find_elements("tag name", "button")] == list("0123456789")
+    page.part("starts").find_elements("tag name", "button")[4].click()
+    assert page.words() == "Test image 4, reconstructed"
+    assert page.part("classes").find_elements("xpath", "*") == []
+    titles = [item.get_attribute("title") for item in page.part("nearest").find_elements("tag name", "li")]
+    assert all(re.fullmatch(r"Test image \d+", title) for title in titles)
+    assert (
+        page.script("document.querySelector('[data-controls] [data-part=draw-title]').textContent") == "Draw a picture"
+    )
+    page.at("pad", 0.3, 0.2).click_and_hold().move_by_offset(30, 80).release().perform()
+    assert page.words() == "Your drawing, reconstructed"
+    assert script_errors(window) == []
+
+
+def test_names_of_classes_are_shown_as_they_are(window: Chrome, tmp_path: Path) -> None:
+    names = ("<b>bold</b>", 'a"b', "&amp;", "x" * 90, "日本語")
+    page = show(window, tmp_path, page_run(names, **CUSTOM))
+    for part in ("starts", "classes"):
+        buttons = page.part(part).find_elements("tag name", "button")
+        assert [button.text for button in buttons] == [*names]
+    page.part("classes").find_elements("tag name", "button")[3].click()
+    assert page.script(f"{EXPLORER}.map.only") == 3
+    assert page.words() == "Test image 0 of class <b>bold</b>, reconstructed"
+    page.part("starts").find_elements("tag name", "button")[1].click()
+    assert page.words() == 'Test image 1 of class a"b, reconstructed'
+    assert window.find_elements("tag name", "b") != []  # those of the page itself
+    assert not any(element.text == "bold" for element in window.find_elements("tag name", "b"))
+    assert page.script("document.documentElement.scrollWidth") <= 1400
+    assert script_errors(window) == []
+
+
+def test_one_of_many_classes_is_chosen_from_a_list(window: Chrome, tmp_path: Path) -> None:
+    names = tuple(f"class {number}" for number in range(60))
+    page = show(window, tmp_path, page_run(names, **CUSTOM))
+    chooser = page.part("classes").find_element("tag name", "select")
+    chooser.send_keys("class 17")
+    assert page.script(f"{EXPLORER}.map.only") == 17
+    chooser.send_keys(Keys.HOME)
+    assert page.script(f"{EXPLORER}.map.only") is None
+    starts = page.part("starts").find_elements("tag name", "button")
+    assert len(starts) == 60
+    starts[59].click()
+    assert page.words() == "Test image 59 of class class 59, reconstructed"
+
+
+def test_single_class_has_two_different_ends(window: Chrome, tmp_path: Path) -> None:
+    page = show(window, tmp_path, page_run(("only",), **CUSTOM))
+    anchors = page.script(f"['A', 'B'].map((name) => [...{EXPLORER}.anchors[name]])")
+    assert anchors[0] != anchors[1]
+    assert page.words() == "Test image 0 of class only, reconstructed"
+
+
+def test_image_stands_beside_its_reconstruction_and_goes_with_it(shown: Shown) -> None:
+    original = shown.part("original")
+    assert original.is_displayed()
+    first = int(np.flatnonzero(shown.run.data.test.labels == 1)[0])
+    pixels = "[...arguments[0].getContext('2d').getImageData(0, 0, 16, 16).data]"
+    levels = np.array(shown.script(pixels, original.find_element("tag name", "canvas")))[::4]
+    assert (levels == shown.run.data.test.images[first].ravel()).all()
+    shown.part("sample").click()
+    shown.settle()
+    assert not original.is_displayed()
+    assert shown.part("image-words").text == "decoded from the code"
 
 
 @pytest.mark.parametrize("width", [1400, 390])

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from builders import epoch_row, tiny_images, tiny_labels, tiny_origin, tiny_params
+from mnist_vae.common.catalogue import DIGITS
 from mnist_vae.data.history import StepRow
 from mnist_vae.data.latents import Latents
-from mnist_vae.common.catalogue import DIGITS
 from mnist_vae.data.prepared import ClassNames, Prepared, Split
 from mnist_vae.figures.arrays import draw_pictures
 from mnist_vae.figures.gallery import Course, Subject, draw_gallery

@@ -13,6 +13,7 @@ _WIDTH, _HEIGHT = 440, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 430, 10, 216
 _TICKS = 5
 _LONGEST_NAME = 14  # letters beside a bar
+_LETTER = 7.2  # about the width of one
 _ROUND_STEPS = (1, 2, 2.5, 5, 10)
 
 
@@ -53,13 +54,14 @@ class Scale(NamedTuple):
         return round(self.first + (self.last - self.first) * share, 1)
 
 
-def nice_ticks(low: float, high: float) -> list[float]:
-    """Round numbers at equal distances, about five, the outer ones at or beyond the two ends."""
+def nice_ticks(low: float, high: float, *, whole: bool = False) -> list[float]:
+    """Round numbers at equal distances, about five, the outer ones at or beyond the two ends; `whole`: no fractions."""
     if high - low < 1e-9 * max(abs(low), abs(high), 1e-9):
         low, high = low - max(abs(low), 1e-9) / 2, high + max(abs(high), 1e-9) / 2
     raw = (high - low) / (_TICKS - 1)
     power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in _ROUND_STEPS if factor * power >= raw * (1 - 1e-9))
+    steps = [factor * power for factor in _ROUND_STEPS]
+    step = next(step for step in steps if step >= raw * (1 - 1e-9) and (not whole or step.is_integer()))
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [round(count * step, 12) for count in range(first, last + 1)]
 
@@ -137,7 +139,7 @@ def text_below(x: float, y: int, text: str) -> Markup:
 
 
 def _places_below(x: Sequence[int], across: Scale, label: str) -> Markup:
-    ticks = {round(tick) for tick in nice_ticks(float(x[0]), float(x[-1]))}
+    ticks = {round(tick) for tick in nice_ticks(float(x[0]), float(x[-1]), whole=True)}
     shown = [
         text_below(across(float(place)), _BOTTOM + 17, f"{place:,}")
         for place in sorted(ticks & {*range(x[0], x[-1] + 1)})
@@ -157,11 +159,12 @@ def _line(series: Series, number: int, x: Sequence[int], across: Scale, up: Scal
 
 def row_chart(title: str, names: Sequence[str], values: Sequence[float]) -> Markup:
     """A bar from left to right for each name, as SVG, with its number at the end."""
-    left, right, tall = 110, _WIDTH - 60, 20
+    left, right, tall = 12 + round(_LETTER * max(len(short_name(name)) for name in names)), _WIDTH - 60, 20
     across = Scale(0.0, max(*values, 0.0) or 1.0, left, right)
     row = Markup(
-        '<text x="{0}" y="{1}" text-anchor="end"><title>{2}</title>{3}</text><rect x="{4}" y="{5}" width="{6}" height="14"'
-        ' fill="var(--series-1)"><title>{2}: {7}</title></rect><text x="{8}" y="{1}">{7}</text>'
+        '<text x="{0}" y="{1}" text-anchor="end"><title>{2}</title>{3}</text>'
+        '<rect x="{4}" y="{5}" width="{6}" height="14" fill="var(--series-1)"><title>{2}: {7}</title></rect>'
+        '<text x="{8}" y="{1}">{7}</text>'
     )
     rows = []
     for place, (name, value) in enumerate(zip(names, values, strict=True)):

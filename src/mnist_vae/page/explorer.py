@@ -31,8 +31,8 @@ _FORMATS = (
     _Formats("int8", "int8", 1_200_000),
     _Formats("int6", "int8", 12_000_000),
 )
-# Test images in the page: as few as the list of the nearest ones can do with. On MNIST 68 % of the six nearest of 200 are of
-# the same class as the image that they are nearest to; of 100 it is 54 %, of 300 73 %.
+# Test images in the page: as few as the list of the nearest ones can do with. With 200 of MNIST's, 68 % of the six that
+# lie nearest to another image are of its class; with 100 it is 54 %, with 300 73 %.
 _MOST_TESTS, _TEST_CHARACTERS = 200, 100_000
 _MOST_POINTS = 10_000  # of the map
 _COMPARED = 100  # test images on which the page's precision is measured
@@ -44,8 +44,9 @@ _MARGIN = 0.05  # of the map beside the outermost points
 class Drawing(NamedTuple):
     """How a drawing becomes an image of the data set.
 
-    It is scaled into a box of `box` pixels, whose centre (or the drawing's centre of mass) is put in the middle of `side`
-    pixels. With a `side` of 0 it is taken as it is. The ground has the grey level `ground`, the ink the other extreme.
+    It is scaled into a box of `box` pixels, whose centre (or the drawing's centre of mass) is put in the middle of
+    `side` pixels. With a `side` of 0 it is taken as it is. The ground has the grey level `ground`, and the ink is white
+    on black or black on white.
     """
 
     subject: str
@@ -214,7 +215,7 @@ def _tests(test: Split) -> dict:
 
 
 def _anchors(classes: Classes) -> list[int]:
-    """The classes whose first test images are the two ends of a path at first; the first two if the chosen ones are none."""
+    """The two classes of the interpolation, whose first test images are A and B; else the first two classes."""
     ends = [
         class_number(end, classes.names)
         for end in (classes.figures.interpolation_from, classes.figures.interpolation_to)

@@ -150,7 +150,7 @@ def _active(numbers: Numbers, params: ModelParams) -> Card:
         f"{numbers.active_dimensions:,} of {params.latent_dim:,}",
         "of the code",
         f"A dimension is active if the variance of its mean code over the test images is above {ACTIVE_VARIANCE}.",
-        f"{good} Many that are not mean that a smaller latent_dim would do.",
+        f"{good} If many are inactive, a smaller latent_dim would do.",
     )
 
 

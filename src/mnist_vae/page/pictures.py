@@ -57,8 +57,8 @@ def _of_images(pictures: Pictures, names: ClassNames) -> Iterator[Picture]:
     columns = pictures.reconstructions.shape[1]
     yield Picture(
         "Reconstructions",
-        f"The first {2 * columns} test images; below each row what the model makes of them. Look for strokes that are lost"
-        " or closed.",
+        f"The first {2 * columns} test images; below each row what the model makes of them. Look for strokes that are"
+        " lost or closed.",
         f"Two rows of {columns} test images, each above its reconstructions",
         image_grid(pictures.reconstructions),
         wide=True,
@@ -139,8 +139,8 @@ def _samples(pictures: Pictures, params: FigureParams) -> Iterator[Picture]:
     if pictures.samples is not None:
         yield Picture(
             "Samples from the prior",
-            "Decoded standard normal noise: what the model imagines. The more look like test images, the better the codes"
-            " fill the prior.",
+            "Decoded standard normal noise: what the model imagines. The more look like test images, the better the"
+            " codes fill the prior.",
             "A hundred images decoded from random codes",
             image_grid(pictures.samples),
         )

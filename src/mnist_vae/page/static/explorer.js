@@ -152,9 +152,9 @@ class Explorer {
       const open = more.getAttribute("aria-expanded") !== "true";
       this.sliders.forEach(({ row }, rank) => { row.hidden = !open && rank >= FEW_SLIDERS; });
       more.setAttribute("aria-expanded", String(open));
-      more.textContent = open ? "Fewer" : `${this.sliders.length} instead of ${FEW_SLIDERS}`;
+      more.textContent = open ? `Show ${FEW_SLIDERS} numbers` : `Show ${this.sliders.length} numbers`;
     });
-    more.textContent = `${this.sliders.length} instead of ${FEW_SLIDERS}`;
+    more.textContent = `Show ${this.sliders.length} numbers`;
     this.part("reset").addEventListener("click", () => this.show(this.base, this.baseWords));
   }
 
@@ -163,7 +163,7 @@ class Explorer {
     const end = performance.now() + CHUNK;
     while (this.codes.length < this.images.length && performance.now() < end)
       this.codes.push(this.model.encode(this.images[this.codes.length]).mean);
-    if (this.codes.length < this.images.length) setTimeout(() => this.encodeTests(), CHUNK);
+    if (!this.isReady()) setTimeout(() => this.encodeTests(), CHUNK);
     else if (this.code) this.preview(this.code, this.words);
   }
 
@@ -209,6 +209,7 @@ class Explorer {
     for (const canvas of [this.part("image"), this.part("mini")]) paint(canvas, image, 255);
     this.image = image;
     this.part("words").textContent = words;
+    this.drawOriginal(code === this.code ? this.seen : null);
     this.part("facts").textContent = code === this.code ? this.factsOf(image) : "";
     this.drawNeighbours(code);
     this.drawBars(code);
@@ -221,6 +222,20 @@ class Explorer {
       this.map.draw();
     }
     this.tellTime(performance.now() - started);
+    // Once nothing else is to be done, the first times are measured.
+    if (this.milliseconds.length < SAMPLES && this.isReady() && !this.pending) this.preview(code, words);
+  }
+
+  // Whether the codes of the page's test images are known.
+  isReady() {
+    return this.codes.length === this.images.length;
+  }
+
+  // The image that was encoded, beside its reconstruction.
+  drawOriginal(seen) {
+    this.part("original").hidden = !seen;
+    this.part("image-words").textContent = seen ? "its reconstruction" : "decoded from the code";
+    if (seen) paint(this.part("original").querySelector("canvas"), seen.levels, 1);
   }
 
   factsOf(image) {
@@ -233,7 +248,7 @@ class Explorer {
   }
 
   drawNeighbours(code) {
-    if (this.codes.length < this.images.length) return;
+    if (!this.isReady()) return;
     const list = this.part("nearest");
     while (list.children.length < Math.min(NEIGHBOURS, this.images.length)) list.append(list.firstElementChild.cloneNode(true));
     nearest(code, this.codes, NEIGHBOURS).forEach((place, i) => {
@@ -287,6 +302,7 @@ class Explorer {
     this.milliseconds = [...this.milliseconds.slice(-29), milliseconds];
     if (this.milliseconds.length < SAMPLES) return; // the first ones are slower
     const sorted = this.milliseconds.slice().sort((one, other) => one - other);
-    this.part("time").textContent = sorted[sorted.length >> 1].toFixed(1);
+    this.part("time").textContent = `Decoding a code and drawing it takes ${sorted[sorted.length >> 1].toFixed(1)} ms in this browser.`;
+    this.part("time").hidden = false;
   }
 }
