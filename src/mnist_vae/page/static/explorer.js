@@ -231,9 +231,9 @@ class Explorer {
     return this.codes.length === this.images.length;
   }
 
-  // The image that was encoded, beside its reconstruction.
+  // The image that was encoded, beside its reconstruction; without one its place stays empty, so that nothing moves.
   drawOriginal(seen) {
-    this.part("original").hidden = !seen;
+    this.part("original").style.visibility = seen ? "" : "hidden";
     this.part("image-words").textContent = seen ? "its reconstruction" : "decoded from the code";
     if (seen) paint(this.part("original").querySelector("canvas"), seen.levels, 1);
   }
