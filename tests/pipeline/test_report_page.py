@@ -396,14 +396,15 @@ def test_single_class_has_two_different_ends(window: Chrome, tmp_path: Path) -> 
 
 def test_image_stands_beside_its_reconstruction_and_goes_with_it(shown: Shown) -> None:
     original = shown.part("original")
-    assert original.is_displayed()
+    assert original.text == "the image itself"
     first = int(np.flatnonzero(shown.run.data.test.labels == 1)[0])
     pixels = "[...arguments[0].getContext('2d').getImageData(0, 0, 16, 16).data]"
     levels = np.array(shown.script(pixels, original.find_element("tag name", "canvas")))[::4]
     assert (levels == shown.run.data.test.images[first].ravel()).all()
     shown.part("sample").click()
     shown.settle()
-    assert not original.is_displayed()
+    assert original.text == "no image was encoded"
+    assert sum(shown.script(pixels, original.find_element("tag name", "canvas"))) == 0
     assert shown.part("image-words").text == "decoded from the code"
 
 

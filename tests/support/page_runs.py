@@ -10,7 +10,7 @@ from mnist_vae.data.history import StepRow
 from mnist_vae.data.latents import Latents
 from mnist_vae.data.prepared import ClassNames, Prepared, Split
 from mnist_vae.figures.arrays import draw_pictures
-from mnist_vae.figures.gallery import Course, Subject, draw_gallery
+from mnist_vae.figures.gallery import Course
 from mnist_vae.model.autoencoder import Autoencoder, build_autoencoder
 from mnist_vae.model.file import TrainedModel
 from mnist_vae.page.headline import Numbers
@@ -69,8 +69,11 @@ def page_run(class_names: ClassNames = DIGITS, **changes: object) -> Run:
     steps = [StepRow(1 + number // 50, number + 1, 1 / (number + 1)) for number in range(100)]
     course = Course([epoch_row(epoch) for epoch in (1, 2, 3)], steps)
     origin = tiny_origin().model_copy(update={"params": params.of_model()})
-    subject = Subject("Tiny", "summed squared error", figure_params, class_names)
-    absences = {name: absence for name, _, absence in draw_gallery(pictures, course, subject) if absence}
+    absences = {}  # as draw_gallery gives them, which takes seconds
+    if not model.latent.has_prior:
+        absences |= dict.fromkeys(["samples", "perturbed", "latent_dimensions"], "a plain autoencoder has no prior")
+    if not class_names:
+        absences |= dict.fromkeys(["classes", "class_means", "interpolation"], "the images have no classes")
     test = Split(images.numpy(), labels)
     return Run(
         TrainedModel(model, origin),

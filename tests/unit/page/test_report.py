@@ -10,6 +10,7 @@ from torch import nn
 
 from builders import TINY
 from mnist_vae.common.params import FigureParams, ModelParams, Params, load_params
+from mnist_vae.figures.gallery import Subject, draw_gallery
 from mnist_vae.page.report import STATIC, changed_params, render_report, script_json
 from page_runs import KINDS, page_run
 from places import REPOSITORY
@@ -144,6 +145,16 @@ def test_without_classes_what_needs_them_is_left_out_with_a_line() -> None:
     assert "the points of the map have one colour" in text
     assert "A row for each class" not in text
     assert render_report(page_run((), **CUSTOM)).decode() == text
+
+
+@pytest.mark.parametrize(
+    ("names", "changes"), [((), {}), (tuple("0123456789"), {"variational": False, "kl_weight": 0})]
+)
+def test_reasons_are_those_of_the_figures(names: tuple[str, ...], changes: dict) -> None:
+    run = page_run(names, **CUSTOM | changes)
+    subject = Subject("Tiny", "summed squared error", run.figure_params, names)
+    drawn = draw_gallery(run.pictures, run.course, subject)
+    assert {name: absence for name, _, absence in drawn if absence} == run.absences
 
 
 def test_hundreds_of_classes_fit() -> None:

@@ -73,7 +73,8 @@ class Explorer {
     const { latent_dim: count, map: { explained, shown, count: all }, classes } = this.data;
     const points = shown < all ? `${shown.toLocaleString("en")} of the ${all.toLocaleString("en")} test images` : "test image";
     const share = explained && Math.round(100 * (explained[0] + explained[1]));
-    return `A point for each ${shown < all ? "of " : ""}${points}${classes.length ? ", coloured by its class" : ""}. ` + (explained
+    const told = `A point for each ${shown < all ? "of " : ""}${points}${classes.length ? ", coloured by its class" : ""}. Move over the map to decode a place, click to keep it. `;
+    return told + (explained
       ? `Two directions of ${count}, in which the codes vary most: ${share} % of their variance. A place decodes with all others at their mean, so it is more blurred than a test image beside it.`
       : "The code's two dimensions.");
   }
@@ -231,11 +232,14 @@ class Explorer {
     return this.codes.length === this.images.length;
   }
 
-  // The image that was encoded, beside its reconstruction; without one its place stays empty, so that nothing moves.
+  // The image that was encoded, beside its reconstruction; without one its place is kept, so that nothing moves.
   drawOriginal(seen) {
-    this.part("original").style.visibility = seen ? "" : "hidden";
+    this.part("original").classList.toggle("empty", !seen);
+    this.part("original-words").textContent = seen ? "the image itself" : "no image was encoded";
     this.part("image-words").textContent = seen ? "its reconstruction" : "decoded from the code";
-    if (seen) paint(this.part("original").querySelector("canvas"), seen.levels, 1);
+    const canvas = this.part("original").querySelector("canvas");
+    if (seen) paint(canvas, seen.levels, 1);
+    else canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
   }
 
   factsOf(image) {
