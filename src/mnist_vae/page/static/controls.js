@@ -50,6 +50,7 @@ class Controls {
     const all = classes.length
       ? classes.map((name, label) => ({ name, label, numbers: numbers.filter((_, place) => labels[place] === label) }))
       : numbers.slice(0, FEW_STARTS).map((number, label) => ({ name: `${number}`, label, numbers: [number] }));
+    list.style.setProperty("--letters", lettersOf(all.map(({ name }) => name)));
     this.starts = all.filter((start) => start.numbers.length).map((start) => ({ ...start, turn: 0 }));
     list.replaceChildren(...this.starts.map((start) => {
       const button = model.cloneNode(true);

@@ -16,6 +16,9 @@ const number = (value, digits = 2) => value.toFixed(digits).replace("-", "−");
 const coloursOf = (count) => count <= COLOURS.length ? COLOURS
   : Array.from({ length: count }, (_, label) => `hsl(${Math.round((360 * label) / count)} 65% 50%)`);
 
+// The letters of the longest name, of as many as there is room for; a style takes them.
+const lettersOf = (names) => Math.max(0, ...names.map((name) => Math.min(name.length, LONGEST_NAME)));
+
 // Levels 0..255 or brightness 0..1 (scale 255) into a canvas of as many pixels.
 function paint(canvas, values, scale) {
   const side = Math.round(Math.sqrt(values.length)), context = canvas.getContext("2d");
@@ -43,6 +46,7 @@ class Explorer {
     this.mean = floatsOf(data.dimensions.mean);
     this.deviation = floatsOf(data.dimensions.deviation);
     this.part = (name) => root.querySelector(`[data-part="${name}"]`);
+    root.style.setProperty("--letters", lettersOf(data.classes));
     this.tellWhatItIs();
     this.buildMap();
     this.buildSliders();
@@ -102,7 +106,6 @@ class Explorer {
   // A button for each class, or of many a list, to show one alone.
   buildClasses() {
     const { classes } = this.data, box = this.part("classes");
-    box.style.setProperty("--letters", Math.max(0, ...classes.map((name) => Math.min(name.length, LONGEST_NAME))));
     if (classes.length > MOST_BUTTONS) {
       const select = Object.assign(document.createElement("select"), { ariaLabel: "Class that is shown" });
       select.append(new Option("all classes", ""), ...classes.map((name, label) => new Option(name, label)));
