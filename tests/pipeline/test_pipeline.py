@@ -40,6 +40,7 @@ def test_repro_leaves_data_model_numbers_and_figures(reproduced: WorkingCopy) ->
         "models/model.safetensors",
         "reports/latents.safetensors",
         "reports/pictures.safetensors",
+        "reports/report.html",
     } <= set(outputs)
     metrics = json.loads(outputs["reports/metrics.json"])
     assert metrics["mse_minus1_to_1"] > 0

@@ -481,6 +481,21 @@ def test_two_systems_are_steered_together(window: Chrome, tmp_path: Path) -> Non
     assert script_errors(window) == []
 
 
+def test_comparison_is_no_wider_than_a_phone(window: Chrome, tmp_path: Path) -> None:
+    page = render_report(page_run()).decode()
+    names = ["autoencoder-of-a-long-name", "another-system-of-a-long-name"]
+    numbers = {"kl_nats": 1.0, "mse_minus1_to_1": 0.5, "elbo_nats": -1234.5}
+    compared = [Compared(System(name, tiny_params(), 1.0, 0.5), numbers, page) for name in names]
+    (tmp_path / "comparison.html").write_bytes(render_comparison(compared, "digits"))
+    metrics = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    window.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        window.get((tmp_path / "comparison.html").as_uri())
+        assert window.execute_script("return document.documentElement.scrollWidth") <= 390
+    finally:
+        window.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_drawings_are_scaled_and_centred_as_the_data_sets_are(shown: Shown) -> None:
     random = np.random.default_rng(0)
     for height, width, rows, columns in (

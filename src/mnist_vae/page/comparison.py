@@ -39,6 +39,7 @@ def render_comparison(compared: Sequence[Compared], data: str) -> bytes:
         explorers=explorers,
         shown=shown,
         missing=[one.system.name for one in compared if one.system.name not in explorers],
+        families=bool(kl_weight_families(systems)),
         plot=_rate_distortion(systems),
         scripts=[*SCRIPTS, "comparison.js"],
     )
