@@ -347,7 +347,7 @@ def test_images_without_classes_are_explored_by_their_numbers(window: Chrome, tm
     assert page.words() == "Test image 4, reconstructed"
     assert page.part("classes").find_elements("xpath", "*") == []
     titles = [item.get_attribute("title") for item in page.part("nearest").find_elements("tag name", "li")]
-    assert all(re.fullmatch(r"Test image \d+", title) for title in titles)
+    assert all(re.fullmatch(r"Test image \d+", title or "") for title in titles)
     assert (
         page.script("document.querySelector('[data-controls] [data-part=draw-title]').textContent") == "Draw a picture"
     )
