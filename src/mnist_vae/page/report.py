@@ -26,6 +26,7 @@ from mnist_vae.page.pictures import page_pictures
 STATIC = Path(__file__).parent / "static"
 SCRIPTS = ("network.js", "codes.js", "drawing.js", "map.js", "explorer.js", "controls.js", "charts.js")
 _MOST_STEPS = 240  # points of the chart of steps
+_NEW = "none, it is new"
 _MOST_CLASSES = 20  # bars of the chart of classes
 _MOST_DIMENSIONS = 128  # bars of the chart of dimensions
 
@@ -117,7 +118,7 @@ def system_view(data: ExplorerData) -> dict:
 
 
 def changed_params(params: ModelParams, figures: FigureParams) -> list[tuple[str, object, object]]:
-    """The parameters that differ from the tutorial's: name, value, the tutorial's value."""
+    """The parameters that differ from the tutorial's: name, value, the tutorial's value or that there is none."""
     values = params.model_dump(mode="json") | figures.model_dump(mode="json")
     defaults = load_yaml(STATIC.parent / "tutorial.yaml")
     if not isinstance(defaults, dict):
@@ -125,7 +126,10 @@ def changed_params(params: ModelParams, figures: FigureParams) -> list[tuple[str
     if params.dataset != CUSTOM:  # a model's parameters then have the number of images that a share stands for
         count = DATASETS[params.dataset].train_size
         defaults["validation_size"] = image_count(defaults["validation_size"], count)
-    return [(name, value, defaults[name]) for name, value in values.items() if value != defaults[name]]
+    # A parameter that somebody added is not among the tutorial's.
+    return [
+        (name, value, defaults.get(name, _NEW)) for name, value in values.items() if value != defaults.get(name, _NEW)
+    ]
 
 
 def course_charts(course: Course, unit: str) -> list[Chart]:

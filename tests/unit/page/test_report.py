@@ -3,6 +3,7 @@
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 import yaml
@@ -115,6 +116,14 @@ def test_parameters_that_differ_are_told_with_the_default() -> None:
 def test_share_of_validation_images_is_the_default_whatever_the_data_set(changes: dict, different: set[str]) -> None:
     params = Params.model_validate(DEFAULT.model_dump(mode="json") | changes)
     assert {name for name, _, _ in changed_params(params.of_model(), params.of_figures())} == different
+
+
+def test_parameter_that_somebody_added_is_told_as_new(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    tutorial = (STATIC.parent / "tutorial.yaml").read_text()
+    (tmp_path / "tutorial.yaml").write_text(tutorial.replace("learning_rate: 0.0001\n", ""))
+    monkeypatch.setattr("mnist_vae.page.report.STATIC", tmp_path / "static")
+    changes = changed_params(DEFAULT.of_model(), DEFAULT.of_figures())
+    assert changes == [("learning_rate", 0.0001, "none, it is new")]
 
 
 def test_default_of_each_parameter_is_known() -> None:
