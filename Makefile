@@ -18,7 +18,7 @@ PEER := .venv-pythae
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
-	@echo 'With --help each: python tools/presets.py, compare.py, search.py, plots.py, verify.py, crash_test.py, register.py, ui.py'
+	@echo 'With --help each: python tools/presets.py, compare.py, page.py, search.py, plots.py, verify.py, crash_test.py, register.py, ui.py'
 
 setup: ## make .venv hold what requirements.txt locks
 	@sh tools/setup.sh
@@ -29,6 +29,7 @@ repro: setup ## run what changed of the pipeline; on the bundled digits if the d
 	@if dvc repro; then \
 		echo; \
 		echo "Data set: $$(sed -n 's/^dataset: *\([a-z-]*\).*/\1/p' params.yaml)"; \
+		echo 'Page:     reports/report.html, which opens in a browser and shows everything'; \
 		echo 'Pictures: reports/figures    Numbers: reports/metrics.json, dvc metrics show'; \
 		echo 'Runs:     make ui'; \
 	elif [ -e .dvc/tmp/data-set-unreachable ]; then \
@@ -48,7 +49,9 @@ digits:
 	@dvc exp run --temp --force --name digits-demo $(DIGITS)
 	@git archive --output .dvc/tmp/demo.tar "refs/exps/$$(git rev-parse HEAD | sed 's,..,&/,')/digits-demo" reports
 	@rm -rf demo && mkdir demo && tar -x -f .dvc/tmp/demo.tar -C demo --strip-components=1 && rm .dvc/tmp/demo.tar
+	@python tools/page.py digits-demo --out demo/report.html >/dev/null
 	@echo
+	@echo 'Page: demo/report.html, which opens in a browser and shows everything'
 	@echo 'Data set: digits. Pictures: demo/figures    Numbers: demo/metrics.json    Runs: make ui'
 	@echo 'This was the experiment digits-demo; to have it in the workspace: dvc exp apply digits-demo'
 
@@ -67,7 +70,7 @@ format: setup ## put the code into the one format
 lock: setup ## write requirements.txt from pyproject.toml
 	@uv pip compile pyproject.toml --extra dev --universal --generate-hashes --quiet --output-file requirements.txt
 
-readme: setup ## write the generated blocks of README.md and docs/
+readme: setup ## write the generated blocks of README.md and docs/, and copy the run's page to docs/run.html
 	@python tools/readme.py
 
 bench: setup ## measure speed, memory and costs, each against others, into benchmarks/; only on a quiet machine

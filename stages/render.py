@@ -1,10 +1,11 @@
-"""Draw the figures of the trained model."""
+"""Draw the figures of the trained model, and write the page of the run."""
 
 from mnist_vae.console.early import end_in_a_line
 
 end_in_a_line()  # also during the imports below, which take seconds
 
 from mnist_vae.common import paths
+from mnist_vae.common.atomic import write_whole
 from mnist_vae.common.catalogue import dataset_title
 from mnist_vae.common.device import place, prepare_device
 from mnist_vae.common.params import load_params
@@ -17,6 +18,8 @@ from mnist_vae.figures.arrays import draw_pictures, save_pictures
 from mnist_vae.figures.gallery import Course, Subject, draw_gallery
 from mnist_vae.figures.style import save_gif, save_png
 from mnist_vae.model.file import load_model, load_origin
+from mnist_vae.page.headline import load_numbers
+from mnist_vae.page.report import Run, render_report
 from mnist_vae.tracking.run import tracked_run
 
 
@@ -26,9 +29,10 @@ def main() -> None:
     params = origin.params
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
     with tracked_run("render", origin):
-        model = load_model(paths.MODEL, device).autoencoder
-        test_images = place(load_prepared(paths.PREPARED).test.images, device)
+        trained, data = load_model(paths.MODEL, device), load_prepared(paths.PREPARED)
         latents, class_names = load_latents(paths.LATENTS), load_class_names(paths.PREPARED)
+        numbers = load_numbers(paths.METRICS, paths.CLASSES, class_names)
+        model, test_images = trained.autoencoder, place(data.test.images, device)
         pictures = draw_pictures(model, test_images, latents, params.seed, figure_params, class_names)
         save_pictures(pictures, paths.PICTURES, class_names)
         unit = model.likelihood.distortion_unit
@@ -36,8 +40,10 @@ def main() -> None:
         epochs = read_epochs(paths.EPOCHS, params.epochs)
         course = Course(epochs, read_steps(paths.STEPS, origin.steps))
         paths.FIGURES.mkdir(parents=True, exist_ok=True)
+        absences = {}
         for name, figure, absence in draw_gallery(pictures, course, subject):
             if figure is None:
+                absences[name] = absence
                 print(f"render: no {name}: {absence}")
             else:
                 save_png(figure, paths.FIGURES / f"{name}.png")
@@ -45,8 +51,12 @@ def main() -> None:
             frames = grids.animation(pictures.straight_interpolation)
             milliseconds = grids.animation_milliseconds(figure_params.interpolation_steps)
             save_gif(frames, milliseconds, paths.FIGURES / "interpolation.gif")
+        model.cpu()
+        run = Run(trained, data, latents, numbers, course, pictures, absences, figure_params, class_names)
+        write_whole(render_report(run), paths.REPORT)
     animation = "" if pictures.straight_interpolation is None else " and an animation"
-    print(f"render: {len(list(paths.FIGURES.glob('*.png')))} figures{animation} in {paths.FIGURES}")
+    count = len(list(paths.FIGURES.glob("*.png")))
+    print(f"render: {count} figures{animation} in {paths.FIGURES}, the page of the run in {paths.REPORT}")
 
 
 if __name__ == "__main__":

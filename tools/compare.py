@@ -21,6 +21,7 @@ from mnist_vae.data.prepared import load_class_names
 from mnist_vae.figures.arrays import load_pictures
 from mnist_vae.figures.comparison import Member, System, autoencoder_pairs, rate_distortion, side_by_side
 from mnist_vae.figures.style import save_png
+from mnist_vae.page.comparison import Compared, render_comparison
 from presets import Preset, find_result, load_presets
 
 FOLDER = Path("reports/comparison")
@@ -63,7 +64,7 @@ def load_result(preset: Preset, root: Path) -> Result:
 
 
 def write_comparison(results: Sequence[Result], root: Path) -> None:
-    """The numbers of all presets, the rate-distortion plot, and each autoencoder beside its VAE."""
+    """The numbers of all presets, the rate-distortion plot, each autoencoder beside its VAE, and the page of all."""
     folder = root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     systems = {
@@ -88,6 +89,20 @@ def write_comparison(results: Sequence[Result], root: Path) -> None:
         members = [_member(one.name, commits[one.name], root) for one in pair]
         figure = side_by_side(members, f"{data}: a plain autoencoder and the VAE of the same network")
         save_png(figure, folder / f"{pair.autoencoder.name}.png")
+    pages = [_page(one.experiment.commit, root) for one in results]
+    compared = [Compared(*parts) for parts in zip(points, [one.metrics for one in results], pages, strict=True)]
+    (folder / "comparison.html").write_bytes(render_comparison(compared, data))
+
+
+def _page(commit: str, root: Path) -> str | None:
+    """The page of an experiment's run; None if it is of an older version, which wrote none."""
+    files = CommittedFiles(root, commit)
+    if not files.has(paths.REPORT):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / paths.REPORT.name
+        files.copy(paths.REPORT, copy)
+        return copy.read_text("utf-8")
 
 
 def _member(name: str, commit: str, root: Path) -> Member:
@@ -103,7 +118,7 @@ def compare(jobs: int, root: Path) -> None:
     presets = load_presets(root)
     run_missing(presets, jobs, root)
     write_comparison([load_result(preset, root) for preset in presets], root)
-    print(f"compare: {len(presets)} systems compared in {FOLDER}")
+    print(f"compare: {len(presets)} systems compared in {FOLDER}, in a browser: {FOLDER / 'comparison.html'}")
 
 
 def main() -> None:

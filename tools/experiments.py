@@ -95,6 +95,10 @@ class CommittedFiles:
         self._place = git(root, "rev-parse", "--show-prefix")
         self._files = DVCFileSystem(str(root), rev=commit, subrepos=True)
 
+    def has(self, path: Path) -> bool:
+        """Whether the commit has the file."""
+        return self._files.exists(f"{self._place}{path}")
+
     def copy(self, path: Path, target: Path) -> None:
         """Copy a file, or a folder with all that is in it."""
         target.parent.mkdir(parents=True, exist_ok=True)

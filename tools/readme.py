@@ -1,6 +1,7 @@
 """Write the marked blocks of README.md and of the pages in docs/ from the files that the project keeps.
 
-A block stands between two comments, which name it. Edit everything outside the blocks by hand.
+A block stands between two comments, which name it. Edit everything outside the blocks by hand. The committed
+run's page is copied to docs/run.html.
 """
 
 import argparse
@@ -18,9 +19,11 @@ from command import ROOT, run_command
 import yaml
 
 from mnist_vae.common import paths
+from mnist_vae.common.atomic import file_md5, write_whole
 from mnist_vae.console.stage import UserError
 from presets import load_presets
 
+REPORT_COPY = Path("docs/run.html")
 _RESULTS = {
     "mse_minus1_to_1": "MSE per pixel, images in [-1, 1]",
     "kl_nats": "KL, nats per image",
@@ -173,6 +176,17 @@ def filled_in(text: str, page: str, root: Path) -> str:
     return text
 
 
+def publish_page(root: Path) -> None:
+    """Copy the page of the committed run into docs/. It stays as it is if the run's page is missing or another one."""
+    outs = yaml.safe_load((root / "dvc.lock").read_text("utf-8"))["stages"]["render"]["outs"]
+    md5 = next((out["md5"] for out in outs if out["path"] == str(paths.REPORT)), "")
+    page = root / paths.REPORT
+    if page.exists() and file_md5(page) == md5:
+        write_whole(page.read_bytes(), root / REPORT_COPY)
+    else:
+        print(f"readme: {REPORT_COPY} stays: {paths.REPORT} is missing or is not that of dvc.lock (dvc repro)")
+
+
 def _table(header: list[str], rows: list[list[str]], *, numbers: bool = True) -> str:
     """A Markdown table. If it holds numbers, all columns but the first are aligned on the right."""
     rule = ["---", *(["---:" if numbers else "---"] * (len(header) - 1))]
@@ -199,6 +213,7 @@ def main() -> None:
     for page in PAGES:
         path = ROOT / page
         path.write_text(filled_in(path.read_text("utf-8"), page, ROOT), "utf-8")
+    publish_page(ROOT)
 
 
 if __name__ == "__main__":

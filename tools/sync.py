@@ -74,7 +74,8 @@ def _sync_experiment(store: Store, root: Path, name: str, experiments: Mapping[s
 
 def _fetch(root: Path, commit: str, folder: Path) -> Result:
     files = CommittedFiles(root, commit)
-    for path in (*_FILES, paths.FIGURES):
+    reports = (paths.REPORT,) if files.has(paths.REPORT) else ()  # an older version wrote none
+    for path in (*_FILES, paths.FIGURES, *reports):
         files.copy(path, folder / path)
     return Result(folder, load_origin(folder / paths.MODEL))
 

@@ -43,6 +43,8 @@ def test_comparison_holds_the_systems_and_its_commit_and_is_not_run_twice(tiny: 
     assert {name: one["params"]["kl_weight"] for name, one in written["systems"].items()} == {"weak": 0.5, "strong": 2}
     assert written["systems"]["strong"]["metrics"]["mse_minus1_to_1"] == 0.5
     assert (tiny.folder / "reports/comparison/rate_distortion.png").stat().st_size > 10_000
+    page = (tiny.folder / "reports/comparison/comparison.html").read_text()
+    assert "left no page with one: weak, strong." in page
     assert tiny.succeed("git", "diff", "--stat") == ""
     before = tiny.experiments(commit)
     assert set(before) == {"weak", "strong"}
@@ -142,3 +144,5 @@ def test_real_systems_stand_side_by_side(reproduced: WorkingCopy, tmp_path: Path
     systems = json.loads((clone.folder / "reports/comparison/comparison.json").read_text())["systems"]
     assert systems["plain"]["metrics"]["kl_nats"] == 0 < systems["first"]["metrics"]["kl_nats"]
     assert (clone.folder / "reports/comparison/plain.png").stat().st_size > 10_000
+    page = (clone.folder / "reports/comparison/comparison.html").read_text()
+    assert page.count('class="system" data-name="') == 2

@@ -39,6 +39,7 @@ def test_run_on_digits_leaves_the_workspace_and_its_results_in_a_folder_of_their
     assert not [name for name in clone.outputs() if not name.endswith(".gitignore")]
     assert clone.succeed("git", "status", "--porcelain") == ""
     assert (clone.folder / "demo" / "figures" / "samples.png").stat().st_size > 1000
+    assert b'class="system"' in (clone.folder / "demo" / "report.html").read_bytes()
     assert json.loads((clone.folder / "demo" / "metrics.json").read_text())["kl_nats"] > 0
     assert "digits-demo" in clone.succeed("dvc", "exp", "list", "--name-only")
 

@@ -40,6 +40,7 @@ def test_repro_leaves_data_model_numbers_and_figures(reproduced: WorkingCopy) ->
         "models/model.safetensors",
         "reports/latents.safetensors",
         "reports/pictures.safetensors",
+        "reports/report.html",
     } <= set(outputs)
     metrics = json.loads(outputs["reports/metrics.json"])
     assert metrics["mse_minus1_to_1"] > 0
@@ -84,7 +85,13 @@ def test_artifacts_of_the_run_open_and_equal_the_files(reproduced: WorkingCopy) 
     assert run.info.artifact_uri.startswith((reproduced.folder / "mlartifacts").as_uri())
     client = MlflowClient(f"sqlite:///{reproduced.folder}/mlflow.db")
     outputs = reproduced.outputs()
-    for artifact in ("figures/samples.png", "figures/interpolation.gif", "history/epochs.csv", "metrics.json"):
+    for artifact in (
+        "figures/samples.png",
+        "figures/interpolation.gif",
+        "history/epochs.csv",
+        "metrics.json",
+        "report.html",
+    ):
         downloaded = Path(client.download_artifacts(run.info.run_id, artifact))
         assert downloaded.read_bytes() == outputs[f"reports/{artifact}"]
 

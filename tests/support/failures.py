@@ -28,6 +28,7 @@ MODEL = Path("models/model.safetensors")
 LATENTS = Path("reports/latents.safetensors")
 EPOCHS, STEPS = Path("reports/history/epochs.csv"), Path("reports/history/steps.csv")
 ENVIRONMENT, METRICS = Path("reports/environment.json"), Path("reports/metrics.json")
+CLASSES = Path("reports/classes.csv")
 PICTURES, FIGURES = Path("reports/pictures.safetensors"), Path("reports/figures")
 BASE = TINY | {"dataset": "mnist"}  # the parameters of the folder, whose MNIST is the tiny one of tests
 STAGES = ("download", "preprocess", "train", "evaluate", "render")
@@ -140,6 +141,8 @@ def _stages_files() -> Iterator[Failure]:
         LATENTS: ("render",),
         EPOCHS: ("render",),
         STEPS: ("render",),
+        METRICS: ("render",),
+        CLASSES: ("render",),
     }
     contents = {"empty": b"", "a foreign text": b"a: 1\nb: 2\n", "zeros": bytes(1000)}
     for path, stages in readers.items():

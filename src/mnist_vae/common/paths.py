@@ -13,6 +13,7 @@ CLASSES = Path("reports/classes.csv")
 LATENTS = Path("reports/latents.safetensors")
 PICTURES = Path("reports/pictures.safetensors")
 FIGURES = Path("reports/figures")
+REPORT = Path("reports/report.html")
 
 
 def watched(dataset: str) -> Path:

@@ -43,7 +43,9 @@ class Result(NamedTuple):
         elif stage == "evaluate":
             names = {paths.METRICS: "", paths.CLASSES: ""}
         else:
-            return dict.fromkeys(sorted((self.folder / paths.FIGURES).iterdir()), "figures")
+            figures = dict.fromkeys(sorted((self.folder / paths.FIGURES).iterdir()), "figures")
+            page = self.folder / paths.REPORT  # which results of an older version do not have
+            return figures | ({page: ""} if page.exists() else {})
         return {self.folder / path: folder for path, folder in names.items()}
 
     def has(self, stage: str) -> bool:

@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING
 
+from mnist_vae.common import paths
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -70,8 +72,10 @@ def describe(client: "MlflowClient", run_id: str) -> None:
     parts.append(f"{what}, {params['epochs']} epochs, kl_weight {params['kl_weight']}, seed {params['seed']}")
     if "dvc_apply" in tags:
         parts.append(f"`{tags['dvc_apply']}` brings it back")
+    # As MLflow's page asks for its own files, whatever server it comes from.
+    place = f"get-artifact?run_uuid={run_id}&path="
+    if any(file.path == paths.REPORT.name for file in client.list_artifacts(run_id)):
+        parts.append(f"Among the artifacts, or [here]({place}{paths.REPORT.name}): the page of this run, to explore it")
     figures = {file.path for file in client.list_artifacts(run_id, "figures")}
-    # As the page's own pictures are asked for, whatever server it comes from.
-    place = f"get-artifact?run_uuid={run_id}&path=figures/"
-    parts += [f"![{name}]({place}{name})" for name in _PICTURES if f"figures/{name}" in figures]
+    parts += [f"![{name}]({place}figures/{name})" for name in _PICTURES if f"figures/{name}" in figures]
     client.set_tag(run_id, "mlflow.note.content", "\n\n".join(parts))

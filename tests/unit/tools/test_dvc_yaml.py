@@ -16,7 +16,7 @@ STAGES = yaml.safe_load((REPOSITORY / "dvc.yaml").read_text())["stages"]
 # What decides no byte, so that no stage depends on it.
 ASIDE = {"console", "tracking"}
 # From the ground up: a folder imports from folders before it only. `tracking` stands beside them.
-FLOORS = ["console", "common", "data", "model", "sources", "figures", "training", "evaluation"]
+FLOORS = ["console", "common", "data", "model", "sources", "figures", "page", "training", "evaluation"]
 STAGE_PARAMS = {
     "preprocess": [*DataParams.model_fields, *CustomParams.model_fields],
     "train": [*ModelParams.model_fields],

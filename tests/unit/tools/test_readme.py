@@ -1,12 +1,15 @@
 """The generated blocks of README and docs, against the files that they are made from."""
 
+import hashlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 
 import readme
+from mnist_vae.common.atomic import file_md5
 from mnist_vae.common.params import Params, load_params
 from mnist_vae.console.stage import UserError
 from places import REPOSITORY
@@ -65,6 +68,28 @@ def test_duration_and_download_are_those_of_the_benchmark_and_of_the_set_up() ->
     assert f"about {measured['seconds of dvc repro in a fresh clone'] / 60:.0f} minutes" in told
     (size,) = re.findall(r"about (\d+ GB) on Linux", (REPOSITORY / "tools" / "setup.sh").read_text())
     assert f"about {size} on Linux" in told
+
+
+def test_page_in_docs_is_that_of_the_committed_run_and_small() -> None:
+    outs = yaml.safe_load((REPOSITORY / "dvc.lock").read_text())["stages"]["render"]["outs"]
+    page = REPOSITORY / readme.REPORT_COPY
+    assert {"reports/report.html": file_md5(page)}.items() <= {out["path"]: out["md5"] for out in outs}.items()
+    assert page.stat().st_size < 1.5e6
+
+
+def test_page_that_is_not_that_of_the_lock_is_not_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page, copy = tmp_path / "reports" / "report.html", tmp_path / readme.REPORT_COPY
+    page.parent.mkdir()
+    page.write_bytes(b"page")
+    outs = [{"path": "reports/report.html", "md5": "84dd4f98f2d6e1b8fb3bbb2ef3c8aa4c"}]
+    (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": {"render": {"outs": outs}}}))
+    readme.publish_page(tmp_path)
+    assert not copy.exists()
+    assert "docs/run.html stays" in capsys.readouterr().out
+    outs[0]["md5"] = hashlib.md5(b"page").hexdigest()
+    (tmp_path / "dvc.lock").write_text(yaml.safe_dump({"stages": {"render": {"outs": outs}}}))
+    readme.publish_page(tmp_path)
+    assert copy.read_bytes() == b"page"
 
 
 def test_committed_run_reaches_the_recipes_own_result() -> None:
