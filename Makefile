@@ -1,5 +1,5 @@
-# What people type every day. What takes arguments is a script: python tools/NAME.py --help
-# Each target sets up .venv first, which takes no time when nothing changed.
+# The commands of every day. A command with arguments is a script: python tools/NAME.py --help
+# Each target sets up .venv first, which takes no time if nothing changed.
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
@@ -7,7 +7,7 @@ VENV := $(CURDIR)/.venv
 export PATH := $(VENV)/bin:$(PATH)
 unexport VIRTUAL_ENV
 
-# The bundled digits, with a recipe that suits 1,797 images.
+# The settings of a run on the 1,797 bundled digits.
 DIGITS := -S dataset=digits -S validation_size=200 -S learning_rate=0.001 -S epochs=20
 PORT := 5000
 # The environment of the peer library that `make bench` measures.
@@ -42,7 +42,7 @@ repro: setup ## run what changed of the pipeline; on the bundled digits if the d
 
 demo: setup digits ## a small complete run on scikit-learn's digits, without any network; its results lie in demo/
 
-# In a copy of the repository, so that params.yaml and the results here stay as they are.
+# It runs in a copy of the repository, so that params.yaml and the results here do not change.
 digits:
 	@[ "$$(git rev-parse --is-shallow-repository)" = false ] || \
 		{ echo 'this clone is shallow, and DVC keeps no experiment in one: git fetch --unshallow' >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""What all benchmarks share: the command line, the machine, the spread of repeats, where a result goes."""
+"""What all benchmarks share: the command line, the machine, the spread of repeats, and saving the result."""
 
 import argparse
 import json
@@ -21,14 +21,14 @@ sys.path.insert(0, str(ROOT / "src"))
 
 
 def command_line(description: str | None, name: str) -> argparse.ArgumentParser:
-    """A parser that knows where the result goes."""
+    """A parser with an option for the file of the result."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--result", type=Path, default=ROOT / "benchmarks" / f"{name}.json", help="where it is written")
     return parser
 
 
 def measured_on(params: "ModelParams") -> dict:
-    """The commit and the machine that a measurement belongs to, with torch prepared as for a training."""
+    """The commit and the machine of a measurement. It also prepares torch as for a training."""
     from mnist_vae.common.device import prepare_device
     from mnist_vae.data.environment import find_environment
 
@@ -45,12 +45,12 @@ def _processor() -> str:
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """The median of some measurements, the least and the greatest."""
+    """The median, the minimum and the maximum of some measurements."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
 def save(content: dict, path: Path) -> None:
-    """Write a result as JSON, and its table into the README.md beside it, if there is one. Print the table."""
+    """Write a result as JSON, update the README.md beside it if there is one, and print the result's table."""
     path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     if (path.parent / "README.md").exists():
         tables.write(path.parent)
@@ -58,7 +58,7 @@ def save(content: dict, path: Path) -> None:
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Call `main` and exit, after a UserError or an interrupt with one line."""
+    """Call `main` and exit. A UserError and an interrupt end in one line."""
     from mnist_vae.console.stage import UserError
 
     try:

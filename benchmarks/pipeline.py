@@ -1,7 +1,7 @@
-"""Seconds and memory of `dvc repro` in a fresh clone, by stage and by what they go to.
+"""Seconds and memory of `dvc repro` in a fresh clone, by stage and by activity.
 
-DVC starts the clone's own stages; its `python` is timed_stage.py. The original files come from this repository: the
-network's speed is not the project's.
+DVC starts the clone's own stages, with timed_stage.py in place of `python`. The original files come from this
+repository, so that the speed of the network is not measured.
 """
 
 import os
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _stand_in_python(folder: Path) -> Path:
-    """What DVC finds as `python`."""
+    """The program that DVC finds as `python`."""
     folder.mkdir()
     python = folder / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{TIMED_STAGE}" "$@"\n')

@@ -1,4 +1,4 @@
-"""What checkpoints cost a training at the parameters in params.yaml."""
+"""The time that checkpoints add to a training with the parameters in params.yaml."""
 
 import tempfile
 import time
@@ -16,7 +16,7 @@ from mnist_vae.training.state import Training, TrainingState
 
 
 class _TimedCheckpoint(Checkpoint):
-    """A checkpoint that counts its seconds: of each time it saves, and as a callback in all."""
+    """A checkpoint that measures the seconds of each save, and the total of all its callbacks."""
 
     def __init__(self, folder: Path, fingerprint: str):
         super().__init__(folder, fingerprint)

@@ -1,6 +1,6 @@
-"""How far the results move with what only rounds otherwise, and with another seed.
+"""How much the results change if only rounding differs, and with another seed.
 
-The pipeline runs unchanged, and then with each change, up to the metrics.
+The pipeline runs up to the metrics, once unchanged and once with each change.
 """
 
 import csv
@@ -17,7 +17,7 @@ from stage_runs import Clone
 
 
 class Variant(NamedTuple):
-    """What is changed: parameters, and variables that torch's libraries read."""
+    """The changes: parameters, and environment variables that torch's libraries read."""
 
     params: Mapping[str, object]
     variables: Mapping[str, str]
@@ -61,7 +61,7 @@ def _numbers(folder: Path) -> Iterator[tuple[str, float]]:
 
 
 def differences(unchanged: Mapping[str, float], changed: Mapping[str, float]) -> dict:
-    """How far each metric is off, relatively; and the largest of the means, over the test set and over a class."""
+    """The relative difference of each metric, and the largest of means over the test set and of means over a class."""
     off = {name: abs(changed[name] - value) / abs(value) if value else 0.0 for name, value in unchanged.items()}
     means = {name: value for name, value in off.items() if name != "active_dimensions"}
     return {

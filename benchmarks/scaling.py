@@ -1,7 +1,7 @@
 """Time and memory of each stage against the number of images, their size, latent_dim and conv_channels.
 
-One of these changes at a time; each stage is a process of its own, over one epoch, once, without tracking. ×1 is the
-first 5,000 training and 1,000 test images of MNIST, ×4 and ×16 repeat them.
+One of these is changed at a time. Each stage runs once, in a process of its own, over one epoch, without tracking. ×1
+is the first 5,000 training and 1,000 test images of MNIST. ×4 and ×16 repeat these images.
 """
 
 import gzip
@@ -30,11 +30,11 @@ _CHANGES = [
 ]
 _STAGES = ("preprocess", "train", "evaluate", "render")
 _CATALOGUE = Path("src/mnist_vae/common/catalogue.py")
-_LEAST_SECONDS = 1  # of growth: less is noise, and has no slope
+_LEAST_SECONDS = 1  # less growth than this is noise, and gets no slope
 
 
 class Point(NamedTuple):
-    """A size of the pipeline: images in the original files, and what is changed of params.yaml."""
+    """A size of the pipeline: the numbers of images in the original files, and the changes to params.yaml."""
 
     name: str
     train_size: int
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def _points(images: int, batch_size: int) -> Iterator[Point]:
-    # What a stage takes whatever the data: of each kind of images about one batch.
+    # The fixed cost of a stage, measured with about one batch of each kind of images.
     yield Point("least", VALIDATION + 2 * batch_size, images // 5, {})
     for scale in _SCALES:
         yield Point(f"×{scale}", scale * images, scale * images // 5, {})
@@ -82,14 +82,14 @@ def _measure(point: Point, images: int, clone: Clone) -> dict:
     return {
         **point._asdict(),
         "data_bytes": (point.train_size + point.test_size) * params.image_size**2,
-        # What evaluate keeps in float32: the mean latents, and the KL of the test images.
+        # evaluate keeps the mean latents and the KL of the test images in float32.
         "latents_bytes": 4 * params.latent_dim * (mean_latents + point.test_size),
         "stages": {cost.stage: {"seconds": cost.seconds, "peak_bytes": cost.peak_bytes} for cost in costs},
     }
 
 
 def _resize_mnist(clone: Clone, point: Point, images: int) -> None:
-    """Let MNIST have other sizes in a clone: the first images again and again."""
+    """Give MNIST other sizes in a clone, by repeating its first images."""
     text = clone.committed(_CATALOGUE).replace("60_000", str(point.train_size), 1)
     (clone.folder / _CATALOGUE).write_text(text.replace("10_000", str(point.test_size), 1))
     folder, mnist = clone.folder / paths.raw("mnist"), DATASETS["mnist"]
@@ -103,11 +103,15 @@ def _resize_mnist(clone: Clone, point: Point, images: int) -> None:
 
 
 def against_images(points: Sequence[dict]) -> dict[str, dict]:
-    """How each stage's time and memory grow from the first point to the others that change no parameter.
+    """How the time and memory of each stage grow with the number of images, over the points that change no parameter.
 
-    The slope is that of a line through log(seconds) against log(images), both beyond the first point's: 1 is linear;
-    None for a time that does not grow by a second. Memory is the slope of a line through the peaks against the bytes of
-    the uint8 data set, or of it with the latents for the stages that keep them: up to 1 is at most these + a constant.
+    The first point is the fixed cost. `slope` is the slope of a line through log(seconds) against log(images), after
+    subtracting the first point's seconds and images. A slope of 1 means linear growth. It is None if the time grows by
+    less than a second.
+
+    The memory value is the slope of a line through the peak memory against the bytes of the uint8 data set; for the
+    stages that keep latents, against the bytes of data set and latents. If it is at most 1, the memory is at most these
+    bytes plus a constant.
     """
     first, *others = [point for point in points if not point["params"]]
     images = np.array([point["train_size"] + point["test_size"] for point in others])

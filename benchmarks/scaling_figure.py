@@ -1,4 +1,4 @@
-"""The figure of the scaling benchmark, from what its JSON file holds."""
+"""The figure of the scaling benchmark, drawn from its JSON file."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ _MEGABYTE = 1e6
 
 
 def scaling_figure(result: dict) -> Figure:
-    """Seconds on the left, memory on the right, log–log. Each size that changes has a row, each stage a line."""
+    """Seconds on the left, memory on the right, log–log. Each varied size has a row, and each stage has a line."""
     stages = list(result["points"][0]["stages"])
     with figure_style():
         figure = titled_figure("Time and memory of each stage, one epoch", 11.0)
@@ -37,7 +37,7 @@ def scaling_figure(result: dict) -> Figure:
 
 
 def _series(result: dict, name: str) -> tuple[list[int], list[dict]]:
-    """The places on the horizontal axis, and the points at which nothing but that differs, in their order."""
+    """The values of the size `name` in ascending order, and the points that differ only in this size."""
     unchanged = [point for point in result["points"] if not point["params"]]
     if name == "images":
         placed = [(point["train_size"] + point["test_size"], point) for point in unchanged]

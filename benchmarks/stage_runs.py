@@ -1,4 +1,4 @@
-"""Stages run with the clock on, in temporary clones of the last commit."""
+"""Timed runs of stages in temporary clones of the last commit."""
 
 import json
 import os
@@ -19,7 +19,7 @@ TIMED_STAGE = Path(__file__).with_name("timed_stage.py")
 
 
 class StageCost(NamedTuple):
-    """What a stage's process took: seconds in all, by what they went to, and its peak memory."""
+    """The cost of a stage's process: the seconds in total and by activity, and the peak memory."""
 
     stage: str
     seconds: float
@@ -31,9 +31,9 @@ class StageCost(NamedTuple):
 
 
 class Clone:
-    """A clone of the last commit with some parameters changed, and variables for its processes.
+    """A clone of the last commit with changed parameters, and environment variables for its processes.
 
-    Their MLflow store is their own, unless the variables name another.
+    The clone has its own MLflow store, unless the variables name another.
     """
 
     def __init__(self, folder: Path, params: Mapping[str, object] = {}, variables: Mapping[str, str] = {}):
@@ -44,7 +44,7 @@ class Clone:
         self.reset_params(params)
 
     def reset_params(self, changes: Mapping[str, object]) -> None:
-        """Let params.yaml be the committed one but for these changes."""
+        """Set params.yaml to the committed one with these changes."""
         committed = self.committed(paths.PARAMS)
         content = yaml.safe_dump(yaml.safe_load(committed) | changes) if changes else committed
         (self.folder / paths.PARAMS).write_text(content)
@@ -55,7 +55,7 @@ class Clone:
         return subprocess.run(command, cwd=self.folder, capture_output=True, encoding="utf-8", check=True).stdout
 
     def link_original_files(self) -> None:
-        """Let the clone have the original files that lie here."""
+        """Link this repository's original files into the clone."""
         dataset = load_params(self.folder / paths.PARAMS).dataset
         link = self.folder / paths.raw(dataset)
         link.parent.mkdir(parents=True)
@@ -77,7 +77,7 @@ class Clone:
         return self.costs()[-1]
 
     def costs(self) -> list[StageCost]:
-        """What the stages took that have run so far."""
+        """The costs of the stages that have run so far."""
         return read_costs(self._costs)
 
 
@@ -87,7 +87,7 @@ def read_costs(path: Path) -> list[StageCost]:
 
 
 def original_files(dataset: str) -> Path:
-    """The folder of a data set's original files. Raises UserError if they are not there."""
+    """The folder of a data set's original files in this repository. Raises UserError if it does not exist."""
     folder = (ROOT / paths.raw(dataset)).resolve()
     if not folder.is_dir():
         raise UserError(f"needs the original files in {folder}: run `make repro` first")

@@ -1,13 +1,13 @@
-"""Where the time of a training step goes, by torch's profiler.
+"""How the time of a training step is divided among operations, measured by torch's profiler.
 
-An operation's own seconds are counted, without those of the operations that it calls; what is left of the steps'
-seconds is Python, and the profiler itself.
+An operation's time does not include the operations that it calls. The rest of a step's time includes Python and the
+profiler itself.
 """
 
 import os
 import time
 
-os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # read when torch is imported; else it logs to the terminal
+os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # read when torch is imported; otherwise it logs to the terminal
 
 from torch.profiler import ProfilerActivity, profile
 
@@ -37,7 +37,7 @@ _REST = "all else: memory, views, autograd, Python, the profiler"
 
 
 class _SecondEpoch:
-    """A callback that profiles the second epoch: the first steps set up what later ones have."""
+    """A callback that profiles the second epoch, because the first steps set things up for the later ones."""
 
     def __init__(self) -> None:
         self.profile = profile(activities=[ProfilerActivity.CPU])

@@ -1,6 +1,6 @@
-"""Put the tables of all benchmarks into benchmarks/README.md, from the JSON files beside it.
+"""Write the tables of all benchmarks into benchmarks/README.md, from the JSON files beside it.
 
-A benchmark does so at its end; this command does it alone.
+Each benchmark does this at its end. This command does only this.
 """
 
 import argparse
@@ -12,7 +12,7 @@ _MEGABYTE = 1e6
 
 
 def throughput(result: dict) -> list[str]:
-    """Training against others, and against what the machine reaches."""
+    """Training compared with other implementations and with the machine's peak rates."""
     rows = [
         [
             name,
@@ -38,7 +38,7 @@ def throughput(result: dict) -> list[str]:
 
 
 def step_profile(result: dict) -> list[str]:
-    """Where the time of a step goes."""
+    """The parts of a step's time."""
     parts = [[kind, f"{part['milliseconds']:.1f}", f"{part['share']:.0%}"] for kind, part in result["parts"].items()]
     header = f"a step of {result['images_a_step']} images, mean of {result['steps']}"
     return _table([header, "ms", "share"], [*parts, ["**all**", f"**{result['milliseconds_a_step']:.1f}**", ""]])
@@ -62,7 +62,7 @@ def pipeline(result: dict) -> list[str]:
 
 
 def tracking(result: dict) -> list[str]:
-    """What tracking adds."""
+    """The time that tracking adds."""
     share = result["median share of that"]
     rows = [[name, _range(added, ".1f"), f"{share[name]:.1%}"] for name, added in result["seconds added"].items()]
     turns = len(result["seconds of the stages that track"]["without"])
@@ -70,14 +70,14 @@ def tracking(result: dict) -> list[str]:
 
 
 def reliability(result: dict) -> list[str]:
-    """What checkpoints cost."""
+    """The time that checkpoints add."""
     each, share = result["milliseconds of each"], result["share of the training's time"]
     cost = f"{each['median']:.0f} ms ({each['max']:.0f} ms)"
     return _table(["a checkpoint, median (longest)", "share of the training's time"], [[cost, f"{share:.2%}"]])
 
 
 def scaling(result: dict) -> list[str]:
-    """Time and memory of each stage by sizes."""
+    """Time and memory of each stage at each size."""
     growth = result["against the number of images"]
     rows = [
         [
@@ -103,7 +103,7 @@ def scaling(result: dict) -> list[str]:
 
 
 def rounding(result: dict) -> list[str]:
-    """How far results move."""
+    """How much the results change."""
     rows = [
         [name, f"{row['largest of all']:.2%}", f"{row['largest of a class']:.2%}"]
         for name, row in result["variants"].items()
@@ -117,12 +117,12 @@ TABLES = {
 
 
 def section(name: str, result: dict) -> str:
-    """The table of a benchmark's result, below the commit and the machine that it was measured on."""
+    """The commit, the machine and the table of a benchmark's result."""
     return "\n".join([f"Commit {result['commit']}; {result['machine']}.", "", *TABLES[name](result)])
 
 
 def filled_in(readme: str, folder: Path) -> str:
-    """The README with each benchmark's section put between its two markers. Raises ValueError if they are not there."""
+    """The README with each benchmark's section between its two markers. Raises ValueError if a marker is missing."""
     for name in TABLES:
         start, end = f"<!-- {name}: written by {name}.py -->\n", f"<!-- end of {name} -->"
         before, _, rest = readme.partition(start)
@@ -135,7 +135,7 @@ def filled_in(readme: str, folder: Path) -> str:
 
 
 def write(folder: Path) -> None:
-    """Fill in the README.md in a folder of results."""
+    """Update the README.md in a folder of results."""
     path = folder / "README.md"
     path.write_text(filled_in(path.read_text("utf-8"), folder))
 

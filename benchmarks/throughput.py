@@ -1,9 +1,9 @@
-"""Training throughput against what people would otherwise run, in turns on one machine.
+"""Training throughput compared with other implementations, in turns on one machine.
 
-Each contestant is a process of its own that waits for its turns. The network, the loss's terms and the batch are the
-same, unless a contestant's name says otherwise. The work of a step is counted by torch's FlopCounterMode on the network
-as the tutorial writes it, forward and backward, and compared with what the machine reaches at best: in a matrix product
-of 1024 × 1024, and in a 3×3 convolution of 64 channels.
+Each contestant is a process of its own that waits for its turns. The network, the loss terms and the batch size are the
+same, unless a contestant's name says otherwise. torch's FlopCounterMode counts the operations of a step, forward and
+backward, for the network as the tutorial writes it. The rate of training is compared with the machine's peak rates: in
+a matrix product of 1024 × 1024, and in a 3×3 convolution of 64 channels.
 """
 
 import json
@@ -37,11 +37,11 @@ _OPTIONS: dict[str, dict] = {
     f"{_OURS}, threads: 1, processes: 2": {"threads": 1, "processes": 2},
 }
 _RECIPE = "conv-fast"  # a preset that is as good as params.yaml in fewer epochs
-_TIMES = 30  # that the machine's work is done in a turn
+_TIMES = 30  # repetitions of the machine's work in a turn
 
 
 class Contestant:
-    """A process that runs when it is asked to."""
+    """A process that runs its training when it is asked to."""
 
     def __init__(self, process: subprocess.Popen[str]):
         self._process = process
@@ -64,7 +64,7 @@ class Contestant:
 
 @contextmanager
 def _contestant(command: Sequence[str]) -> Iterator[Contestant]:
-    # pythae would draw a progress bar.
+    # TQDM_DISABLE turns off pythae's progress bar.
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "TQDM_DISABLE": "1"}
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
@@ -74,7 +74,7 @@ def _contestant(command: Sequence[str]) -> Iterator[Contestant]:
         except BaseException:
             process.terminate()
             raise
-        process.communicate()  # the end of its input ends it
+        process.communicate()  # closing its input ends it
 
 
 def main() -> None:
@@ -120,13 +120,13 @@ def _commands(params: ModelParams, options: Mapping[str, dict], peer: str, image
 
 
 class _Work(NamedTuple):
-    """What the machine is measured by, and its floating point operations."""
+    """Work that measures the machine's peak rate, and its number of floating point operations."""
 
     do: Callable[[], Tensor]
     operations: int
 
     def run(self) -> float:
-        """The seconds that it takes, done several times."""
+        """The seconds of _TIMES repetitions."""
         start = time.perf_counter()
         results = [self.do() for _ in range(_TIMES)]
         results[-1].flatten()[0].item()  # waits for a GPU
@@ -146,7 +146,7 @@ def _work_of_machine(device: torch.device) -> dict[str, _Work]:
 def _take_turns(
     commands: Mapping[str, Sequence[str]], work: Mapping[str, _Work], repeats: int
 ) -> dict[str, list[float]]:
-    """The seconds of each contestant's runs and of the machine's work, after one that is not counted."""
+    """The seconds of each contestant and of the machine's work in each turn. A first turn is not counted."""
     with ExitStack() as stack:
         contestants = {name: stack.enter_context(_contestant(command)) for name, command in commands.items()}
         turns = []
@@ -169,7 +169,7 @@ def _row(theirs: Sequence[float], ours: Sequence[float], images: int, images_of_
 def _roofline(
     per_image: float, images: int, seconds: Mapping[str, Sequence[float]], operations: Mapping[str, float]
 ) -> dict:
-    """How near training comes to what the machine reaches, turn by turn."""
+    """The rates of training and of the machine's work, and training's share of the matrix product's rate by turn."""
     work = {**operations, _OURS: per_image * images}
     rates = {name: [count / one / 1e9 for one in seconds[name]] for name, count in work.items()}
     share = [our / peak for our, peak in zip(rates[_OURS], rates["matrix product"], strict=True)]

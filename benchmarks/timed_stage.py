@@ -1,5 +1,6 @@
-"""Run a stage as Python would, and add a line of JSON to the file that STAGE_COSTS names: what its seconds went to
-(importing, tracking, writing files, computing), and its peak memory.
+"""Run a stage as Python does, and append its cost as a line of JSON to the file that STAGE_COSTS names.
+
+The cost is the seconds of importing, tracking, writing files and computing, and the peak memory.
 
     python timed_stage.py [--untracked] stages/STAGE.py
 
@@ -26,14 +27,14 @@ _START = time.perf_counter()
 
 
 class Stopwatch:
-    """Adds up seconds by name. What begins while another name's are counted is counted under that name."""
+    """Adds up seconds by name. An action that begins during another one is counted under the other one's name."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter):
         self.seconds: dict[str, float] = {}
         self._clock, self._running = clock, False
 
     def timed(self, name: str, action: Callable, *arguments: object, **named: object) -> Any:
-        """Do it, and count its seconds."""
+        """Call the action, and count its seconds."""
         if self._running:
             return action(*arguments, **named)
         self._running, start = True, self._clock()
@@ -44,7 +45,7 @@ class Stopwatch:
             self.seconds[name] = self.seconds.get(name, 0.0) + self._clock() - start
 
     def watched(self, name: str, manager: Callable[..., AbstractContextManager]) -> Callable:
-        """The same context manager; its beginning, its end and the methods of what it yields are counted."""
+        """The context manager with its start, its end and the methods of the yielded object counted."""
 
         @contextmanager
         def counted(*arguments: object) -> Iterator["_Watched"]:
@@ -64,7 +65,7 @@ class _Watched:
 
 
 def untracked_run(*_: object) -> AbstractContextManager:
-    """Stands for tracked_run, and logs nothing."""
+    """Replaces tracked_run, and logs nothing."""
     return nullcontext(SimpleNamespace(on_step=lambda _: None, on_epoch_end=lambda _: None))
 
 
@@ -76,24 +77,24 @@ def main() -> None:
     watch, original = Stopwatch(), builtins.__import__
 
     def counted(name: str, *rest: Any, **named: Any) -> object:
-        if name in sys.modules:  # it takes no time, and is asked for too often to be counted
+        if name in sys.modules:  # this takes no time, and is too frequent to be counted
             return original(name, *rest, **named)
         return watch.timed("imports", original, name, *rest, **named)
 
     builtins.__import__ = counted
     replace_parts(watch, arguments.script, untracked=arguments.untracked)
-    atexit.register(_write, watch, arguments.script.stem)  # first registered, so last called
+    atexit.register(_write, watch, arguments.script.stem)  # registered first, so called last
     sys.argv = [str(arguments.script)]
     sys.path[0] = str(arguments.script.parent)
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def replace_parts(watch: Stopwatch, script: Path, *, untracked: bool) -> None:
-    """Before the stage and its modules import them."""
+    """Replace the counted functions, before the stage and its modules import them."""
     from mnist_vae.common import atomic
 
     atomic.write_whole = partial(watch.timed, "writing", atomic.write_whole)
-    if "mnist_vae.tracking" in script.read_text("utf-8"):  # it imports torch, which other stages do without
+    if "mnist_vae.tracking" in script.read_text("utf-8"):  # it imports torch; other stages do not
         from mnist_vae.tracking import run
 
         run.tracked_run = untracked_run if untracked else watch.watched("tracking", run.tracked_run)
@@ -109,7 +110,7 @@ def _write(watch: Stopwatch, stage: str) -> None:
 
 def _peak_bytes() -> int:
     status = Path("/proc/self/status")
-    if status.exists():  # ru_maxrss would hold the memory of the process that started this one
+    if status.exists():  # ru_maxrss would include the memory of the process that started this one
         lines = dict(line.split(":", 1) for line in status.read_text("utf-8").splitlines())
         return 1024 * int(lines["VmHWM"].split()[0])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,6 +1,6 @@
-"""What tracking costs: the stages as they are, without MLflow, and with a tracking server that never answers.
+"""The time that tracking adds: the stages with MLflow, without it, and with a tracking server that never answers.
 
-In turns over one epoch: the seconds of a whole training differ by more than that.
+They take turns, with trainings of one epoch: the time of a whole training varies by more than tracking costs.
 """
 
 import json
@@ -19,7 +19,7 @@ from mnist_vae.common import paths
 from mnist_vae.common.params import load_params
 from stage_runs import Clone
 
-_STAGES = ("train", "evaluate", "render")  # those that track
+_STAGES = ("train", "evaluate", "render")  # the stages that log to MLflow
 _UNTRACKED = "without"
 
 
@@ -50,7 +50,7 @@ def main() -> None:
                 _clone(Path(folder) / "silent", {"MLFLOW_TRACKING_URI": address}), ()
             ),
         }
-        # The first turn, which is not counted, makes the store.
+        # The first turn creates the store and is not counted.
         turns = [{name: manner.seconds() for name, manner in manners.items()} for _ in range(arguments.turns + 1)][1:]
     added = {name: [turn[name] - turn[_UNTRACKED] for turn in turns] for name in manners if name != _UNTRACKED}
     default = _default_seconds()

@@ -1,4 +1,4 @@
-"""Fetch the data set's original files into a folder, verified."""
+"""Fetch the data set's original files into a folder, and verify them."""
 
 from mnist_vae.console.early import end_in_a_line
 
@@ -15,8 +15,8 @@ from mnist_vae.sources.manifest import custom_folder, load_manifest
 
 
 def main() -> None:
-    # As the first stage, and one that rereads all of params.yaml whenever it changed, it finds every wrong parameter,
-    # and a device that is not there, before a later stage's outs are touched.
+    # This is the first stage, and it runs whenever params.yaml changed. So it finds every wrong parameter, and a device
+    # that does not exist, before an output of a later stage is touched.
     with way_back_in_message(paths.PARAMS):
         params = load_params(paths.PARAMS)
     if params.device in {"cuda", "mps"}:

@@ -24,7 +24,7 @@ from mnist_vae.tracking.run import tracked_run
 
 
 def main() -> None:
-    # The parameters come from the model, but for those of the figures alone.
+    # The parameters come from the model, except those of the figures.
     origin, figure_params = load_origin(paths.MODEL), load_params(paths.PARAMS).of_figures()
     params = origin.params
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)

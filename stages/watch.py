@@ -1,4 +1,4 @@
-"""Take stock of the folder that custom_data names, so that DVC sees whether it changed. It is only read."""
+"""List the files in the folder that custom_data names, so that DVC sees whether it changed. It is only read."""
 
 from mnist_vae.console.early import end_in_a_line
 

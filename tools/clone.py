@@ -1,4 +1,4 @@
-"""Temporary clones of the last commit, in which the whole pipeline runs from the beginning."""
+"""Temporary clones of the last commit, in which the whole pipeline runs from the start."""
 
 import os
 import shutil
@@ -17,13 +17,13 @@ from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import UserError
 from unlock import unlock
 
-_CHECKPOINT_SECONDS = "2"  # so that also a short training can be interrupted after one
+_CHECKPOINT_SECONDS = "2"  # short, so that even a short training writes a checkpoint before it is interrupted
 
 
 class Clone:
-    """A clone without any result, with the given parameters changed in params.yaml.
+    """A clone without results, in which params.yaml has the given changes.
 
-    The data set's files come from where MNIST_MIRROR says, else from those that the repository has already.
+    The data set's files come from MNIST_MIRROR, otherwise from the repository, if it has them.
     """
 
     def __init__(self, root: Path, folder: Path, changes: Mapping[str, str]):
@@ -31,7 +31,7 @@ class Clone:
         top, place = git(root, "rev-parse", "--show-toplevel"), git(root, "rev-parse", "--show-prefix")
         git(root, "clone", "--quiet", "--config", "advice.detachedHead=false", top, str(folder))
         self.folder = folder = folder / place
-        # No committed result is there: a stage whose outputs lie in Git would not run.
+        # The committed results are deleted: a stage whose outputs are in Git would not run.
         shutil.rmtree(folder / "reports", ignore_errors=True)
         (folder / "dvc.lock").unlink(missing_ok=True)
         self._change(changes)
@@ -44,7 +44,7 @@ class Clone:
 
     @contextmanager
     def repro(self) -> Iterator[subprocess.Popen[str]]:
-        """`dvc repro`, in a process group of its own, which is killed at the block's end if it still runs then."""
+        """`dvc repro` in a process group of its own. If it still runs at the end of the block, it is killed."""
         unlock(self.folder)
         process = subprocess.Popen(
             ["dvc", "repro"],

@@ -1,4 +1,4 @@
-"""What every command here shares: the repository's root, its package on the path, and how the command ends."""
+"""What all tools share: the repository's root, its package on the import path, and how the command ends."""
 
 import signal
 import sys
@@ -18,6 +18,6 @@ def run_command(main: Callable[[], int | None]) -> NoReturn:
     """Call `main` and exit as a stage does."""
     from mnist_vae.console.stage import exit_after
 
-    # A shell lets its background jobs ignore SIGINT, which what they start would inherit.
+    # A shell makes its background jobs ignore SIGINT, and child processes would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     exit_after(main)

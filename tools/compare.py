@@ -1,4 +1,4 @@
-"""Run every preset as a DVC experiment, and compare them in reports/comparison.
+"""Run every preset as a DVC experiment, and compare the results in reports/comparison.
 
 Stopped and started again, it resumes: finished experiments stay, and DVC restores the finished stages of the others.
 """
@@ -36,7 +36,10 @@ class Result(NamedTuple):
 
 
 def run_missing(presets: Sequence[Preset], jobs: int, root: Path) -> None:
-    """Run the presets that have no result, some at a time. Raises UserError as soon as one fails; the others end."""
+    """Run the presets that have no result, up to `jobs` at a time.
+
+    If one fails, stop the others and raise UserError.
+    """
     waiting = [preset for preset in presets if find_result(preset, root) is None]
     running: list[Running] = []
     try:

@@ -1,6 +1,6 @@
-"""Kill the pipeline at random moments, start it again, and compare what it ends with to an undisturbed run.
+"""Kill the pipeline at random moments, start it again, and compare its final results with those of an undisturbed run.
 
-It runs in temporary clones of the last commit; exit code 1 if a kill left a trace.
+It runs in temporary clones of the last commit. The exit code is 1 if a kill changed a result.
 """
 
 import argparse
@@ -24,22 +24,25 @@ from clone import Clone
 from mnist_vae.console.stage import UserError
 
 STAGES = ("download", "preprocess", "train", "evaluate", "render")
-_ROUND = ("download", "preprocess", "train", "train", "train", "evaluate", "render")  # the kills on one way through
+_ROUND = ("download", "preprocess", "train", "train", "train", "evaluate", "render")  # the stages killed in a round
 _DIGITS = ("dataset=digits", "validation_size=200", "learning_rate=0.001", "epochs=20")  # takes some minutes
-_VARYING = "speed/"  # metrics of the clock: of them only the steps count
-_LOAD = "system/"  # the machine's load, every few seconds: a run of another length has others
+_VARYING = "speed/"  # metrics that depend on the clock: only their steps are compared
+_LOAD = "system/"  # the machine's load every few seconds: not compared, because it depends on the run's duration
 _ARTIFACT_FOLDERS = ("", "figures", "history")
 
 
 class Kill(NamedTuple):
-    """A kill: the stage, and the seconds after its beginning."""
+    """A kill: the stage, and the seconds after its start."""
 
     stage: str
     seconds: float
 
 
 class Round(NamedTuple):
-    """A pipeline that ran to its end in spite of kills: how often its training resumed, and what came out different."""
+    """A pipeline that was killed and restarted until it finished.
+
+    Its kills, how often its training resumed, and the names of the results that differ.
+    """
 
     kills: list[Kill]
     resumed: int
@@ -47,14 +50,14 @@ class Round(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A point of a metric in MLflow; None for a value that varies with the clock."""
+    """A point of a metric in MLflow. The value is None if it depends on the clock."""
 
     step: int
     value: float | None
 
 
 class TrackedResult(NamedTuple):
-    """What a run in MLflow holds."""
+    """The content of a run in MLflow that is compared."""
 
     status: str
     params: dict[str, str]
@@ -64,20 +67,20 @@ class TrackedResult(NamedTuple):
 
 
 class Results(NamedTuple):
-    """What a pipeline leaves: its files, dvc.lock among them, and its runs in MLflow."""
+    """The results of a pipeline: its files, including dvc.lock, and its runs in MLflow."""
 
     files: dict[str, bytes]
     runs: list[TrackedResult]
 
     def differences(self, other: "Results") -> list[str]:
-        """The names of what is not the same."""
+        """The names of the files that differ, and "MLflow" if the runs do."""
         names = sorted(self.files.keys() | other.files.keys())
         different = [name for name in names if self.files.get(name) != other.files.get(name)]
         return different + ["MLflow"] * (self.runs != other.runs)
 
 
 def results(folder: Path) -> Results:
-    """What the pipeline left in a clone."""
+    """The results of the pipeline in a clone."""
     files = [path for name in ("data", "models", "reports") for path in (folder / name).rglob("*") if path.is_file()]
     content = {str(path.relative_to(folder)): path.read_bytes() for path in [folder / "dvc.lock", *files]}
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
@@ -96,7 +99,7 @@ def _tracked(client: MlflowClient, run: Run) -> TrackedResult:
 
 
 def run_undisturbed(clone: Clone) -> dict[str, float]:
-    """Run the pipeline to its end, and return how long each stage took, in seconds."""
+    """Run the pipeline to its end, and return the seconds that each stage took."""
     began = {}
     with clone.repro() as process:
         for line in process.stdout or ():
@@ -110,7 +113,7 @@ def run_undisturbed(clone: Clone) -> dict[str, float]:
 
 
 def run_killed(clone: Clone, moments: Iterator[Kill]) -> tuple[list[Kill], int]:
-    """Run the pipeline to its end, killed at each moment. Returns the kills, and how often a training resumed."""
+    """Run the pipeline to its end, and kill it at each moment. Returns the kills, and how often a training resumed."""
     done: list[Kill] = []
     resumed = 0
     while True:
@@ -120,7 +123,7 @@ def run_killed(clone: Clone, moments: Iterator[Kill]) -> tuple[list[Kill], int]:
             for line in process.stdout or ():
                 printed.append(line)
                 resumed += "train: resuming at" in line
-                # A stage that was passed already does not run again: then the next one that runs is meant.
+                # A finished stage does not run again. Then the next stage that runs is killed.
                 if moment and not killed and (stage := _reached(line, moment.stage)):
                     time.sleep(moment.seconds)
                     os.killpg(process.pid, signal.SIGKILL)
@@ -134,12 +137,12 @@ def run_killed(clone: Clone, moments: Iterator[Kill]) -> tuple[list[Kill], int]:
 
 
 def _reached(line: str, stage: str) -> str:
-    """The stage that the line says is running, if it is that one or a later one."""
+    """The stage that the line announces, if it is the given stage or a later one; otherwise ""."""
     return next((name for name in STAGES[STAGES.index(stage) :] if f"Running stage '{name}'" in line), "")
 
 
 def crash_test(kills: int, seed: int, changes: Mapping[str, str], report: Path, root: Path) -> bool:
-    """Kill the pipeline that often, write the report, and return whether all ended as the undisturbed run did."""
+    """Kill the pipeline `kills` times, write the report, and return whether all results equal the undisturbed ones."""
     draw = random.Random(seed)  # noqa: S311 (no secret)
     rounds: list[Round] = []
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""DVC's experiments: running one in a copy of the repository, and reading what Git holds of it."""
+"""DVC experiments: running one in a copy of the repository, and reading its files from Git."""
 
 import os
 import signal
@@ -20,11 +20,11 @@ from mnist_vae.console.stage import UserError
 
 _LOGS = Path(".dvc/tmp/experiments")
 _KEPT = Path(".dvc/tmp/params-before-experiment.yaml")
-_BEGUN = "Reproducing experiment"  # DVC prints it once params.yaml is as it was
+_BEGUN = "Reproducing experiment"  # DVC prints this after it has restored params.yaml
 
 
 class Experiment(NamedTuple):
-    """A finished experiment: its commit, the parameters it ran with, its model's md5 sum, its code's paths."""
+    """A finished experiment: its commit, its parameters, the md5 sum of its model, and the paths of its code."""
 
     commit: str
     params: dict
@@ -32,7 +32,7 @@ class Experiment(NamedTuple):
     code: list[str]
 
     def has_todays_code(self, root: Path) -> bool:
-        """Whether the stages' code is the same in the working copy. Raises UserError if Git fails."""
+        """Whether the working copy has the same code for the stages. Raises UserError if Git fails."""
         diff = ["git", "diff", "--quiet", self.commit, "--", *self.code]
         code = subprocess.run(diff, cwd=root, capture_output=True, check=False).returncode
         if code not in {0, 1}:
@@ -40,12 +40,12 @@ class Experiment(NamedTuple):
         return code == 0
 
     def read(self, path: Path, root: Path) -> str:
-        """A text file of its commit."""
+        """The content of a text file in the experiment's commit."""
         return git(root, "show", f"{self.commit}:./{path}")
 
 
 class Running(NamedTuple):
-    """An experiment that DVC runs in a copy of the repository; its output goes to the log."""
+    """An experiment that DVC is running in a copy of the repository. Its output goes to the log."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -54,19 +54,19 @@ class Running(NamedTuple):
     root: Path
 
     def wait(self) -> None:
-        """Wait until it ends. Raises UserError if it failed, or if DVC kept nothing of it."""
+        """Wait until it ends. Raises UserError if it failed, or if DVC saved no experiment."""
         if self.process.wait():
             before, _, after = self.log.read_text(errors="replace").strip().partition("ERROR: ")
             *_, told = [
                 *after.splitlines()[:1],
                 *before.splitlines(),
-            ]  # the stage's last line stands before DVC's errors
+            ]  # the stage's last line comes before DVC's errors
             raise UserError(f"{self.name} failed ({told.strip()}): see {self.log}")
         if not git(self.root, "for-each-ref", self.reference):
             raise UserError(f"DVC kept nothing of {self.name}: see {self.log}")
 
     def stop(self) -> None:
-        """End it as Ctrl-C does, if it runs: its training's checkpoint stays, and params.yaml is not its own."""
+        """Interrupt it if it runs, as Ctrl-C does. Its checkpoint is kept, and so is the workspace's params.yaml."""
         if self.process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGINT)
@@ -74,7 +74,7 @@ class Running(NamedTuple):
 
 
 def git(root: Path, *arguments: str) -> str:
-    """What a Git command prints. Raises UserError if it fails."""
+    """The output of a Git command. Raises UserError if it fails."""
     try:
         done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=False)
     except OSError as error:
@@ -86,12 +86,12 @@ def git(root: Path, *arguments: str) -> str:
 
 
 class CommittedFiles:
-    """The files of a commit, those that DVC keeps included. Raises what DVC's storage does."""
+    """The files of a commit, including those that DVC keeps. Raises what DVC's storage raises."""
 
     def __init__(self, root: Path, commit: str):
         from dvc.api import DVCFileSystem  # takes a second to import
 
-        # Its paths begin at Git's top, of which the project may be a part.
+        # DVC's paths are relative to the root of the Git repository, and the project may be a folder in it.
         self._place = git(root, "rev-parse", "--show-prefix")
         self._files = DVCFileSystem(str(root), rev=commit, subrepos=True)
 
@@ -100,7 +100,7 @@ class CommittedFiles:
         return self._files.exists(f"{self._place}{path}")
 
     def copy(self, path: Path, target: Path) -> None:
-        """Copy a file, or a folder with all that is in it."""
+        """Copy a file, or a folder with its content."""
         target.parent.mkdir(parents=True, exist_ok=True)
         self._files.get(f"{self._place}{path}", str(target), recursive=True)
 
@@ -109,12 +109,12 @@ def experiment_commits(root: Path) -> dict[str, str]:
     """The commit of each experiment of the repository, by its name."""
     refs = git(root, "for-each-ref", "--format=%(objectname) %(refname)", "refs/exps").splitlines()
     pairs = [ref.partition(" ") for ref in refs]
-    # refs/exps/12/3456.../name; others are DVC's own
+    # An experiment is refs/exps/12/3456.../name. Other references are DVC's own.
     return {name.split("/")[-1]: commit for commit, _, name in pairs if len(name.split("/")) == 5}
 
 
 def stages_of(root: Path, commit: str) -> dict:
-    """The stages of a commit's dvc.lock, by their names; none if it has no such file."""
+    """The stages in a commit's dvc.lock by name. Empty if the commit has no such file."""
     if not git(root, "ls-tree", commit, "dvc.lock"):
         return {}
     lock = parse_yaml(git(root, "show", f"{commit}:./dvc.lock"), f"dvc.lock of {commit}")
@@ -122,7 +122,7 @@ def stages_of(root: Path, commit: str) -> dict:
 
 
 def find_experiment(name: str, root: Path) -> Experiment | None:
-    """The experiment of that name on the commit that is checked out, if it has run to the pipeline's end."""
+    """The experiment of that name on the checked-out commit, if it has run the whole pipeline."""
     commit = git(root, "for-each-ref", "--format=%(objectname)", _reference(name, root))
     stages = stages_of(root, commit) if commit else {}
     if "render" not in stages:
@@ -135,26 +135,26 @@ def find_experiment(name: str, root: Path) -> Experiment | None:
 
 
 def model_md5(commit: str, root: Path) -> str:
-    """The md5 sum of a commit's model, "" if it has none."""
+    """The md5 sum of a commit's model, "" if it has no model."""
     outs = {out["path"]: out["md5"] for out in stages_of(root, commit).get("train", {"outs": []})["outs"]}
     return outs.get(str(paths.MODEL), "")
 
 
 def require_whole_clone(root: Path) -> None:
-    """Raise UserError for a shallow clone, in which DVC ends well and keeps nothing."""
+    """Raise UserError for a shallow clone, in which DVC reports success but saves no experiment."""
     if git(root, "rev-parse", "--is-shallow-repository") == "true":
         raise UserError("this clone is shallow, and DVC keeps no experiment in one: git fetch --unshallow")
 
 
 def start_experiment(name: str, settings: Sequence[str], root: Path) -> Running:
-    """Begin the pipeline with settings KEY=VALUE as an experiment, in place of one of its name on the same commit."""
+    """Start the pipeline as an experiment with settings KEY=VALUE. It replaces one of that name on the same commit."""
     log = root / _LOGS / f"{name}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     run = ["dvc", "exp", "run", "--temp", "--name", name, *(part for setting in settings for part in ("-S", setting))]
     reference = _reference(name, root)
     with _keep_params(root), log.open("wb") as output:
-        # Not by `dvc exp remove`, which takes an older commit's, too, nor by --force, which trains again what the run
-        # cache holds.
+        # `dvc exp remove` would also remove experiments of that name on older commits, and --force would train again
+        # although the run cache has the result.
         git(root, "update-ref", "-d", reference)
         process = subprocess.Popen(
             run, cwd=root, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
@@ -171,7 +171,10 @@ def start_experiment(name: str, settings: Sequence[str], root: Path) -> Running:
 
 @contextmanager
 def _keep_params(root: Path) -> Iterator[None]:
-    """Let nobody else begin an experiment, and bring params.yaml back: DVC puts the experiment's there for a moment."""
+    """Keep other processes from starting an experiment, and restore params.yaml.
+
+    DVC replaces it by the experiment's for a moment.
+    """
     kept, params = root / _KEPT, root / paths.PARAMS
     with FileLock(kept.with_suffix(".lock")):
         if kept.exists():

@@ -1,4 +1,4 @@
-"""Draw DVC's charts and pictures in one page that needs no network: dvc_plots/index.html."""
+"""Draw DVC's charts and pictures on one page that needs no network: dvc_plots/index.html."""
 
 import argparse
 import subprocess
@@ -11,14 +11,15 @@ from command import ROOT, run_command
 from mnist_vae.console.stage import UserError
 
 FOLDER = Path("dvc_plots")
-# The newest of Vega-Lite 5, for which DVC writes its charts.
+# The newest version of Vega-Lite 5. DVC writes its charts for version 5.
 _VEGA_LITE = "5.21"
-# DVC calls vegaEmbed without options. The charts shall be SVG, which stays sharp; Vega's editor is a page on the web.
+# DVC calls vegaEmbed without options. These options draw SVG, which stays sharp, and remove the link to Vega's editor,
+# which is a page on the web.
 _SNIPPET = """
 window.vegaEmbed = (place, chart) => vegaEmbed(place, chart, {renderer: "svg", actions: {editor: false}});
 """
-# DVC puts the charts and pictures in place of {plot_divs}. It would put its addresses on the web in place of {scripts},
-# which this page leaves out. The pictures of several revisions are to lie side by side, also where they are large.
+# DVC replaces {plot_divs} by the charts and pictures. This page has no {scripts}, which DVC would replace by addresses
+# on the web. The style puts the pictures of several revisions side by side, even if they are large.
 _BEFORE_SCRIPT = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -42,18 +43,19 @@ _AFTER_SCRIPT = """
 
 
 def page_template() -> str:
-    """The page that DVC fills in, with Vega, Vega-Lite and vega-embed in it."""
+    """The template that DVC fills in. It contains Vega, Vega-Lite and vega-embed."""
     import vl_convert
 
     bundle = vl_convert.javascript_bundle(_SNIPPET, vl_version=_VEGA_LITE)
-    # In a function of their own, the bundle's names cannot meet those of DVC's scripts.
+    # The bundle is in a function of its own, so that its names cannot collide with those of DVC's scripts.
     return f"{_BEFORE_SCRIPT}(() => {{{bundle}}})();{_AFTER_SCRIPT}"
 
 
 def draw(revisions: list[str], root: Path) -> Path:
-    """Write the page for revisions, one of them beside the workspace, or for the workspace alone, and return its path.
+    """Write the page and return its path.
 
-    Raises UserError for what is no revision, and where there is nothing to draw.
+    Several revisions are compared with each other, and one with the workspace. Without revisions, the page shows the
+    workspace. Raises UserError for an unknown revision, and if there is nothing to draw.
     """
     what = ["diff", "--", *revisions] if revisions else ["show"]
     with tempfile.TemporaryDirectory() as folder:

@@ -20,14 +20,14 @@ _FILE = "presets.yaml"
 
 
 class Preset(NamedTuple):
-    """A name, the parameters in which it differs from params.yaml, and all of its parameters."""
+    """A preset: its name, its changes to params.yaml, and all of its parameters."""
 
     name: str
     changes: Mapping[str, object]
     params: Params
 
     def settings(self) -> list[str]:
-        """The changes as `dvc exp run -S` takes them."""
+        """The changes in the form of `dvc exp run -S`."""
         texts = {key: json.dumps(value, separators=(",", ":")).replace('"', "") for key, value in self.changes.items()}
         return [f"{key}={text}" for key, text in texts.items()]
 
@@ -37,12 +37,12 @@ class Preset(NamedTuple):
 
 
 def make_preset(name: str, changes: Mapping[str, object], base: Params, source: str) -> Preset:
-    """The preset that changes the parameters `base`. Raises UserError, with the source, if that is not valid."""
+    """The preset with these changes of `base`. Raises UserError, which names the source, if they are not valid."""
     return Preset(name, changes, check_params(base.model_dump() | dict(changes), source))
 
 
 def load_presets(root: Path) -> list[Preset]:
-    """All presets. Raises UserError for one that is no valid change of params.yaml, or is there twice."""
+    """All presets. Raises UserError for one that is no valid change of params.yaml, or that is defined twice."""
     base = load_params(root / paths.PARAMS)
     presets = load_yaml(root / _FILE)
     if not isinstance(presets, dict) or not all(isinstance(changes, dict) for changes in presets.values()):
@@ -51,19 +51,19 @@ def load_presets(root: Path) -> list[Preset]:
 
 
 def find_result(preset: Preset, root: Path) -> Experiment | None:
-    """The preset's experiment on the commit that is checked out, if it has the preset's parameters and today's code."""
+    """The preset's experiment on the checked-out commit, if it has the preset's parameters and the current code."""
     experiment = find_experiment(preset.name, root)
     if experiment is None or not experiment.has_todays_code(root):
         return None
     try:
         same = check_params(experiment.params, preset.name) == preset.params
-    except UserError:  # of a time when there were other parameters
+    except UserError:  # the experiment is older than the current set of parameters
         return None
     return experiment if same else None
 
 
 def run(name: str, root: Path) -> int:
-    """Run a preset in the workspace, or bring its result there if it is done. Returns the exit code."""
+    """Run a preset in the workspace, or apply its result if it has one. Returns the exit code."""
     presets = {preset.name: preset for preset in load_presets(root)}
     if name not in presets:
         raise UserError(f"{name!r} is no preset; those are {', '.join(presets)}")

@@ -93,7 +93,7 @@ def _system_row(name: str, system: dict) -> list[str]:
 
 
 def crash_test_table(root: Path) -> str:
-    """The kept report of the crash test."""
+    """The committed report of the crash test."""
     report = json.loads((root / "reports" / "crash_test.json").read_text("utf-8"))
     rows = [
         ["kills that left no trace", f"{report['kills without a trace']} of {report['kills']}"],
@@ -165,7 +165,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[Path], str]]] = {
 
 
 def filled_in(text: str, page: str, root: Path) -> str:
-    """The text of a page with its blocks as they must be. Raises UserError if the text lacks a block's comments."""
+    """The text of a page with its blocks updated. Raises UserError if the text lacks a block's comments."""
     for name, block in PAGES[page].items():
         start, end = f"<!-- {name}: written by `make readme` -->", f"<!-- end of {name} -->"
         before, _, rest = text.partition(start)
@@ -188,7 +188,7 @@ def publish_page(root: Path) -> None:
 
 
 def _table(header: list[str], rows: list[list[str]], *, numbers: bool = True) -> str:
-    """A Markdown table. If it holds numbers, all columns but the first are aligned on the right."""
+    """A Markdown table. With `numbers`, all columns except the first are right-aligned."""
     rule = ["---", *(["---:" if numbers else "---"] * (len(header) - 1))]
     return "\n".join([_row(header), f"|{'|'.join(rule)}|", *map(_row, rows)])
 

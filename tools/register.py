@@ -1,6 +1,7 @@
-"""Give a run's model an alias in MLflow's model registry: the model that somebody chose.
+"""Give a run's model an alias in MLflow's model registry, such as champion for the model that somebody chose.
 
-RUN is HEAD, the name of a DVC experiment, or the beginning of a run's id. Of several runs of a model it is the latest.
+RUN is HEAD, the name of a DVC experiment, or the beginning of a run's id. If several runs have HEAD's or the
+experiment's model, the latest is taken.
 """
 
 import argparse
@@ -18,7 +19,7 @@ _MOST = 50_000  # runs, the most that MLflow gives
 
 
 def find_run_id(name: str, store: Store, root: Path) -> str:
-    """The id of the run of that name. Raises UserError if there is none, or more than one."""
+    """The id of the run with that name. Raises UserError if there is no run or more than one."""
     commits = {"HEAD": "HEAD"} | experiment_commits(root)
     query = f"tags.model_md5 = '{model_md5(commits[name], root)}'" if name in commits else ""
     runs = store.client.search_runs(
@@ -33,7 +34,7 @@ def find_run_id(name: str, store: Store, root: Path) -> str:
 
 
 def register_run(name: str, alias: str, root: Path) -> str:
-    """Register, and say what was done, in a line. Raises UserError if that cannot be."""
+    """Register the run's model, and return one line that says what was done. Raises UserError if it fails."""
     with failures_in_a_line():
         store = open_store(root)
         run_id = find_run_id(name, store, root)

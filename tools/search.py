@@ -1,7 +1,7 @@
-"""Search the parameters of search.yaml by Optuna, until the study has enough finished trials.
+"""Search the parameters in search.yaml with Optuna, until the study has enough finished trials.
 
-Each trial is a DVC experiment STUDY-NUMBER and a run in MLflow. Killed and started again, the search resumes. Started
-several times, here or on other machines that share the storage, it works at several trials at a time.
+Each trial is a DVC experiment STUDY-NUMBER and a run in MLflow. After a kill, start the search again to resume. To run
+several trials at a time, start it several times, here or on other machines that share the storage.
 """
 
 import argparse
@@ -39,13 +39,13 @@ from presets import Preset, find_result
 from search_plan import SearchPlan, load_plan
 
 STORAGE = "MNIST_VAE_SEARCH_STORAGE"
-_HEARTBEAT = 30  # seconds; a trial without one for twice as long is tried again
+_HEARTBEAT = 30  # seconds; a trial without a heartbeat for twice as long is retried
 _FINISHED = (TrialState.COMPLETE,)
-_FAILURES = 3  # in a row, after which something else is wrong
+_FAILURES = 3  # after so many in a row, the cause is probably not the trials' parameters
 
 
 class Outcome(NamedTuple):
-    """A trial's last line of epochs.csv, and the md5 sum of its model."""
+    """The last row of a trial's epochs.csv, and the md5 sum of its model."""
 
     columns: dict[str, float]
     model_md5: str
@@ -69,7 +69,7 @@ def run_trial(preset: Preset, root: Path) -> Outcome:
 
 
 class Search:
-    """One process's part in a study."""
+    """The part of one process in a study."""
 
     def __init__(self, plan: SearchPlan, base: Params, root: Path, parent: SearchRun, run: Runner):
         self._plan, self._base, self._root, self._parent, self._run = plan, base, root, parent, run
@@ -77,7 +77,7 @@ class Search:
 
     def objective(self, trial: optuna.Trial) -> float:
         """Run a trial. Raises UserError if it fails."""
-        # By its number, because the same seed in each process would suggest the same points.
+        # The seed depends on the trial's number: with the same seed, all processes would suggest the same points.
         trial.study.sampler = TPESampler(seed=self._plan.seed + trial.number)
         try:
             preset = self._plan.preset(trial, self._base)
@@ -94,7 +94,7 @@ class Search:
             raise
 
     def after(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Tell how a trial ended. Raises UserError if several in a row failed."""
+        """Print how a trial ended. Raises UserError if several trials in a row failed."""
         if trial.state == TrialState.COMPLETE:
             self._failures = 0
             done = len(study.get_trials(deepcopy=False, states=_FINISHED))
@@ -108,7 +108,7 @@ class Search:
             raise UserError(f"{_FAILURES} trials in a row failed, the last one because {reason}")
 
     def link(self, study: optuna.Study) -> None:
-        """Put the runs of all finished trials below the study's."""
+        """Make the runs of all finished trials children of the study's run."""
         trials = study.get_trials(deepcopy=False, states=_FINISHED)
         self._parent.link([TrialRun(f"{study.study_name}-{one.number}", one.user_attrs["model_md5"]) for one in trials])
 
@@ -116,7 +116,7 @@ class Search:
 def search(
     plan: SearchPlan, trials: int, address: str, root: Path, run: Runner = run_trial, heartbeat: int = _HEARTBEAT
 ) -> None:
-    """Take part in the search until the study has that many finished trials. Raises UserError if it is broken off."""
+    """Take part in the search until the study has that many finished trials. Raises UserError if it must stop early."""
     base = load_params(root / paths.PARAMS)
     with _told_in_a_line(address):
         study = open_study(plan, base, address, root, heartbeat)
@@ -147,9 +147,9 @@ def _report(plan: SearchPlan, study: optuna.Study) -> None:
 
 
 def open_study(plan: SearchPlan, base: Params, address: str, root: Path, heartbeat: int = _HEARTBEAT) -> optuna.Study:
-    """The study, made if need be. Raises UserError if it began with another plan, or around other parameters."""
+    """The study, created if it does not exist. Raises UserError if it began with another plan or other parameters."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats are one
+    warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats are experimental
     study = optuna.create_study(
         storage=_open_storage(address, root, heartbeat), study_name=plan.study, load_if_exists=True
     )
@@ -165,7 +165,7 @@ def open_study(plan: SearchPlan, base: Params, address: str, root: Path, heartbe
 
 
 def _key(study: optuna.Study) -> str:
-    """What tells the study from others of its name; the same on each machine."""
+    """A key that distinguishes the study from others of its name. It is the same on each machine."""
     content = json.dumps([study.study_name, study.user_attrs["definition"]], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:32]
 
@@ -184,7 +184,7 @@ def _open_storage(address: str, root: Path, heartbeat: int) -> RDBStorage:
                     heartbeat_interval=heartbeat,
                     heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(),
                 )
-            except (IntegrityError, ProgrammingError):  # another machine may be making the same tables
+            except (IntegrityError, ProgrammingError):  # another machine may be creating the same tables
                 if attempt == 9:
                     raise
                 time.sleep(0.5)

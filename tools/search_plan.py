@@ -1,4 +1,4 @@
-"""What is searched and by which measure: search.yaml, checked against the parameters."""
+"""The search space and the objective in search.yaml, checked against the parameters."""
 
 import json
 import math
@@ -16,9 +16,9 @@ from mnist_vae.data.history import EpochRow
 from presets import Preset, make_preset
 
 _COLUMNS = [name for name in EpochRow._fields if name.startswith("validation_")]
-# With another of these, the columns measure something else: other images, or another error.
+# If one of these changes, the columns measure something else: other images, or another error.
 _OF_THE_MEASURE = {*DataParams.model_fields, *CustomParams.model_fields, "custom_data", "reconstruction"}
-# With another of these, the loss does, too.
+# If one of these changes, the loss measures something else.
 _OF_THE_LOSS = {"kl_weight", "kl_warmup_epochs", "free_nats", "reduction", "latent_dim", "variational"}
 
 
@@ -45,17 +45,17 @@ class Axis(_Strict):
         return self
 
     def examples(self, base: object) -> list:
-        """The choices, or both ends; whole numbers for a parameter that is `base` by default, if that is one."""
+        """The choices, or both ends of the range. The ends are ints if they and the default `base` are whole."""
         if self.choices is not None:
             return self.choices
         whole = isinstance(base, int) and all(float(end or 0).is_integer() for end in (self.low, self.high))
         return [int(end or 0) if whole else end for end in (self.low, self.high)]
 
     def suggest(self, trial: BaseTrial, key: str, base: object) -> object:
-        """A trial's value."""
+        """The value that Optuna suggests to a trial."""
         low, high, *_ = [*self.examples(base), None]
         if self.choices is not None:
-            # As JSON, because Optuna takes no lists.
+            # The choices are passed as JSON, because Optuna accepts no lists.
             return json.loads(trial.suggest_categorical(key, [json.dumps(choice) for choice in self.choices]))
         if isinstance(low, int) and isinstance(high, int):
             return trial.suggest_int(key, low, high, log=self.log)
@@ -72,19 +72,19 @@ class SearchPlan(_Strict):
     space: Annotated[dict[str, Axis], Field(min_length=1)]
 
     def preset(self, trial: Trial, base: Params) -> Preset:
-        """A trial's experiment. Raises UserError if its values are not valid together."""
+        """The preset of a trial's experiment. Raises UserError if its values are not valid together."""
         values = {key: axis.suggest(trial, key, getattr(base, key)) for key, axis in self.space.items()}
         return make_preset(f"{self.study}-{trial.number}", self.fixed | values, base, f"trial {trial.number}")
 
     def value(self, columns: Mapping[str, float]) -> float:
-        """The objective of a line of epochs.csv. Raises UserError if it is not finite."""
+        """The objective of a row of epochs.csv. Raises UserError if it is not finite."""
         value = math.fsum(weight * columns[name] for name, weight in self.objective.items())
         if not math.isfinite(value):
             raise UserError("its objective is not finite")
         return value
 
     def definition(self, base: Params) -> dict[str, object]:
-        """What makes the values of two trials comparable: all but what a machine may choose for itself."""
+        """Everything that must be the same for two trials to be comparable. Each machine may choose the rest."""
         free = {*self.space, "device", "threads", "processes"}
         of_model = {
             key: value for key, value in base.model_dump(mode="json").items() if key in ModelParams.model_fields
@@ -94,7 +94,7 @@ class SearchPlan(_Strict):
 
 
 def load_plan(path: Path, base: Params) -> SearchPlan:
-    """The plan in a YAML file, for searches around the parameters `base`. Raises UserError with what is wrong."""
+    """The plan in a YAML file, for changes of the parameters `base`. Raises UserError with what is wrong."""
     try:
         plan = SearchPlan.model_validate(load_yaml(path))
     except ValidationError as error:

@@ -1,7 +1,7 @@
-"""Log in MLflow what it lacks of the workspace's result and of the DVC experiments, and close orphaned runs.
+"""Log what MLflow lacks of the workspace's result and of the DVC experiments, and close orphaned runs.
 
-Whatever kept a run from being logged: an outage, a store that was lost, a result that DVC restored or pulled. What is
-in MLflow already stays as it is.
+It does not matter why MLflow lacks it: an outage, a lost store, a result that DVC restored or pulled. What MLflow has
+already is not changed.
 """
 
 import argparse
@@ -30,7 +30,7 @@ _FILES = (
 
 
 def sync(root: Path) -> Iterator[str]:
-    """Log all that is missing, and say what was done, in lines. Raises UserError if DVC or MLflow fails."""
+    """Log everything that is missing, and yield lines about what was done. Raises UserError if DVC or MLflow fails."""
     with failures_in_a_line():
         store = open_store(root)
         for run_id in close_orphans(store, root):
@@ -43,7 +43,7 @@ def sync(root: Path) -> Iterator[str]:
 
 
 def _sync_workspace(store: Store, root: Path, completed: set[str]) -> str:
-    # Of this file's stages alone: that of watch/dvc.yaml always counts as changed.
+    # Only the stages of dvc.yaml: the one in watch/dvc.yaml always counts as changed.
     status = subprocess.run(["dvc", "status", "--json", "dvc.yaml"], cwd=root, capture_output=True, check=False)
     if status.returncode:
         raise UserError(f"dvc status failed: {' '.join(status.stderr.decode(errors='replace').split())}")
@@ -61,7 +61,7 @@ def _sync_experiment(store: Store, root: Path, name: str, experiments: Mapping[s
     with tempfile.TemporaryDirectory() as folder:
         try:
             result = _fetch(root, commit, Path(folder))
-        except Exception as error:  # noqa: BLE001 (DVC's file systems raise what their storage does)
+        except Exception as error:  # noqa: BLE001 (DVC's file systems raise what their storage raises)
             return f"experiment {name} is left out: {' '.join(str(error).split())[:200]}"
         provenance = Provenance(baseline, "unknown", name, baseline, "unknown")
         run = _complete(store, root, result, provenance, completed)
@@ -83,7 +83,7 @@ def _fetch(root: Path, commit: str, folder: Path) -> Result:
 def _complete(store: Store, root: Path, result: Result, provenance: Provenance, completed: set[str]) -> StoredRun:
     tags = provenance.tags() | {"repository": repository_id(root)}
     run = find_or_create_run(store, result.origin, tags, for_training=False)
-    # Of several results of one training, which differ in their figures alone, the first one stays in its run.
+    # If several results come from one training and differ only in their figures, the run keeps the first one.
     if run.run_id not in completed:
         complete(run, result, STAGES)
     completed.add(run.run_id)
@@ -93,9 +93,9 @@ def _complete(store: Store, root: Path, result: Result, provenance: Provenance, 
 def _follow_rename(
     run: StoredRun, result: Result, provenance: Provenance, repository: str, experiments: Container[str]
 ) -> None:
-    """Let the run of an experiment that `dvc exp rename` renamed bear its new name."""
+    """Rename the run of an experiment that `dvc exp rename` renamed."""
     stored = run.store.client.get_run(run.run_id)
-    is_own = stored.data.tags.get("repository") == repository  # another one has other experiments
+    is_own = stored.data.tags.get("repository") == repository  # another repository has other experiments
     former = stored.data.tags.get("dvc_experiment")
     if is_own and former and former not in experiments:
         tags = {name: value for name, value in provenance.tags().items() if name.startswith("dvc_")}

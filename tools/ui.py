@@ -1,6 +1,6 @@
-"""Look at the runs in a browser on this machine: starts `mlflow ui` on their store, and prints where to look.
+"""Start `mlflow ui` on this machine for the store of the runs, and print the address of its page.
 
-With a tracking server in MLFLOW_TRACKING_URI it prints the address there and ends.
+If MLFLOW_TRACKING_URI names a tracking server, print the address of the page there, and end.
 """
 
 import argparse
@@ -26,8 +26,8 @@ def main() -> None:
     print(f"Runs: {server}/#/experiments/{experiment}/runs?{view}", flush=True)
     if is_server:
         return
-    # The store by its name: MLflow would prefer a folder mlruns, which an older MLflow may have left here.
-    os.environ["MLFLOW_BACKEND_STORE_URI"] = address  # not as an argument: everybody sees those
+    # The store is named, because MLflow prefers a folder mlruns, which an older MLflow may have left here.
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = address  # not an argument, which every user of the machine can see
     options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", *options])  # noqa: S606 (no shell is wanted)

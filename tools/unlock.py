@@ -1,7 +1,7 @@
-"""Remove .dvc/tmp/rwlock if no DVC holds it: DVC then says that a path is busy, or that the file is corrupted.
+"""Remove a stale .dvc/tmp/rwlock, for which DVC says that a path is busy or that the file is corrupted.
 
-DVC writes it in place, so killed in that moment it leaves it empty. After a restart of the machine or container the
-process ids in it may be those of other programs.
+DVC writes this file in place, so a kill in that moment leaves it empty. After a restart of the machine or container,
+the process ids in it may belong to other programs.
 """
 
 import argparse
@@ -19,12 +19,15 @@ _SECONDS = 0.2  # far more than DVC takes to write it
 
 
 def unlock(root: Path) -> str:
-    """Remove the lock unless a DVC that runs is named in it. Returns what was done in a line, "" for nothing."""
+    """Remove the lock if it is unreadable, or if no process that it names is a running DVC.
+
+    Returns a line that says so, "" if nothing was removed.
+    """
     path = root / _LOCK
     if not path.exists():
         return ""
     holders = _holders(path)
-    if holders is None:  # it may be being written
+    if holders is None:  # DVC may be writing it at this moment
         time.sleep(_SECONDS)
         holders = _holders(path)
     if holders is not None and (not holders or any(map(_is_dvc, holders))):
@@ -34,7 +37,7 @@ def unlock(root: Path) -> str:
 
 
 def _holders(path: Path) -> list[int] | None:
-    """The process ids in it; None if it cannot be read."""
+    """The process ids in the lock file; None if it cannot be read."""
     try:
         return list(_pids(json.loads(path.read_bytes())))
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -51,7 +54,7 @@ def _is_dvc(pid: int) -> bool:
     try:
         return any(Path(argument).name == "dvc" for argument in psutil.Process(pid).cmdline())
     except psutil.AccessDenied:
-        return True  # somebody else's process: it may be one
+        return True  # another user's process: it may be DVC
     except psutil.Error:
         return False
 

@@ -1,7 +1,7 @@
-"""Run the last commit's configuration again, in a temporary clone, and compare the results with the committed ones.
+"""Run the last commit's pipeline again in a temporary clone, and compare the results with the committed ones.
 
-It says `identical`, `same within …` (other bytes, but metrics that differ by no more than rounding does), or
-`different` (exit code 1).
+It prints `identical`, `same within …` (other bytes, but the metrics differ by no more than rounding), or `different`
+(exit code 1).
 """
 
 import argparse
@@ -20,15 +20,15 @@ from experiments import git
 from mnist_vae.common import paths
 from mnist_vae.console.stage import UserError
 
-# How far a metric may be off where the bytes differ, relative to the committed value. Rounding alone (other vector
-# instructions, another number of threads) moved means over MNIST's test set by up to 0.21 %, another seed by 0.6 %.
+# How much a metric may differ if the bytes differ, relative to the committed value. Rounding alone (other vector
+# instructions, another number of threads) changed means over MNIST's test set by up to 0.21 %, another seed by 0.6 %.
 ALLOWED, ALLOWED_OF_DIMENSIONS = 0.005, 0.02
 EXACT = ("parameter_count", "effective_beta")
 FILES = (Path("dvc.lock"), paths.METRICS, paths.ENVIRONMENT)
 
 
 class Result(NamedTuple):
-    """The md5 sums of the outputs, by path; the numbers of metrics.json; what rounding depended on."""
+    """The md5 sums of the outputs by path, the numbers in metrics.json, and the environment."""
 
     outputs: Mapping[str, str]
     metrics: Mapping[str, float]
@@ -36,7 +36,7 @@ class Result(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The one line, whether it is a good one, and the lines that go with it."""
+    """The verdict in one line, whether it is good, and lines with details."""
 
     line: str
     good: bool
@@ -44,7 +44,7 @@ class Verdict(NamedTuple):
 
 
 def compare(committed: Result, here: Result) -> Verdict:
-    """What a second run's result says about the committed one."""
+    """Compare the result of a second run with the committed one."""
     names = (committed.outputs.keys() | here.outputs.keys()) - {str(paths.ENVIRONMENT)}
     changed = sorted(name for name in names if committed.outputs.get(name) != here.outputs.get(name))
     details = [f"environment: {committed.environment} committed, {here.environment} here"]
@@ -82,7 +82,7 @@ def _allowed(name: str) -> float:
 
 
 def read_result(lock: str, metrics: str, environment: str) -> Result:
-    """The result in the contents of the three FILES."""
+    """The result from the contents of the three FILES."""
     outs = [out for stage in yaml.safe_load(lock)["stages"].values() for out in stage["outs"]]
     known = json.loads(environment)["environment"]
     return Result({out["path"]: out["md5"] for out in outs}, json.loads(metrics), known)
@@ -97,7 +97,7 @@ def committed_result(root: Path) -> Result:
 
 
 def run_again(clone: Clone) -> Result:
-    """The result of the pipeline in a clone, whose lines are printed. Raises UserError if it fails."""
+    """Run the pipeline in a clone, print its output, and return its result. Raises UserError if it fails."""
     with clone.repro() as process:
         for line in process.stdout or ():
             print(line, end="", flush=True)
@@ -107,7 +107,7 @@ def run_again(clone: Clone) -> Result:
 
 
 def verify(root: Path) -> bool:
-    """Compare, print what came out, and return whether it is good."""
+    """Run again, compare, print the verdict, and return whether it is good."""
     committed = committed_result(root)
     with tempfile.TemporaryDirectory() as folder:
         print("verify: runs the last commit's configuration again, in a temporary clone", flush=True)

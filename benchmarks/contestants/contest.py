@@ -1,4 +1,4 @@
-"""How a contestant of a benchmark is asked to run, over its standard input and output. It needs Python alone."""
+"""The protocol by which a contestant is asked to run, over its standard input and output. It needs only Python."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 def answer(run: Callable[[], object]) -> None:
-    """For each line of standard input run once, and print the seconds that it took."""
+    """For each line of standard input, call `run` once and print the seconds that it took."""
     print("ready", flush=True)
     for _ in sys.stdin:
         start = time.perf_counter()

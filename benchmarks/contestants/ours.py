@@ -1,6 +1,6 @@
 """The training of this project, as the train stage runs it, without files and MLflow.
 
-Command line: the number of images, and what differs from params.yaml, as JSON.
+Command line: the number of images, and the changes to params.yaml as JSON.
 """
 
 import json
@@ -27,7 +27,7 @@ def main(count: int, changes: dict) -> None:
 
 
 def contend(params: ModelParams, count: int) -> None:
-    """Train over one epoch of the first so many images when asked to; of several ranks, the main process is asked."""
+    """Train for one epoch on the first `count` images when asked to. With several ranks, the main one is asked."""
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
     ranks = join(params.processes, device)
     prepared = load_prepared(paths.PREPARED)

@@ -1,7 +1,7 @@
-"""The peer library pythae's own trainer, on tensors that lie in memory. It runs in pythae's environment, where of this
-project's package only the networks can be imported.
+"""The trainer of the peer library pythae, on tensors in memory.
 
-Command line: the file of prepared data, the number of images, all parameters of the model, as JSON.
+It runs in pythae's environment, in which only the networks of this project can be imported. Command line: the file of
+prepared data, the number of images, and all parameters of the model as JSON.
 """
 
 import json

@@ -1,7 +1,6 @@
-"""The tutorial's loop: a DataLoader, each image resized, made a tensor and normalised on its own, Adam, and .item() at
-each step.
+"""The tutorial's training loop: a DataLoader that resizes and normalises each image, Adam, and .item() in each step.
 
-Command line: the number of images, the DataLoader's workers.
+Command line: the number of images, and the number of the DataLoader's workers.
 """
 
 import sys
@@ -22,7 +21,7 @@ from mnist_vae.sources.idx import read_idx
 
 
 class _RawImages(Dataset):
-    """The original training images as torchvision gives them: a PIL image each, then the tutorial's transforms."""
+    """The original training images as in torchvision: each as a PIL image, to which the tutorial's transforms apply."""
 
     def __init__(self, dataset: str, count: int, size: int):
         file = DATASETS[dataset].train_images
@@ -62,7 +61,7 @@ def main(images: int, workers: int) -> None:
 
 
 def _loss(encoder: Encoder, decoder: Decoder, images: Tensor, kl_weight: float) -> Tensor:
-    """The tutorial's: mean squared error per pixel + kl_weight · mean KL per latent dimension."""
+    """The tutorial's loss: mean squared error per pixel + kl_weight · mean KL per latent dimension."""
     mean, log_variance = encoder(images).chunk(2, dim=1)
     code = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
     kl = -0.5 * torch.mean(1 + log_variance - mean.pow(2) - log_variance.exp())

@@ -1,4 +1,4 @@
-"""A real browser that shows a page of ours, and cannot reach the rest of the world."""
+"""A real browser for the project's pages, without access to other networks."""
 
 import json
 import shutil
@@ -10,14 +10,14 @@ import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 
-_SECONDS = 120  # a page may take on a machine that does other things too
+_SECONDS = 120  # timeout for a page, long enough for a busy machine
 
 
 @contextmanager
 def chromium(folder: Path, *, network: bool) -> Iterator[Chrome]:
-    """A headless Chromium with a fresh profile in `folder`. With `network` it reaches 127.0.0.1, without it nothing.
+    """A headless Chromium with a fresh profile in `folder`. It reaches only 127.0.0.1, or nothing without `network`.
 
-    Skips the test where Chromium or its driver is not installed.
+    Skips the test if Chromium or its driver is not installed.
     """
     browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if browser is None or driver is None:
@@ -26,9 +26,9 @@ def chromium(folder: Path, *, network: bool) -> Iterator[Chrome]:
     options.binary_location = browser
     for flag in (
         "--headless=new",
-        "--no-sandbox",  # which a container's root may not have
+        "--no-sandbox",  # a container's root may not use the sandbox
         "--disable-gpu",
-        "--disable-dev-shm-usage",  # a container's is small
+        "--disable-dev-shm-usage",  # a container's /dev/shm is small
         "--disable-background-networking",
         "--no-first-run",
         "--no-proxy-server",
@@ -41,20 +41,20 @@ def chromium(folder: Path, *, network: bool) -> Iterator[Chrome]:
     try:
         window.set_page_load_timeout(_SECONDS)
         window.set_script_timeout(_SECONDS)
-        window.get("about:blank")  # instead of the browser's first page, which still loads its parts
+        window.get("about:blank")  # instead of the browser's start page, which is still loading
         yield window
     finally:
         window.quit()
 
 
 def requested_addresses(window: Chrome) -> list[str]:
-    """What its pages asked for since the last call, answered or not."""
+    """The addresses that its pages requested since the last call, answered or not."""
     events = [json.loads(entry["message"])["message"] for entry in window.get_log("performance")]
     asked = [event["params"] for event in events if event["method"] == "Network.requestWillBeSent"]
-    # The browser's own first page asks for parts of the browser.
+    # The browser's own start page requests parts of the browser.
     return [one["request"]["url"] for one in asked if not one["documentURL"].startswith("chrome")]
 
 
 def script_errors(window: Chrome) -> list[str]:
-    """What its console shows as errors since the last call."""
+    """The errors in its console since the last call."""
     return [entry["message"] for entry in window.get_log("browser") if entry["level"] == "SEVERE"]

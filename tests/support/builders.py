@@ -53,7 +53,7 @@ TINY = {
     "fitted_components": 1,
 }
 
-# What turns it into a plain autoencoder's.
+# The changes for a plain autoencoder.
 PLAIN = {"variational": False, "kl_weight": 0}
 
 
@@ -74,7 +74,7 @@ FIGURES = [
 
 
 def epoch_row(epoch: int = 1, **values: float) -> EpochRow:
-    """An epoch's line with the given values, and others for the columns that are not named."""
+    """A row of epochs.csv with the given values, and made-up ones in the other columns."""
     others = {name: epoch + place / 8 for place, name in enumerate(EpochRow._fields[1:])}
     return EpochRow(epoch=epoch, **others | values)
 
@@ -111,7 +111,7 @@ def tiny_images(count: int, seed: int = 0, size: int = 16) -> Tensor:
 
 
 def tiny_labels(count: int) -> np.ndarray:
-    """All ten classes, not equally often, in no order."""
+    """Labels of all ten classes in random order, in unequal numbers."""
     drawn = np.random.default_rng(0).integers(0, 10, count - 10)
     return np.random.default_rng(1).permutation(np.concatenate([np.arange(10), drawn])).astype(np.uint8)
 
@@ -125,7 +125,7 @@ def tiny_latents(count: int, latent_dim: int = 3) -> Latents:
 
 
 class MadeUpData(NamedTuple):
-    """A data set of its own, with the content of its four files."""
+    """A made-up data set, with the content of its four files."""
 
     dataset: Dataset
     contents: dict[str, bytes]
@@ -142,7 +142,7 @@ class MadeUpData(NamedTuple):
 
 
 def made_up_data(train_size: int = 30, test_size: int = 12) -> MadeUpData:
-    """Random images of 28×28, each with its own number in its first pixel, in gzipped IDX files."""
+    """Random images of 28×28 in gzipped IDX files. The first pixel of each image is its number."""
     random = np.random.default_rng(3)
     images = random.integers(0, 256, (train_size + test_size, 28, 28)).astype(np.uint8)
     images[:, 0, 0] = np.arange(len(images))
@@ -160,7 +160,7 @@ def made_up_data(train_size: int = 30, test_size: int = 12) -> MadeUpData:
 
 
 def plain_idx(array: np.ndarray) -> bytes:
-    """An IDX file's content, written out from the format's description."""
+    """The content of an IDX file, written independently of the package, from the format's description."""
     header = bytes([0, 0, 8, array.ndim])
     for size in array.shape:
         header += size.to_bytes(4, "big")

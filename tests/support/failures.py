@@ -1,4 +1,4 @@
-"""What can go wrong, each a row: the stage that meets it, how it comes about, and what the one line must say."""
+"""A table of what can go wrong: the stage that fails, how the failure is caused, and what its one line must say."""
 
 import gzip
 import json
@@ -30,7 +30,7 @@ EPOCHS, STEPS = Path("reports/history/epochs.csv"), Path("reports/history/steps.
 ENVIRONMENT, METRICS = Path("reports/environment.json"), Path("reports/metrics.json")
 CLASSES = Path("reports/classes.csv")
 PICTURES, FIGURES = Path("reports/pictures.safetensors"), Path("reports/figures")
-BASE = TINY | {"dataset": "mnist"}  # the parameters of the folder, whose MNIST is the tiny one of tests
+BASE = TINY | {"dataset": "mnist"}  # the folder's parameters; its MNIST is the tests' tiny one
 STAGES = ("download", "preprocess", "train", "evaluate", "render")
 TRAIN_IMAGES, TRAIN_LABELS = RAW / "train-images-idx3-ubyte.gz", RAW / "train-labels-idx1-ubyte.gz"
 TEST_IMAGES, TEST_LABELS = RAW / "t10k-images-idx3-ubyte.gz", RAW / "t10k-labels-idx1-ubyte.gz"
@@ -39,9 +39,10 @@ Spoil = Callable[[Path], object]
 
 
 class Failure(NamedTuple):
-    """What is wrong; the stage, started in a folder that `spoil` was given; what its line says, of the kind of failure.
+    """A failure of a stage: its kind, what is wrong, the function that causes it in a folder, and what the line says.
 
-    DVC gives a stage no arguments. `function`, if any, is what meets it in the stage, and can be called in that folder.
+    DVC gives a stage no arguments. `function`, if any, is the part of the stage that fails. It can be called in the
+    folder instead of the stage.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""Trials without a pipeline, and a search with them: its process may be one of several."""
+"""A search whose trials run no pipeline. Several of its processes can run at the same time."""
 
 import math
 import sys
@@ -27,7 +27,7 @@ PLAN = {
 
 
 def make_root(folder: Path) -> Path:
-    """A repository, as far as a search without DVC needs one."""
+    """A folder with what a search without DVC needs of a repository."""
     (folder / ".dvc" / "tmp").mkdir(parents=True)
     (folder / "params.yaml").write_text(yaml.safe_dump(TINY))
     (folder / "search.yaml").write_text(yaml.safe_dump(PLAN))
@@ -35,14 +35,14 @@ def make_root(folder: Path) -> Path:
 
 
 def outcome(preset: Preset, _: Path) -> Outcome:
-    """A made-up course: its best is at kl_weight 0.1 and latent_dim 4, whatever the other columns say."""
+    """A made-up result. The best one is at kl_weight 0.1 and latent_dim 4, although other columns say the contrary."""
     error = (math.log10(preset.params.kl_weight) + 1) ** 2
     columns = {"validation_distortion_per_image": error, "validation_loss": -error, "train_loss": -error}
     return Outcome(columns | {"validation_kl_nats_per_image": abs(preset.params.latent_dim - 4.0)}, "")
 
 
 def run(root: Path, trials: int, runner: Runner = outcome, address: str = "sqlite:///search.db") -> None:
-    """Search there, by trials without a pipeline."""
+    """Run a search in `root` whose trials run no pipeline."""
     plan = load_plan(root / "search.yaml", load_params(root / "params.yaml"))
     search(plan, trials, address, root, runner, heartbeat=1)
 
@@ -56,7 +56,7 @@ def _hang_at(number: int) -> Runner:
 
 
 def main() -> None:
-    """Search as the arguments say."""
+    """Run a search with the folder, storage, number of trials and hanging trial from the command line."""
     folder, place, wanted, hanging = sys.argv[1:]
     try:
         run(Path(folder), int(wanted), _hang_at(int(hanging)), place)

@@ -1,4 +1,4 @@
-"""A server of a few files on this machine, well-behaved or not, as the first part of the path asks."""
+"""A file server on this machine. The first part of a path selects how well or badly it behaves."""
 
 import gzip
 from collections.abc import Callable
@@ -8,7 +8,10 @@ from threading import Event, Thread
 
 
 class FileServer:
-    """Serves `files` below /whole, /chunked, /redirected, and badly below the names of _Handler's other methods."""
+    """Serves `files` correctly below /whole, /chunked and /redirected.
+
+    Below the names of _Handler's other serve_ methods it behaves as these methods say.
+    """
 
     def __init__(self):
         self.files: dict[str, bytes] = {}
@@ -42,7 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
         if content is None or serve is None:
             self.send_error(404)
             return
-        with suppress(OSError):  # of a client that had enough
+        with suppress(OSError):  # the client may have closed the connection
             serve(content)
 
     def serve_whole(self, content: bytes) -> None:
@@ -57,14 +60,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(f"{len(content):x}\r\n".encode() + content + b"\r\n0\r\n\r\n")
 
     def serve_packing(self, content: bytes) -> None:
-        # Others pack whatever they send to those who accept it.
+        # Some servers compress everything for clients that accept it.
         if "gzip" in self.headers.get("Accept-Encoding", ""):
             self.serve_packed(gzip.compress(content))
         else:
             self.serve_whole(content)
 
     def serve_packed(self, content: bytes) -> None:
-        # Some servers declare a .gz file to be the packed form of another.
+        # Some servers declare a .gz file as the compressed form of another file.
         self.send_response(200)
         self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(content)))

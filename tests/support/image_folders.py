@@ -20,7 +20,7 @@ def encoded(image: Image.Image | np.ndarray, form: str = "PNG", **options: objec
 
 
 def write_tree(folder: Path, contents: dict[str, bytes]) -> Path:
-    """Files by their paths below the folder."""
+    """Write files by their paths below the folder, and return the folder."""
     for path, content in contents.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
@@ -28,7 +28,7 @@ def write_tree(folder: Path, contents: dict[str, bytes]) -> Path:
 
 
 def image_tree(classes: dict[str, int], size: int = 6) -> dict[str, bytes]:
-    """So many PNGs in each class, numbered through all classes in turn."""
+    """The given number of PNG files for each class. The classes take turns, and the files are numbered across them."""
     number, contents = 0, {}
     for place in range(max(classes.values())):
         for name, count in classes.items():

@@ -16,9 +16,9 @@ _SECONDS = 120
 
 
 class Interpreters:
-    """The server of preloaded.py for all processes of these tests, and a folder of programs to be first on a PATH.
+    """The server of preloaded.py for all processes of a test run, and a folder of programs to put first on a PATH.
 
-    `place` is a folder that all of them know. The first one starts the server, which ends with the tests.
+    `place` is a folder that all these processes know. The first process starts the server. It ends with the tests.
     """
 
     def __init__(self, place: Path):
@@ -30,17 +30,17 @@ class Interpreters:
 
     @property
     def python(self) -> str:
-        """The program that stands for Python."""
+        """The program that replaces `python`."""
         return os.fspath(self.folder / "python")
 
     @property
     def search_path(self) -> str:
-        """A PATH with these programs, then the real ones, then what was there before."""
+        """A PATH with these programs, then the real ones, then the former PATH."""
         return os.pathsep.join([os.fspath(self.folder), os.fspath(REAL), os.environ["PATH"]])
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of a caller who has set nothing of his own."""
+        """The environment variables of a caller without settings of their own."""
         return {"PATH": self.search_path, "HOME": os.fspath(self.folder.parent)}
 
     def start(self, code: str, folder: Path, *arguments: str, **variables: str) -> subprocess.Popen[str]:
@@ -61,10 +61,10 @@ class Interpreters:
     def _start(self, place: Path) -> None:
         owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
         log = place / "interpreters.log"
-        server = os.posix_spawn(  # and no Popen, which complains where a process outlives it
+        server = os.posix_spawn(  # Popen would warn because the process outlives it
             sys.executable,
             [sys.executable, os.fspath(SUPPORT / "preloaded.py"), self.address, str(owner)],
-            # Nothing of the caller's settings: working copies have none either.
+            # None of the caller's settings are passed on, because working copies get none either.
             self.environment | {"TORCH_CPP_LOG_LEVEL": "FATAL"},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),

@@ -1,4 +1,4 @@
-"""Tracking servers on this machine: real ones, and one that answers badly."""
+"""Tracking servers on this machine: real ones, and one that fails."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Thread
 from urllib.request import urlopen
 
-_TRIES = 600  # ten a second
+_TRIES = 600  # ten per second
 
 
 def free_port() -> int:
@@ -24,10 +24,10 @@ def free_port() -> int:
 
 
 def wait_for_answer(process: subprocess.Popen, address: str, log: Path | None = None) -> None:
-    """Wait until a server that is starting answers; its log says why if it does not."""
+    """Wait until a starting server answers. If it does not, raise AssertionError with its log."""
     for _ in range(_TRIES):
         assert process.poll() is None, log and log.read_text()
-        with suppress(OSError), urlopen(address, timeout=1):  # URLError is one
+        with suppress(OSError), urlopen(address, timeout=1):  # URLError is an OSError
             return
         time.sleep(0.1)
     raise AssertionError(log and log.read_text())
@@ -42,7 +42,7 @@ class MlflowServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
         options = ["--backend-store-uri", self._backend, "--artifacts-destination", str(self._folder / "artifacts")]
         place = ["--host", "127.0.0.1", "--port", str(self._port), "--workers", "1"]
@@ -59,7 +59,7 @@ class MlflowServer:
         wait_for_answer(self._process, f"{self.address}/health", self._folder / "log")
 
     def kill(self) -> None:
-        """End it at once, as a crash does."""
+        """Kill the server, as in a crash."""
         if self._process is not None:
             if self._process.poll() is None:
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -71,7 +71,7 @@ class PostgresServer:
     """A real PostgreSQL in a folder of its own, on a port of its own."""
 
     def __init__(self):
-        # Not below pytest's folder, which is for its own user only.
+        # Not below pytest's folder, which only its own user can read.
         self._temporary = tempfile.TemporaryDirectory(prefix="mnist-vae-postgres-")
         folder = Path(self._temporary.name)
         self._folder, self._port = folder, free_port()
@@ -91,7 +91,7 @@ class PostgresServer:
     def _call(self, program: str, *arguments: str) -> None:
         user, groups = ("postgres", []) if os.getuid() == 0 else (None, None)
         command = [str(postgres_program(program)), *arguments]
-        with tempfile.TemporaryFile("w+") as log:  # the server keeps its outputs open
+        with tempfile.TemporaryFile("w+") as log:  # no pipe, because the server keeps its outputs open
             done = subprocess.run(
                 command,
                 cwd=self._folder,
@@ -107,14 +107,14 @@ class PostgresServer:
 
 
 def postgres_program(name: str) -> Path | None:
-    """Where PostgreSQL's program is, if it is installed; Debian keeps it off the PATH."""
+    """The path of a PostgreSQL program, or None if it is not installed. Debian does not put it on the PATH."""
     found = shutil.which(name)
     places = [Path(found)] if found else sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
     return places[-1] if places else None
 
 
 class BadServer(ThreadingHTTPServer):
-    """A tracking server that answers in a bad manner: hangs, or with a status such as 500, 401 or 507. It counts."""
+    """A tracking server that hangs or answers with a status such as 500, 401 or 507. It counts its requests."""
 
     daemon_threads = True
     block_on_close = False

@@ -1,4 +1,4 @@
-"""Break the code by one line at a time, and see which layer of the tests notices. Run with --help for the options."""
+"""Break one line of the code at a time, and see which layer of the tests notices it. --help shows the options."""
 
 import argparse
 import os
@@ -15,12 +15,12 @@ from typing import NamedTuple
 from places import REPOSITORY
 
 PACKAGE = Path("src/mnist_vae")
-_LIST = "tests/unit/tools/test_mutate.py"  # would notice each mutation by its text
+_LIST = "tests/unit/tools/test_mutate.py"  # left out, because it would notice each mutation by its text
 LAYERS = {"unit": ["tests/unit"], "pipeline": ["tests/pipeline", "--numprocesses", "3", "--dist", "loadfile"]}
 
 
 class Mutation(NamedTuple):
-    """A text that stands once in a file of the package, and what takes its place."""
+    """A text that occurs once in a file of the package, and its replacement."""
 
     file: str
     old: str
@@ -107,7 +107,7 @@ def main() -> None:
         copies: Queue[Path] = Queue()
         for number in range(arguments.jobs):
             copies.put(_copy(Path(folder) / str(number)))
-        for layer in arguments.layers:  # else every mutation would seem to be noticed
+        for layer in arguments.layers:  # otherwise every mutation would seem to be noticed
             assert _passes(copies.queue[0], LAYERS[layer]), f"the {layer} layer fails without any mutation"
         layers = pool.map(lambda one: _try(one, copies, arguments.layers), chosen)
         for mutation, noticed in zip(chosen, layers, strict=True):
@@ -119,7 +119,7 @@ def _copy(folder: Path) -> Path:
     for name in set(names.splitlines()) - {_LIST}:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(REPOSITORY / name, folder / name)
-    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)  # tests ask Git for the files
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)  # some tests ask Git for the files
     subprocess.run(["git", "add", "--all"], cwd=folder, check=True)
     return folder
 
@@ -132,7 +132,7 @@ def _try(mutation: Mutation, copies: "Queue[Path]", layers: Sequence[str]) -> st
     assert original.count(mutation.old) == 1, mutation
     path.write_text(original.replace(mutation.old, mutation.new), "utf-8")
     try:
-        # The tests of the file's own folder first: they notice most, in seconds.
+        # The tests of the file's own folder run first: they notice most mutations within seconds.
         own = [f"tests/unit/{Path(mutation.file).parent}"]
         for layer in layers:
             for tests in [own, LAYERS[layer]] if layer == "unit" else [LAYERS[layer]]:
@@ -146,7 +146,7 @@ def _try(mutation: Mutation, copies: "Queue[Path]", layers: Sequence[str]) -> st
 
 def _passes(copy: Path, tests: Sequence[str]) -> bool:
     command = [sys.executable, "-m", "pytest", "--exitfirst", "--quiet", "-p", "no:cacheprovider", *tests]
-    # A change of the same length in the same second would leave the bytecode of the former text in use.
+    # With a change of the same length in the same second, Python would use the former text's bytecode.
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, cwd=copy, env=environment, capture_output=True, check=False).returncode == 0
 

@@ -1,4 +1,4 @@
-"""Where this repository lies, and the tests' helpers in it."""
+"""The paths of this repository and of the tests' helpers."""
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
 """A server that starts Python programs without the seconds that their imports take.
 
-It has imported torch, MLflow, DVC and the drawing libraries once, and forks itself for each program. The program then
-runs as if a new interpreter had started it: with its own arguments, environment, folder, standard streams and search
-path, and with the project's code that PYTHONPATH names, of which the server has imported nothing.
+The server imports torch, MLflow, DVC and the drawing libraries once, and forks itself for each program. The program
+then runs as in a new interpreter: with its own arguments, environment, folder, standard streams and search path. It
+imports the project's code from its own PYTHONPATH, because the server has imported none of it.
 """
 
 import atexit
@@ -32,17 +32,19 @@ from preloaded_client import USE_THE_REAL_ONE, Program
 
 _LINES = Path(__file__).with_name("preloaded_modules.txt").read_text("utf-8").splitlines()
 MODULES = [name for line in _LINES if not line.startswith("#") for name in line.split()]
-# What is read as an interpreter starts or as it imports a library: with another value only a real start will do.
+# Prefixes of variables that are read when an interpreter starts or imports a library. A program with other values of
+# them needs a real start.
 _READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "ATEN_", "ONEDNN_", "DNNL_", "OPENBLAS_", "MPL", "TORCH")
 _READ_LATER = {"PYTHONPATH", "PYTHONUNBUFFERED"}
-# What torchrun sets for its processes. The server has the log level for all programs; the stage sets its threads.
+# Variables that torchrun sets for its processes. They need no real start: the server has the log level for all
+# programs, and the stage sets its threads.
 _OF_TORCHRUN = ("TORCHELASTIC_", "TORCH_CPP_LOG_LEVEL", "TORCH_NCCL_ASYNC_ERROR_HANDLING", "OMP_NUM_THREADS")
 
 
 class _Server:
-    """Forks a process for each program that is asked for, and tells who asked how it ended.
+    """Forks a process for each requested program, and tells the client how the program ended.
 
-    It ends when the process `owner` has.
+    The server ends after the process `owner`.
     """
 
     def __init__(self, address: str, owner: int, settings: Mapping[str, str]):
@@ -58,10 +60,10 @@ class _Server:
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wakened, selectors.EVENT_READ)
         signal.set_wakeup_fd(self._waker.fileno())
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler must be there, so that the socket gets a byte
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # without a handler, the socket gets no byte
 
     def next_program(self) -> Program | None:
-        """In a process forked for it, the program to be; in the server, nothing, once the owner has ended."""
+        """In a forked process, return the program to become. In the server, return None after the owner ends."""
         while psutil.pid_exists(self._owner):
             for key, _ in self._selector.select(timeout=1):
                 if key.fileobj is self._listener:
@@ -96,11 +98,11 @@ class _Server:
     def _keep(self, pid: int, client: socket.socket) -> None:
         self._clients[pid] = client
         self._selector.register(client, selectors.EVENT_READ)
-        with suppress(OSError):  # of a client that was killed meanwhile
+        with suppress(OSError):  # the client may have been killed
             client.sendall(f"{pid}\n".encode())
 
     def _leave(self, client: socket.socket, streams: list[int]) -> None:
-        """Let go, in the forked process, of all that is the server's."""
+        """Close, in the forked process, everything that belongs to the server."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._selector.close()
@@ -116,12 +118,12 @@ class _Server:
                 client = self._clients.pop(pid)
                 with suppress(OSError):
                     client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
-                with suppress(KeyError):  # it was killed
+                with suppress(KeyError):  # it is unregistered already if the client was killed
                     self._selector.unregister(client)
                 client.close()
 
     def _kill_program_of(self, client: object) -> None:
-        """A client ends before its program only if it is killed: then so is the program, with all that it started."""
+        """Kill a client's program and its child processes. A client ends before its program only if it is killed."""
         (pid,) = [pid for pid, one in self._clients.items() if one is client]
         self._selector.unregister(self._clients[pid])
         with suppress(ProcessLookupError):
@@ -132,13 +134,13 @@ def _settings(environment: Mapping[str, str]) -> dict[str, str]:
     settings = {name: value for name, value in environment.items() if name.startswith(_READ_AT_START)}
     if "TORCHELASTIC_RUN_ID" in environment or "TORCH_CPP_LOG_LEVEL" in environment:
         settings = {name: value for name, value in settings.items() if not name.startswith(_OF_TORCHRUN)}
-    if settings.get("LC_CTYPE") == "C.UTF-8":  # Python itself sets it where there is no locale
+    if settings.get("LC_CTYPE") == "C.UTF-8":  # Python itself sets it if there is no locale
         del settings["LC_CTYPE"]
     return {name: value for name, value in settings.items() if name not in _READ_LATER}
 
 
 def _become(program: Program) -> Path:
-    """Make this process what a new interpreter is as far as a program can see. Returns the program's script."""
+    """Make this process look like a new interpreter to the program. Returns the program's script."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if program.read_only:
@@ -150,7 +152,7 @@ def _become(program: Program) -> Path:
     named = [str(Path(program.folder, place)) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
     sys.argv, sys.executable = list(program.argv), program.python
     sys.path[:] = [str(script.parent.resolve()), *named, *sys.path[1:]]  # the first one is this module's folder
-    colorama.deinit()  # DVC wraps them as it is imported
+    colorama.deinit()  # importing DVC wraps the standard streams
     former = sys.__stdout__, sys.__stderr__
     sys.stdout, sys.stderr = (_reopened(stream, descriptor) for descriptor, stream in enumerate(former, start=1))
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
@@ -164,7 +166,7 @@ def _become(program: Program) -> Path:
 
 
 def _reopened(former: TextIO | None, descriptor: int) -> TextIOWrapper:
-    """A standard stream as the interpreter opens it: the former one knows what its file was, such as seekable."""
+    """A standard stream as an interpreter opens it. The former stream has properties of its former file."""
     assert former is not None
     return TextIOWrapper(
         BufferedWriter(FileIO(descriptor, "w", closefd=False)),
@@ -183,17 +185,17 @@ def _run(script: Path) -> None:
 
 
 def _end(code: object) -> NoReturn:
-    """End as an interpreter does, without the half second in which it takes all that is imported apart."""
+    """End as an interpreter does, but without the half second that it takes to tear down all imported modules."""
     threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue] (waits for its threads)
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # it may be closed, at either end
+        with suppress(OSError, ValueError):  # either end of the stream may be closed
             stream.flush()
     os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 def _make_read_only(folder: Path) -> None:
-    # In a mount namespace of this process's own: nothing changes for others.
+    # The mount is in this process's own mount namespace, so nothing changes for other processes.
     new_namespace, bind, remount, read_only, recursive, private = 0x20000, 4096, 32, 1, 16384, 1 << 18
     place, libc = str(folder).encode(), ctypes.CDLL(None, use_errno=True)
     for failed in (
@@ -207,7 +209,7 @@ def _make_read_only(folder: Path) -> None:
 
 
 def _refuse_unpickling(event: str, arguments: tuple) -> None:
-    # What Python announces whenever a pickle names a class or a function, which is how it can run any code.
+    # Python raises this audit event if a pickle names a class or a function, by which a pickle can run any code.
     if event == "pickle.find_class":
         raise RuntimeError(f"unpickles {arguments}")
 
@@ -216,10 +218,10 @@ if __name__ == "__main__":
     own_settings = _settings(os.environ)  # before libraries add theirs
     for name in MODULES:
         importlib.import_module(name)
-    # Which package a module is of: MLflow reads that from all that is installed, once in each process.
+    # MLflow reads once in each process, from all installed packages, which module belongs to which package.
     importlib.import_module("mlflow.utils.requirements_utils")._init_modules_to_packages_map()
     gc.collect()
-    gc.freeze()  # a child's garbage collections then touch, and so copy, none of this memory
+    gc.freeze()  # garbage collections in a child then do not touch this memory, which would copy it
     if wanted := _Server(sys.argv[1], int(sys.argv[2]), own_settings).next_program():
         result: object = None
         try:

@@ -1,4 +1,4 @@
-"""How a program is asked for at the server of preloaded.py. Imports little: shim.py does so each time."""
+"""The client of preloaded.py's server. It imports little, because each start of shim.py imports it."""
 
 import json
 import socket
@@ -9,11 +9,11 @@ USE_THE_REAL_ONE = "use the real one"
 
 
 class Program(NamedTuple):
-    """A program to run: a script with its arguments, in which folder, with which environment variables.
+    """A program to run: a script with its arguments, its working directory and its environment variables.
 
-    `python` is what it takes for its interpreter, to start others with.
-    `file_bytes` is the size above which its files cannot grow; `read_only` makes its folder's file system so;
-    `refuses_unpickling` makes unpickling anything an error.
+    `python` becomes its sys.executable, with which it starts other programs. `file_bytes` is the largest size of its
+    files. `read_only` makes its folder a read-only file system. `refuses_unpickling` makes unpickling a class or
+    function an error.
     """
 
     argv: list[str]
@@ -26,10 +26,10 @@ class Program(NamedTuple):
 
 
 def connect(address: str, program: Program, streams: tuple[int, int, int]) -> socket.socket:
-    """Ask for a program, with these file descriptors as its standard streams.
+    """Ask the server for a program, with these file descriptors as its standard streams.
 
-    The server answers with a line that has the process's id, and at its end one with its exit code, or minus the
-    signal that ended it; or at once with USE_THE_REAL_ONE.
+    The server answers with a line with the process id, and when the program ends, a line with its exit code, or minus
+    the number of the signal that ended it. If it cannot run the program, its only answer is USE_THE_REAL_ONE.
     """
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(address)

@@ -1,4 +1,4 @@
-"""Ranks to test with: processes of one group, without the seconds that Python takes to import torch."""
+"""Ranks for tests: processes of one group that start without the seconds of importing torch."""
 
 import importlib
 import multiprocessing
@@ -17,7 +17,7 @@ _SECONDS = 60
 
 
 class RankProcesses:
-    """That many ranks, which call one function after another."""
+    """A group of `count` ranks that call one function after another."""
 
     def __init__(self, count: int):
         self._folder = tempfile.TemporaryDirectory()
@@ -32,7 +32,7 @@ class RankProcesses:
             there.close()
 
     def call(self, module: str, function: str, *arguments: object) -> list[Any]:
-        """What the function of a module, given the rank's Ranks and the arguments, returns in each of them."""
+        """Call a module's function with Ranks and the arguments in each rank. Returns the results by rank."""
         for pipe in self._pipes:
             pipe.send((module, function, arguments))
         assert all(pipe.poll(_SECONDS) for pipe in self._pipes), "a rank does not answer"
@@ -48,7 +48,7 @@ class RankProcesses:
 
 
 def _serve(rank: int, count: int, folder: str, pipe: Connection) -> None:
-    # As in the tests' own process; before the first import of the project.
+    # The same as in the tests' own process. It must come before the first import of the project.
     install_import_hook("mnist_vae", "beartype.beartype")
     own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "MNIST_VAE_STORE": Path(folder) / "store"}
     own["TORCHELASTIC_RUN_ID"] = "test"

@@ -1,6 +1,6 @@
-"""Stands for `python` and `dvc` on a PATH: has the server of preloaded.py run the program, or runs the real one.
+"""Replaces `python` and `dvc` on a PATH: asks the server of preloaded.py to run the program, or runs the real one.
 
-To whoever starts it, it is that program: its signals, its exit code and its death are the program's.
+To its parent process it behaves like the program: it forwards signals, and ends with the program's exit code or signal.
 """
 
 import os
@@ -15,7 +15,7 @@ _HANDED_ON = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 
 
 def main(real: str, python: str, address: str) -> None:
-    """Be the program `real`, which the server at this address runs if it can; `python` is this one's own Python."""
+    """Run the program `real`, by the server at this address if possible. `python` is the shim that replaces Python."""
     arguments = sys.argv[1:]
     argv = [real, *arguments] if real.endswith("dvc") else arguments
     limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
@@ -27,7 +27,7 @@ def main(real: str, python: str, address: str) -> None:
     if (answer := answers.readline().strip()) == USE_THE_REAL_ONE:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDED_ON)
         os.execv(real, [real, *arguments])
-    # DVC gets its signals from a terminal or by killpg, with the stage that it runs; a tool or a stage alone.
+    # A terminal or killpg sends signals to DVC together with its stage. A tool or a stage gets them alone.
     hand_on = os.killpg if real.endswith("dvc") else os.kill
     for number in _HANDED_ON:
         signal.signal(number, lambda number, _: hand_on(int(answer), number))

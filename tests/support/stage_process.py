@@ -22,8 +22,8 @@ class Ended(NamedTuple):
 
 
 class Circumstances(NamedTuple):
-    """Environment variables; what stands for PYTHONPATH; above how many bytes a file cannot grow; whether the folder's
-    file system is read-only.
+    """Environment variables, the PYTHONPATH (`code`), the largest size of a file, and whether the folder's file system
+    is read-only.
     """
 
     variables: Mapping[str, str] = {}
@@ -39,7 +39,7 @@ def run_stage_in(
     arguments: Sequence[str] = (),
     around: Circumstances = Circumstances(),
 ) -> Ended:
-    """Run a stage in a folder that has src and stages. Unpickling anything is an error there."""
+    """Run a stage in a folder that has src and stages. Unpickling a class or function is an error in it."""
     program = Program(
         [f"stages/{stage}.py", *arguments],
         os.fspath(folder),

@@ -1,4 +1,4 @@
-"""A made-up data set in MNIST's format, small enough to train on in a second, and a server that gives it badly."""
+"""A made-up data set in MNIST's format that takes a second to train on, and a server that can serve it badly."""
 
 import gzip
 import hashlib
@@ -31,13 +31,13 @@ class TinyFile(NamedTuple):
 
 
 def tiny_files() -> list[TinyFile]:
-    """Four files as MNIST has them: a bright bar for each class, at a place of its own, with noise."""
+    """Four files in MNIST's format. Each class is a bright bar at its own position, with noise."""
     random = np.random.default_rng(0)
     return [*_pair("train", TRAIN_SIZE, random), *_pair("t10k", TEST_SIZE, random)]
 
 
 def put_in_place_of_mnist(datasets_file: Path) -> None:
-    """Make a clone's datasets.py take the tiny files for MNIST: their checksums and sizes, nothing else."""
+    """Replace MNIST's checksums and sizes in a clone's catalogue.py by those of the tiny files."""
     text = datasets_file.read_text()
     for file in tiny_files():
         for known, content in (_MNIST_MD5, file.content), (_CONTENT_MD5, gzip.decompress(file.content)):
@@ -47,7 +47,7 @@ def put_in_place_of_mnist(datasets_file: Path) -> None:
 
 
 class TinyServer:
-    """Serves the tiny files below /whole, /truncated, /corrupt and /slow on a free port of 127.0.0.1; else 404."""
+    """Serves the tiny files below /whole, /truncated, /corrupt and /slow on a free port of 127.0.0.1, otherwise 404."""
 
     def __init__(self):
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
@@ -83,7 +83,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(bytes([byte]))
                 self.wfile.flush()
                 time.sleep(0.2)
-        except OSError:  # the client had enough
+        except OSError:  # the client closed the connection
             pass
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002

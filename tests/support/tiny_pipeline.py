@@ -1,6 +1,6 @@
-"""A repository whose pipeline takes a second: the stages' names and files are this project's, their work is none.
+"""A repository whose pipeline takes a second: its stages have this project's names and files, but train nothing.
 
-For what DVC, Git and the tools do with experiments; the real stages have tests of their own.
+It is for tests of what DVC, Git and the tools do with experiments. The real stages have tests of their own.
 """
 
 import shutil
@@ -31,7 +31,7 @@ stages:
       - reports/metrics.json: {cache: false}
     outs: [reports/pictures.safetensors]
 """
-# A best objective at kl_weight 0.1 and latent_dim 4; test metrics that say the contrary; kl_weight 9 is a failure.
+# The best objective is at kl_weight 0.1 and latent_dim 4, the test metrics say the contrary, and kl_weight 9 fails.
 _TRAIN = f"""
 import math, os, pathlib, sys, time
 import yaml
@@ -59,7 +59,7 @@ pathlib.Path("reports/pictures.safetensors").write_text(str(params))
 
 
 class TinyPipeline(Folder):
-    """The repository, with this one's tools and package, and the commands that people type in it."""
+    """The repository, with this project's tools and package, and the commands that people type in it."""
 
     def __init__(self, folder: Path, interpreters: Interpreters):
         home = folder.parent / "home"
@@ -92,13 +92,13 @@ class TinyPipeline(Folder):
         (self.folder / name).write_text(yaml.safe_dump(content, sort_keys=False))
 
     def commit(self) -> str:
-        """Commit all, and return the commit."""
+        """Commit everything, and return the commit."""
         self.succeed("git", "add", "--all")
         self.succeed("git", "commit", "--quiet", "--allow-empty", "--message", "State for the test")
         return self.succeed("git", "rev-parse", "HEAD").strip()
 
     def experiments(self, commit: str) -> dict[str, str]:
-        """The commits of the experiments on a commit, by their names."""
+        """The commits of the experiments on a commit, by name."""
         command = (
             "git",
             "for-each-ref",

@@ -1,4 +1,4 @@
-"""What the stages do with MLflow, on a tiny result and without computing, and what a store then holds."""
+"""The stages' calls of MLflow, with a tiny result and without computing, and the content of the store afterwards."""
 
 import subprocess
 from collections.abc import Callable
@@ -27,9 +27,9 @@ PARAMS = TINY | {"epochs": EPOCHS, "batch_size": 400}
 
 
 def make_repository(root: Path) -> Origin:
-    """A folder that stages can run in, with prepared data, and what a training there has as origin.
+    """Make a folder with prepared data in which stages can run. Returns the origin of a training there.
 
-    Git knows it, and finds nothing changed in it.
+    The folder is a Git repository without changes.
     """
     (root / ".dvc").mkdir(parents=True)
     identity = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org")
@@ -46,13 +46,13 @@ def make_repository(root: Path) -> Origin:
 
 
 def on_epoch_end(run: TrackedRun, epoch: int) -> None:
-    """Call back as a training does at the end of an epoch."""
+    """Call the run's callback as a training does at the end of an epoch."""
     training: Any = SimpleNamespace(histories=[epoch_history(epoch, STEPS, images_per_second=100.0 + epoch)])
     run.on_epoch_end(training)
 
 
 def train(root: Path, origin: Origin, between: Callable[[int], object] = lambda _: None, first: int = 1) -> None:
-    """What the train stage does, from the first epoch on; `between` is called with the number of each that is over."""
+    """Log as the train stage does, from the epoch `first`. `between` gets the number of each finished epoch."""
     with chdir(root), tracked_run("train", origin) as run:
         for epoch in range(first, EPOCHS + 1):
             on_epoch_end(run, epoch)
@@ -78,13 +78,13 @@ STAGES = (train, evaluate, render)
 
 
 def run_pipeline(root: Path, origin: Origin) -> None:
-    """All stages, in their order."""
+    """Run all stages in their order."""
     for stage in STAGES:
         stage(root, origin)
 
 
 def contents(client: MlflowClient) -> list[dict]:
-    """What each run holds, but for times, ids, speed and what names the place."""
+    """The content of each run, without times, ids, speed, and tags that depend on the place."""
     experiment = client.get_experiment_by_name(EXPERIMENT)
     assert experiment is not None
     runs = client.search_runs([experiment.experiment_id], order_by=["start_time ASC"])
@@ -96,7 +96,7 @@ def _holds(client: MlflowClient, run: Run) -> dict:
     points = {
         name: [(point.step, point.value) for point in client.get_metric_history(run_id, name)]
         for name in sorted(run.data.metrics)
-        if not name.startswith(("system/", "speed/"))  # what is measured live, and in no file
+        if not name.startswith(("system/", "speed/"))  # these are measured live and are in no file
     }
     files = [file.path for place in ("", "history", "figures") for file in client.list_artifacts(run_id, place)]
     varying = ("mlflow.", "repository", "git_", "host")

@@ -1,4 +1,4 @@
-"""What tests let each rank do, and the same in one process."""
+"""Functions that tests call in each rank, or in one process."""
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ VALIDATION = tiny_images(7, seed=1)
 
 
 class Trained(NamedTuple):
-    """Of each step the images that this process had; the last gradients, the weights and buffers, the history."""
+    """The images that this process had in each step, the last gradients, the weights and buffers, and the history."""
 
     batches: list[list[int]]
     gradients: list[np.ndarray]
@@ -27,7 +27,7 @@ class Trained(NamedTuple):
 
 
 class Keeper:
-    """A callback that keeps the state after so many steps."""
+    """A callback that keeps the state after the step `after`."""
 
     def __init__(self, after: int):
         self._after = after
@@ -42,14 +42,17 @@ class Keeper:
 
 
 def train(ranks: Ranks, images: int, changes: dict, resume_after: int = 0) -> Trained:
-    """Train on that many images, each with its number in its first pixel; then once more, resumed after some steps."""
+    """Train on that many images. The first pixel of each image is its number.
+
+    With `resume_after`, train first to get the state after that step, and then resume a new model from it.
+    """
     params = tiny_params(**changes).of_model()
     numbered = tiny_images(images)
     numbered[:, 0, 0, 0] = torch.arange(images)
     model, keeper, resume = tiny_model(**changes), Keeper(resume_after), None
     if resume_after:
         fit(tiny_model(**changes), TrainingImages(numbered, VALIDATION), params, None, [keeper], ranks)
-        resume = keeper.kept if ranks.is_main else None  # the main process alone has the checkpoint
+        resume = keeper.kept if ranks.is_main else None  # only the main process has the checkpoint
     batches, terms = [], model.terms
 
     def spy(images: Tensor, noise: Tensor | None, rate_share: float = 1.0) -> Terms:
@@ -65,7 +68,7 @@ def train(ranks: Ranks, images: int, changes: dict, resume_after: int = 0) -> Tr
 
 
 def normalise(ranks: Ranks, count: int) -> dict[str, np.ndarray]:
-    """A batch norm's output for this rank's part of a batch of one-pixel images, and the input's gradient."""
+    """A batch norm's output for this rank's shard of a batch of one-pixel images, and the gradient of its input."""
     pixels = torch.randn(count, 3, 1, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     norm = GlobalBatchNorm2d(3).double()
     mine = ranks.shard(pixels).clone().requires_grad_()

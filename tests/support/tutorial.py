@@ -1,4 +1,4 @@
-"""The tutorial's model written plainly, from torch's own layers: what the package's must equal."""
+"""The tutorial's model, written with torch's own layers. The package's model must equal it."""
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +55,7 @@ class TutorialVAE(nn.Module):
         return self.decoder(codes[:, :, None, None])
 
     def loss(self, images: Tensor, noise: Tensor | None, kl_weight: float) -> Tensor:
-        """Mean squared error a pixel + kl_weight · mean KL a latent dimension, of images in [-1, 1]."""
+        """Mean squared error per pixel + kl_weight · mean KL per latent dimension, for images in [-1, 1]."""
         mean, log_variance = self.encode(images)
         codes = mean if noise is None else mean + noise * log_variance.exp().sqrt()
         kl = torch.mean(-0.5 * (1 + log_variance - mean**2 - log_variance.exp()))
@@ -63,7 +63,7 @@ class TutorialVAE(nn.Module):
 
 
 def split_heads(model: Autoencoder) -> list[Tensor]:
-    """The model's weights and buffers in the order of layers, the encoder's last layer as two heads."""
+    """The model's weights and buffers in layer order, with the encoder's last layer split into two heads."""
     *features, weight, bias = [tensor.clone() for tensor in model.encoder.state_dict().values()]
     (mean_weight, spread_weight), (mean_bias, spread_bias) = weight.chunk(2), bias.chunk(2)
     heads = [mean_weight, mean_bias, spread_weight, spread_bias]

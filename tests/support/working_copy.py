@@ -22,15 +22,15 @@ SMALL = {
     "epochs": 2,
     "batch_size": 16,
     "interpolation_steps": 5,
-    # Two trainings at once with a thread for each core hold each other up, many times over.
+    # Two trainings at once, each with a thread per core, slow each other down many times over.
     "threads": 1,
 }
 
 
 class WorkingCopy(Folder):
-    """A Git repository in `folder` with this one's files, committed, and parameters that run in seconds.
+    """A Git repository in `folder` with this one's files, committed, and with parameters for a run of seconds.
 
-    It is made unless it is there. Its `python` and `dvc` are the preloaded ones.
+    It is created unless it exists. Its `python` and `dvc` are the preloaded ones.
     """
 
     def __init__(self, folder: Path, mirror: str, interpreters: Interpreters):
@@ -40,7 +40,7 @@ class WorkingCopy(Folder):
             "PATH": interpreters.search_path,
             "HOME": str(home),  # no Git identity, no caches: as on a new machine
             "MNIST_MIRROR": mirror,
-            # Nothing but this machine can be reached.
+            # The commands can reach only this machine.
             "http_proxy": "http://127.0.0.1:9",
             "https_proxy": "http://127.0.0.1:9",
             "no_proxy": "127.0.0.1",
@@ -51,31 +51,31 @@ class WorkingCopy(Folder):
             self._make()
 
     def use_real_interpreters(self) -> None:
-        """Let its commands start Python and DVC as people's do."""
+        """Let its commands start the real Python and DVC, as a person's commands do."""
         self.environment["PATH"] = f"{REAL}{os.pathsep}{os.environ['PATH']}"
         self._programs = REAL
 
     def copied_to(self, folder: Path) -> "WorkingCopy":
-        """The same repository in another place, to be changed. Its runs stay in its own database."""
+        """A copy of the repository in another place, which may be changed. Its runs stay in its own database."""
         other = copy.copy(self)
         other.folder, other.environment = folder, dict(self.environment)
         shutil.copytree(self.folder, folder, symlinks=True)
-        if (folder / ".venv").exists():  # which counts as set up only in its place
+        if (folder / ".venv").exists():  # it counts as set up only in its original place
             shutil.rmtree(folder / ".venv")
             other.give_environment()
         return other
 
     def give_environment(self) -> None:
-        """Let `make` find the environment of these tests set up: what set-up does has tests of its own."""
+        """Make the tests' environment look set up to `make`. The set-up itself has tests of its own."""
         (self.folder / ".venv").mkdir()
         (self.folder / ".venv" / "bin").symlink_to(self._programs)
-        for name in ("lib", "pyvenv.cfg"):  # by which a real interpreter knows its packages
+        for name in ("lib", "pyvenv.cfg"):  # a real interpreter finds its packages by these
             (self.folder / ".venv" / name).symlink_to(Path(sys.prefix) / name)
         stamp = f"{self.folder}\n{(self.folder / 'requirements.txt').read_text()}"
         (self.folder / ".venv" / "installed").write_text(stamp)
 
     def introduce(self) -> None:
-        """Tell Git who works here, which DVC asks for before it queues or applies in a workspace with changes."""
+        """Set Git's user. DVC needs it to queue or apply an experiment in a workspace with changes."""
         for key, value in (("user.name", "Tester"), ("user.email", "tester@example.org")):
             self.succeed("git", "config", key, value)
 
@@ -85,7 +85,7 @@ class WorkingCopy(Folder):
         self.succeed("git", *identity, "commit", "--quiet", "--allow-empty", "--message", "State for the test")
 
     def set_param(self, name: str, value: object) -> None:
-        """Change a line of params.yaml, comments included."""
+        """Replace a line of params.yaml, including its comment."""
         path = self.folder / "params.yaml"
         lines = path.read_text().splitlines()
         changed = [f"{name}: {value}" if line.startswith(f"{name}:") else line for line in lines]
@@ -113,7 +113,7 @@ class WorkingCopy(Folder):
         self.commit()
 
     def _draw_small_figures(self) -> None:
-        """Give figures a fifth of the pixels in each direction: what takes long in a run that trains on few images."""
+        """Draw figures with a fifth of the pixels in each direction: drawing takes most of such a short run."""
         style = self.folder / "src" / "mnist_vae" / "figures" / "style.py"
         code = style.read_text()
         assert '"figure.dpi": 200' in code

@@ -1,6 +1,6 @@
 """Parameters that must be refused."""
 
-# For each key what is of a wrong type, and what is out of range.
+# For each key, values of a wrong type and values that are out of range.
 WRONG = {
     "seed": [0.5, "0", True, None, [0], -1, 2**63],
     "dataset": [1, None, "MNIST", "cifar10", ""],
@@ -37,7 +37,7 @@ WRONG = {
     "fitted_components": [2.0, "10", True, None, 0, -1, 1001],
 }
 
-# Changes of builders.TINY whose values are of the right kind, but do not go together; and what names them.
+# Changes of builders.TINY whose values are valid but do not fit together, and texts that the message must contain.
 CONTRADICTIONS: list[tuple[dict, list[str]]] = [
     ({"image_size": 20}, ["image_size is 20", "conv", "multiple of 8"]),
     ({"image_size": 508}, ["image_size is 508", "conv", "multiple of 8"]),

@@ -9,10 +9,10 @@ from mnist_vae.console.stage import UserError
 
 
 def write_whole(content: bytes, path: Path) -> None:
-    """Make the bytes the content of the file, atomically, and make the folders above it.
+    """Write the bytes to the file atomically, and create its parent folders.
 
-    At each moment the file holds its former content or the whole new one, even after a power cut. Raises UserError if
-    it cannot be written; it then holds its former content.
+    At each moment the file has either its former content or all of the new content, even after a power cut. Raises
+    UserError if it cannot be written. Its former content is then unchanged.
     """
     unfinished = path.with_name(f"{path.name}.unfinished")
     try:
@@ -23,7 +23,7 @@ def write_whole(content: bytes, path: Path) -> None:
             os.fsync(file.fileno())
         unfinished.replace(path)
     except BaseException as error:
-        with suppress(OSError):  # what there is of it would keep a full disk full
+        with suppress(OSError):  # the incomplete file would keep a full disk full
             unfinished.unlink()
         if not isinstance(error, OSError):
             raise
@@ -31,6 +31,6 @@ def write_whole(content: bytes, path: Path) -> None:
 
 
 def file_md5(path: Path) -> str:
-    """The md5 sum of a file, as dvc.lock has it."""
+    """The md5 sum of a file, the same as in dvc.lock."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

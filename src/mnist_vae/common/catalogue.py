@@ -1,16 +1,17 @@
-"""Where each data set comes from: its sizes, its four files and their checksums; and the one that a person brings."""
+"""The data sets: the sizes, four files and checksums of each, and the name of the custom one."""
 
 from pathlib import Path
 from typing import NamedTuple
 
-DIGITS = tuple("0123456789")  # the names of the classes of each data set but the custom one
-CUSTOM = "custom"  # the data set that a person brings: images of any number and classes
-WHITE = 255  # its grey level; black is 0
+DIGITS = tuple("0123456789")  # the class names of every data set except the custom one
+CUSTOM = "custom"  # a person's own images, in any number, with any classes
+WHITE = 255  # the grey level of white; black is 0
 
 
 class SourceFile(NamedTuple):
-    """One of a data set's original files, in the IDX format: its name, the md5 sum of its bytes, and that of what they
-    unpack to where it is known.
+    """One of a data set's original files, in the IDX format: its name and md5 sum.
+
+    `content_md5` is the md5 sum of the unpacked content, if it is known.
     """
 
     name: str
@@ -22,15 +23,15 @@ class SourceFile(NamedTuple):
         return self.name.removesuffix(".gz")
 
     def find(self, folder: Path) -> Path:
-        """Where it lies in a folder: as its authors packed it, or else unpacked."""
+        """The path of the file in a folder: the packed file, or the unpacked one if only that exists."""
         packed, unpacked = folder / self.name, folder / self.unpacked_name
         return unpacked if unpacked.exists() and not packed.exists() else packed
 
 
 class Dataset(NamedTuple):
-    """A data set of grey images in ten classes, as its authors split it.
+    """A data set of grey images in ten classes, split into training and test images by its authors.
 
-    `torchvision_class` names the class in torchvision.datasets that knows the mirrors; None for the bundled digits.
+    `torchvision_class` names the class in torchvision.datasets that has the mirrors; None for the bundled digits.
     """
 
     title: str
@@ -47,8 +48,8 @@ class Dataset(NamedTuple):
         return self.train_images, self.train_labels, self.test_images, self.test_labels
 
 
-# The sums of the packed files are those of torchvision.datasets (a test compares them). They stand here as well because
-# importing torchvision takes seconds, and files that are there already should be verified in none.
+# The sums of the packed files are those of torchvision.datasets (a test compares them). They are repeated here because
+# importing torchvision takes seconds, and verifying files that exist already should not.
 DATASETS = {
     "mnist": Dataset(
         "MNIST",
@@ -88,7 +89,7 @@ DATASETS = {
         SourceFile("t10k-labels-idx1-ubyte.gz", "7320c461ea6c1c855c0b718fb2a4b134"),
         "KMNIST",
     ),
-    # scikit-learn's bundled digits, written as IDX files by bundled.py, every fifth image for the test set.
+    # scikit-learn's bundled digits, written as IDX files by bundled.py. Every fifth image is a test image.
     "digits": Dataset(
         "scikit-learn's digits",
         1_437,
@@ -103,5 +104,5 @@ DATASETS = {
 
 
 def dataset_title(name: str) -> str:
-    """A data set's name as figures show it."""
+    """The data set's name in titles of figures."""
     return "Custom images" if name == CUSTOM else DATASETS[name].title

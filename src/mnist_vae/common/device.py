@@ -1,4 +1,4 @@
-"""The device that tensors live on, what it multiplies in, and the settings that make its results repeatable."""
+"""The device of the tensors, the number format of its products, and the settings that make its results repeatable."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -12,17 +12,17 @@ from torch import Tensor
 
 from mnist_vae.console.stage import UserError
 
-# Images a pass outside training: it bounds the memory, and more leave a processor's caches. Noise and free nats, which
-# are drawn and averaged by the batch, depend on it.
+# Images per forward pass outside training. It bounds the memory, and larger batches do not fit into a processor's
+# caches. Results depend on it, because noise is drawn, and free nats are averaged, for each batch.
 EVALUATION_BATCH = 500
 
 Context = Callable[[], AbstractContextManager]
 
 
 def find_device(name: str) -> torch.device:
-    """The device named cpu, cuda or mps, or for auto the first available one of cuda, mps and cpu.
+    """The device named cpu, cuda or mps. For auto, the first available one of cuda, mps and cpu.
 
-    Raises UserError for a device that this machine lacks.
+    Raises UserError if this machine does not have the device.
     """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     kind = next(kind for kind, is_available in available.items() if is_available) if name == "auto" else name
@@ -32,40 +32,41 @@ def find_device(name: str) -> torch.device:
 
 
 def prepare_device(name: str, threads: int, *, deterministic: bool) -> torch.device:
-    """The device that find_device finds, with torch set to compute in float32, with that many CPU threads.
+    """Find the device as find_device does, and set torch to compute in float32 with that many CPU threads.
 
-    Deterministic: only with algorithms that give the same bits each time. Otherwise with the fastest that torch finds.
+    With `deterministic`, torch uses only algorithms that give the same bits each time, otherwise the fastest it finds.
     """
     device = find_device(name)
     torch.set_num_threads(threads)
     _multiply_in("ieee")
-    # The same as use_deterministic_algorithms, which spends two seconds on importing a compiler that is not used here.
+    # The same as use_deterministic_algorithms, which takes two seconds to import a compiler that is not used here.
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
-    torch.backends.cudnn.benchmark = not deterministic  # tries several for each convolution, and may choose another
+    # cuDNN's benchmark times several algorithms for each convolution, so it may choose another one each time.
+    torch.backends.cudnn.benchmark = not deterministic
     if not deterministic:
         return device
     # cuBLAS is repeatable only with a fixed workspace, read when CUDA starts:
     # https://docs.nvidia.com/cuda/cublas/index.html#results-reproducibility
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    # A debugging aid of that mode, which fills memory that is overwritten anyway: 7 % of a training step.
+    # The deterministic mode fills new memory as a debugging aid. It is overwritten anyway, and costs 7 % of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     return device
 
 
 def autocast(precision: str, device: torch.device) -> Context:
-    """The context in which the layers of a training compute: for bfloat16 with 7 bits of mantissa, else unchanged.
+    """The context for the layers' forward pass in training: autocast for bfloat16 (7 bits of mantissa), else none.
 
-    Neither the loss nor the weights are in bfloat16.
+    The loss and the weights stay in float32.
     """
     if precision != "bfloat16":
         return nullcontext
-    # Weights are cast in each step: one cast that is kept could not be part of a CUDA graph.
+    # The weights are cast in each step, because a cached cast could not be part of a CUDA graph.
     return lambda: torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
 
 @contextmanager
 def tensor_cores(precision: str, device: torch.device) -> Iterator[None]:
-    """A block of training steps, backward passes included, that multiply with 10 bits of mantissa if it is tf32.
+    """In the block, products use 10 bits of mantissa if the precision is tf32, in forward and backward passes.
 
     Raises UserError for tf32 on a device that lacks it.
     """
@@ -79,7 +80,7 @@ def tensor_cores(precision: str, device: torch.device) -> Iterator[None]:
 
 
 def is_emulated(precision: str, device: torch.device) -> bool:
-    """Whether the device computes in that precision by way of float32, and so more slowly than in float32."""
+    """Whether the device emulates the precision by float32, which is slower than float32 itself."""
     if precision != "bfloat16" or device.type != "cpu":
         return False
     return not torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 (it has no public name)
@@ -87,11 +88,11 @@ def is_emulated(precision: str, device: torch.device) -> bool:
 
 def place(images: UInt8[np.ndarray, "N 1 S S"], device: torch.device) -> UInt8[Tensor, "N 1 S S"]:
     """The images as one tensor on the device; on the CPU it shares the array's memory."""
-    return torch.from_dlpack(images).to(device)  # unlike from_numpy it has nothing against a read-only array
+    return torch.from_dlpack(images).to(device)  # unlike from_numpy, it does not warn about a read-only array
 
 
 def _multiply_in(precision: str) -> None:
-    # torch's own default is tf32 for convolutions, and not for matrix products.
-    cudnn: Any = torch.backends.cudnn  # whose parts pyright does not see
+    # torch's own default is tf32 for convolutions but not for matrix products.
+    cudnn: Any = torch.backends.cudnn  # pyright does not know its attributes
     for operations in (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn):
         operations.fp32_precision = precision

@@ -35,7 +35,7 @@ _Size = Annotated[int | float, PlainValidator(_check_size)]
 _Class = Annotated[int | str, PlainValidator(_check_class)]
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 _NonNegative = Annotated[float, Field(ge=0)]
-# YAML has lists only, so a tuple itself is not taken strictly; its numbers are.
+# YAML has only lists, so a list is accepted for a tuple. The numbers in it are checked strictly.
 _Widths = Annotated[tuple[_Width, ...], Field(strict=False, min_length=1, max_length=20)]
 
 
@@ -44,7 +44,7 @@ class _Group(BaseModel):
 
 
 class DataParams(_Group):
-    """What decides the prepared data, of each data set."""
+    """The parameters that decide the prepared data of every data set."""
 
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     dataset: Literal["mnist", "fashion-mnist", "kmnist", "digits", "custom"]
@@ -53,7 +53,7 @@ class DataParams(_Group):
 
 
 class CustomParams(_Group):
-    """What decides the prepared data of custom images besides; it has no part in others."""
+    """The further parameters that decide the prepared data of custom images. Other data sets ignore them."""
 
     aspect: Literal["pad", "crop", "stretch"]
     transpose: bool
@@ -61,7 +61,7 @@ class CustomParams(_Group):
 
 
 class ModelParams(DataParams):
-    """What decides a trained model; kept inside it."""
+    """The parameters that decide a trained model. They are stored in its file."""
 
     network: Literal["conv", "deep", "mlp"]
     variational: bool
@@ -87,7 +87,7 @@ class ModelParams(DataParams):
 
     @property
     def train_size(self) -> int | None:
-        """The images that are left to train on; None for custom images, whose number no parameter tells."""
+        """The number of training images without validation images. None for custom images: no parameter gives it."""
         if self.dataset == CUSTOM:
             return None
         count = DATASETS[self.dataset].train_size
@@ -100,12 +100,12 @@ class ModelParams(DataParams):
 
     @property
     def size_multiple(self) -> int:
-        """What the network needs image_size to be a multiple of: each convolution halves the side."""
+        """image_size must be a multiple of this number, because each convolution halves the side."""
         return 1 if self.network == "mlp" else 2 ** len(self.widths)
 
 
 class FigureParams(_Group):
-    """What decides the figures of a given model."""
+    """The parameters that decide the figures of a given model."""
 
     interpolation_from: _Class
     interpolation_to: _Class
@@ -121,7 +121,8 @@ class Params(FigureParams, CustomParams, ModelParams):
     def of_model(self) -> ModelParams:
         """The parameters that decide the model.
 
-        validation_size is a number where the data set's size is known: the share that stands for it is the same model.
+        validation_size becomes a number if the data set's size is known, so that a number and the equal share give the
+        same model.
         """
         values = {name: getattr(self, name) for name in ModelParams.model_fields}
         if self.dataset != CUSTOM:
@@ -133,7 +134,7 @@ class Params(FigureParams, CustomParams, ModelParams):
         return CustomParams.model_validate({name: getattr(self, name) for name in CustomParams.model_fields})
 
     def complaint_about(self, train_size: int) -> str | None:
-        """What makes a training on that many images, or the figures of it, impossible."""
+        """Why a training on that many images, or its figures, are impossible; None if they are possible."""
         if train_size < self.batch_size:
             return (
                 f"validation_size is {self.validation_size}, which leaves {train_size} of the training images of"
@@ -205,7 +206,7 @@ class Params(FigureParams, CustomParams, ModelParams):
 
 
 def image_count(size: Size, count: int) -> int:
-    """The images that a size stands for: a number of them, or a share of `count`, rounded."""
+    """The number of images for a size, which is a number itself or a share of `count`; a share is rounded."""
     return size if isinstance(size, int) else round(size * count)
 
 
@@ -215,7 +216,7 @@ def load_params(path: Path) -> Params:
 
 
 def check_params(content: object, source: str) -> Params:
-    """The parameters in a mapping. Raises UserError with the source and each wrong key, its value, what is allowed."""
+    """The parameters in a mapping. Raises UserError with the source, each wrong key, its value and what is allowed."""
     try:
         return Params.model_validate(content)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The files that the stages hand on, relative to the working copy; dvc.yaml names the same ones (a test compares)."""
+"""The paths of the stages' files, relative to the working copy. A test compares them with dvc.yaml."""
 
 from pathlib import Path
 
@@ -17,15 +17,15 @@ REPORT = Path("reports/report.html")
 
 
 def watched(dataset: str) -> Path:
-    """What changes whenever a data set's original files do: of custom images the list of their checksums."""
+    """The file that changes if a data set's original files do. For custom images, the list of their checksums."""
     return Path("watch") / f"{dataset}.txt"
 
 
 def originals(dataset: str) -> Path:
-    """The folder into which a person may put a data set's original files. Unlike raw, it is nobody else's."""
+    """The folder into which a person may put a data set's original files. DVC does not touch it, unlike raw."""
     return Path("data/originals") / dataset
 
 
 def raw(dataset: str) -> Path:
-    """The folder of a data set's original files, which DVC empties and fills."""
+    """The folder of a data set's original files. DVC empties and fills it."""
     return Path("data/raw") / dataset

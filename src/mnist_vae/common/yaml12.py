@@ -9,9 +9,9 @@ from mnist_vae.console.stage import UserError
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's loader, which knows version 1.1, with the core schema of version 1.2 and without keys that stand twice.
+    """PyYAML's loader for version 1.1, changed to the core schema of version 1.2. It refuses duplicate keys.
 
-    Source: https://yaml.org/spec/1.2.2/#103-core-schema, and underscores in numbers, which DVC takes.
+    Source: https://yaml.org/spec/1.2.2/#103-core-schema. Underscores in numbers are allowed too, as in DVC.
     """
 
     yaml_implicit_resolvers = {}  # noqa: RUF012 (as PyYAML declares it)
@@ -37,13 +37,13 @@ for _kind, _pattern, _first in (
         r"[-+]?(?:\.[0-9_]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
         [*"-+.0123456789"],
     ),
-    ("merge", "<<", ["<"]),  # not of version 1.2, but DVC takes it
+    ("merge", "<<", ["<"]),  # not in version 1.2, but DVC accepts it
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(rf"(?:{_pattern})\Z"), _first)
 
 
 def load_yaml(path: Path) -> object:
-    """What a YAML file holds. Raises UserError, naming it, if it is missing or is no YAML."""
+    """The content of a YAML file. Raises UserError, which names the file, if it is missing or no YAML."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -54,10 +54,10 @@ def load_yaml(path: Path) -> object:
 
 
 def parse_yaml(content: str | bytes, source: str) -> object:
-    """What a YAML text holds, bytes in UTF-8. Raises UserError, naming the source, if it is no YAML."""
+    """The content of a YAML text; bytes are UTF-8. Raises UserError, which names the source, if it is no YAML."""
     try:
         return yaml.load(content, _Loader)  # noqa: S506 (it is a SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError) as error:
-        # LookupError, AttributeError: a tag on what it does not fit, such as `!!bool x`. ValueError: a number with too
-        # many digits. RecursionError: brackets in brackets in brackets.
+        # LookupError, AttributeError: a tag that does not fit its value, such as `!!bool x`. ValueError: a number with
+        # too many digits. RecursionError: very deeply nested brackets.
         raise UserError(f"{source} is not YAML: {' '.join(str(error).split())}") from None

@@ -1,1 +1,1 @@
-"""What a person sees: progress, error lines, how a stage ends. It decides no byte, so no stage depends on it."""
+"""What a person sees: progress, error lines, how a stage ends. It decides no output, so no stage depends on it."""

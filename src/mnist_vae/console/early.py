@@ -1,4 +1,4 @@
-"""How a command ends before it begins: while it imports, which takes seconds."""
+"""How a command ends while it still imports its modules, which takes seconds."""
 
 import sys
 from pathlib import Path
@@ -8,9 +8,9 @@ _PACKAGE = "mnist_vae"
 
 
 def end_in_a_line() -> None:
-    """From now on, end this process in one line on an interrupt, and where a module is missing.
+    """From now on, end this process with one line if it is interrupted or a module is missing.
 
-    A stage's script calls it before its other imports.
+    A script calls this before its other imports.
     """
     sys.excepthook = _tell
 
@@ -22,7 +22,7 @@ def _tell(kind: type[BaseException], error: BaseException, traceback: TracebackT
             print(f"{command}: stopped by SIGINT", file=sys.stderr)
         case ModuleNotFoundError(name=str(name)) if name.split(".")[0] == _PACKAGE:
             module = f"src/{name.replace('.', '/')}.py"
-            # DVC runs a queued experiment in a copy of what Git knows.
+            # DVC runs a queued experiment in a copy that has only the files that Git tracks.
             print(f"{command}: {module} is missing: if it is new, git add {module}", file=sys.stderr)
         case ModuleNotFoundError(name=str(name)):
             place = f"{name} is not installed for {sys.executable}"

@@ -1,4 +1,4 @@
-"""What a person sees of training: a bar on a terminal, one line an epoch elsewhere."""
+"""What a person sees of training: a bar on a terminal, one line per epoch elsewhere."""
 
 import sys
 import time
@@ -10,9 +10,10 @@ _SECONDS_BETWEEN_READINGS = 0.5  # each reading waits for the device
 
 
 class ProgressBar:
-    """Shows training of `images` images an epoch: the bar on standard error, the lines on standard output.
+    """A training callback that shows the progress of epochs of `images` images.
 
-    A callback of the training, which it knows by its attributes alone: epoch, terms and histories.
+    The bar goes to standard error, the lines to standard output. The callback uses only the training's attributes
+    epoch, terms and histories.
     """
 
     def __init__(self, epochs: int, images: int, batch_size: int):
@@ -21,7 +22,7 @@ class ProgressBar:
         self._last_reading = time.monotonic()
 
     def on_step(self, training: Any) -> None:
-        """Move the bar, if there is a terminal, and not too often."""
+        """Move the bar if standard error is a terminal, at most every half second."""
         now = time.monotonic()
         if not sys.stderr.isatty() or now - self._last_reading < _SECONDS_BETWEEN_READINGS:
             return

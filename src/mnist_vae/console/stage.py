@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import mnist_vae
 
-# What a machine answers when it is full, may not be written to, or fails: no fault of the code.
+# The errors of a machine that is full, that refuses access, or that fails. They are no bugs of the code.
 _MACHINE_ERRORS = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE),
     *(errno.ENFILE, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
@@ -23,7 +23,7 @@ _MACHINE_ERRORS = {
 
 
 class UserError(Exception):
-    """A failure that the person at the terminal can mend. Its text is one line: what is wrong, where, what to do."""
+    """A failure that the person at the terminal can fix. Its text is one line: what is wrong, where, what to do."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -31,21 +31,21 @@ class Terminated(KeyboardInterrupt):
 
 
 def without_password(text: str) -> str:
-    """The text as messages may show it: no name and password in the addresses in it.
+    """The text without the user names and passwords of the addresses in it, so that a message may show it.
 
-    As in SQLAlchemy's, a password may hold slashes and be given after the question mark.
+    As in SQLAlchemy's addresses, a password may contain slashes, and it may be a parameter after the question mark.
     """
     text = re.sub(r"//[^/\s]*(?::\S*)?@", "//", text)
     return re.sub(r"([?&][^=&\s]*(?:user|pass|token|secret)[^=&\s]*=)[^&\s]*", r"\1***", text)
 
 
 def repository_root(start: Path) -> Path:
-    """The DVC repository that `start` lies in; the original one for a queued experiment, which runs in a copy below it.
+    """The DVC repository that contains `start`. Raises UserError outside a DVC repository.
 
-    Raises UserError outside a DVC repository.
+    A queued experiment runs in a copy below the original repository. For it, this is the original one.
     """
     above = [start.resolve(), *start.resolve().parents]
-    # DVC sets DVC_ROOT for its stages, but one left over in a shell may name another repository.
+    # DVC sets DVC_ROOT for its stages, but a value left over in a shell may name another repository.
     named = Path(os.environ.get("DVC_ROOT", start)).resolve()
     for folder in [named, *above] if named in above else above:
         if (folder / ".dvc").is_dir():
@@ -54,24 +54,24 @@ def repository_root(start: Path) -> Path:
 
 
 def show_to_git(path: Path) -> None:
-    """Let Git look into a file whose content may have changed, so that `git restore` brings it back.
+    """Make Git read a file whose content may have changed, so that `git restore` restores it.
 
-    Git takes a file for unchanged if its size and the second of its time are as they were. `dvc exp run -S` writes
-    params.yaml several times in a second: with a value of the same length, Git would not see it.
+    Git takes a file for unchanged if its size and the second of its modification time are unchanged. `dvc exp run -S`
+    writes params.yaml several times in a second, so Git may miss a new value of the same length.
     """
     ten_seconds_ago = time.time() - 10
-    with suppress(OSError):  # it may be missing, or somebody else's
+    with suppress(OSError):  # the file may be missing, or belong to another user
         os.utime(path, (ten_seconds_ago, ten_seconds_ago))
 
 
 @contextmanager
 def way_back_in_message(params_file: Path) -> Iterator[None]:
-    """Let Git see params.yaml, and let a UserError in the block say how to undo a wrong value there."""
+    """Make Git see changes of params.yaml, and let a UserError in the block say how to undo a wrong value there."""
     show_to_git(params_file)
     try:
         yield
     except UserError as error:
-        # An experiment in a copy of the repository leaves the params.yaml that a person edits as it was.
+        # An experiment in a copy of the repository does not change the params.yaml that the person edits.
         in_workspace = repository_root(Path.cwd()) == Path.cwd() and params_file.exists()
         if "DVC_EXP_NAME" not in os.environ or not in_workspace:
             raise
@@ -83,7 +83,7 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
     """Check that DVC started this stage, call `main`, and exit as exit_after does."""
 
     def checked() -> None:
-        repository_root(Path.cwd())  # also where the stage has no use for it: DVC alone starts stages
+        repository_root(Path.cwd())  # raises outside a DVC repository, even if the stage does not need the root
         _check_origin_of_code()
         if len(sys.argv) > 1:
             given = " ".join(sys.argv[1:])
@@ -94,25 +94,26 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
 
 
 def exit_after(main: Callable[[], int | None]) -> NoReturn:
-    """Call `main` and exit: by the code that it returns, 0 for None; by 1 with one line after a UserError.
+    """Call `main` and exit with the code that it returns; None is 0.
 
-    So does a machine that is full, may not be written to, or has too little memory. An interrupt ends in one line and
-    128 + the signal's number, a reader that went away, such as `head`, in silence. Any other exception is a bug and
-    keeps its traceback.
+    A UserError prints one line and exits with 1. So does an error of the machine: a full disk, refused access, too
+    little memory. An interrupt prints one line and exits with 128 + the signal's number. If the reader of standard
+    output has closed it, as `head` does, the process exits with 128 + SIGPIPE and prints nothing. Any other exception
+    is a bug and keeps its traceback.
     """
     name = Path(sys.argv[0]).stem
     signal.signal(signal.SIGTERM, _raise_terminated)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a name in a message may be no text of the locale
+            stream.reconfigure(errors="backslashreplace")  # the locale may be unable to encode a name in a message
     try:
         code = main() or 0
-        if sys.stdout:  # it may be closed
+        if sys.stdout:  # None if it is closed
             sys.stdout.flush()
     except UserError as error:
         _exit(f"{name}: {error}", 1)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python writes what is left when it exits
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python flushes its buffer when it exits
         code = 128 + signal.SIGPIPE
     except (OSError, MemoryError, RuntimeError) as error:
         if (complaint := machine_complaint(error)) is None:
@@ -121,21 +122,22 @@ def exit_after(main: Callable[[], int | None]) -> NoReturn:
     except KeyboardInterrupt as interrupt:
         number = signal.SIGTERM if isinstance(interrupt, Terminated) else signal.SIGINT
         _exit(f"{name}: stopped by {signal.Signals(number).name}", 128 + number)
-    except SystemExit:  # of a rank, which its launcher may send SIGTERM while it ends
+    except SystemExit:  # raised by a rank, to which its launcher may send SIGTERM while it ends
         _end_by_further_signals()
         raise
     sys.exit(code)
 
 
 def machine_complaint(error: BaseException) -> str | None:
-    """What to tell the person if the machine is to blame for the error: a full or read-only disk, too little memory."""
+    """What to tell the person about an error of the machine, such as a full disk or too little memory; else None."""
     match error:
         case OSError(errno=number, strerror=reason, filename=place) if number in _MACHINE_ERRORS:
             return f"{place or 'a file'} cannot be used ({reason}): mend that and start again"
         case MemoryError():
             return "too little memory: lower the sizes in params.yaml"
         case RuntimeError() if any(sign in str(error) for sign in ("out of memory", "allocate memory")):
-            return "too little memory: lower batch_size or the model's sizes in params.yaml"  # torch has no type for it
+            # On the CPU, torch raises a plain RuntimeError for it.
+            return "too little memory: lower batch_size or the model's sizes in params.yaml"
     return None
 
 
@@ -146,7 +148,7 @@ def _exit(line: str, code: int) -> NoReturn:
 
 
 def _end_by_further_signals() -> None:
-    """Let another signal end the process in silence, where it would be a traceback of what Python does at exit."""
+    """Let a further signal end the process silently. Otherwise it prints a traceback from Python's exit handlers."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
 
@@ -156,7 +158,7 @@ def _raise_terminated(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _check_origin_of_code() -> None:
-    # An installed copy would make a queued experiment run the workspace's code instead of its own snapshot's.
+    # With an installed copy of the package, a queued experiment would run the workspace's code, not its snapshot's.
     code, here = Path(str(mnist_vae.__file__)).resolve(), Path.cwd().resolve()
     if here not in code.parents:
         raise UserError(

@@ -1,1 +1,1 @@
-"""The files that stages hand on: prepared images, history, latents, environment."""
+"""The files that stages pass to each other: prepared images, history, latents, environment."""

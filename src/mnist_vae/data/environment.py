@@ -1,4 +1,4 @@
-"""What the rounding of results depends on besides parameters, data and code, as one text."""
+"""The environment: one text with everything besides parameters, data and code on which rounding depends."""
 
 import json
 from pathlib import Path
@@ -12,10 +12,10 @@ _KEY = "environment"
 
 
 def find_environment(device: torch.device) -> str:
-    """The environment of this process, once its device is prepared, such as `cpu, 2 threads, AVX2, torch 2.13.0+cu130`.
+    """The environment of this process, such as `cpu, 2 threads, AVX2, torch 2.13.0+cu130`. Prepare the device first.
 
-    It names torch's build and the device: a GPU by its name, a CPU by its threads and the widest vector instructions
-    that torch uses there. If two texts differ, results can differ by rounding.
+    The text has torch's build and the device. For a GPU it has the GPU's name, for a CPU the number of threads and the
+    widest vector instructions that torch uses. If the texts of two results differ, the results can differ by rounding.
     """
     name = device.type
     if name == "cuda":
@@ -27,12 +27,12 @@ def find_environment(device: torch.device) -> str:
 
 
 def save_environment(environment: str, path: Path) -> None:
-    """Write it as JSON. Raises UserError if it cannot be written."""
+    """Write the environment as JSON. Raises UserError if it cannot be written."""
     write_whole((json.dumps({_KEY: environment}) + "\n").encode(), path)
 
 
 def load_environment(path: Path) -> str:
-    """Read what save_environment wrote. Raises UserError for a missing or foreign file."""
+    """Read what save_environment wrote. Raises UserError if the file is missing or of another kind."""
     try:
         match json.loads(path.read_text("utf-8")):
             case {"environment": str(environment)}:

@@ -1,4 +1,4 @@
-"""The history files: the loss of each step, and the terms of each epoch, as CSV."""
+"""The history files in CSV: the loss of each step, and the mean loss terms of each epoch."""
 
 import csv
 import io
@@ -12,8 +12,10 @@ from mnist_vae.console.stage import UserError
 
 
 class EpochRow(NamedTuple):
-    """A line of epochs.csv: means per image over the training images (with sampled codes, while the weights moved) and
-    over the validation images (at the mean codes, after the epoch).
+    """A row of epochs.csv: means over images.
+
+    Training values are measured during the epoch, with sampled codes, while the weights change. Validation values are
+    measured after the epoch, at the mean codes.
     """
 
     epoch: int
@@ -26,7 +28,7 @@ class EpochRow(NamedTuple):
 
 
 class StepRow(NamedTuple):
-    """A line of steps.csv: a step, counted from 1 through all epochs, and its loss."""
+    """A row of steps.csv: a step, counted from 1 over all epochs, and its loss."""
 
     epoch: int
     step: int
@@ -34,7 +36,7 @@ class StepRow(NamedTuple):
 
 
 class EpochHistory(NamedTuple):
-    """An epoch's own line and those of its steps; the training's speed, which varies, so that no file has it."""
+    """An epoch's row, the rows of its steps, and the speed, which varies and is therefore in no history file."""
 
     epoch: EpochRow
     steps: list[StepRow]
@@ -42,13 +44,13 @@ class EpochHistory(NamedTuple):
 
 
 def save_history(histories: Sequence[EpochHistory], epochs_path: Path, steps_path: Path) -> None:
-    """Write the lines of the epochs and those of all steps, each below a header."""
+    """Write the rows of the epochs to one file and the rows of all steps to the other, each below a header."""
     _write_rows([history.epoch for history in histories], EpochRow._fields, epochs_path)
     _write_rows([step for history in histories for step in history.steps], StepRow._fields, steps_path)
 
 
 def _write_rows(rows: Iterable[EpochRow] | Iterable[StepRow], header: tuple[str, ...], path: Path) -> None:
-    """Write the lines below a header, numbers with the nine digits that tell any two float32 apart."""
+    """Write rows below a header. Nine digits are enough to distinguish any two float32 numbers."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -57,7 +59,7 @@ def _write_rows(rows: Iterable[EpochRow] | Iterable[StepRow], header: tuple[str,
 
 
 def read_epochs(path: Path, count: int) -> list[EpochRow]:
-    """The lines of epochs.csv. Raises UserError unless the file holds that many epochs, counted from 1."""
+    """The rows of epochs.csv. Raises UserError unless the file has exactly `count` epochs, numbered from 1."""
     with _readable(path):
         rows = [EpochRow(int(epoch), *map(float, terms)) for epoch, *terms in _lines(path, EpochRow._fields)]
     _require_all(path, [row.epoch for row in rows], count)
@@ -65,7 +67,7 @@ def read_epochs(path: Path, count: int) -> list[EpochRow]:
 
 
 def read_steps(path: Path, count: int) -> list[StepRow]:
-    """The lines of steps.csv. Raises UserError unless the file holds that many steps, counted from 1."""
+    """The rows of steps.csv. Raises UserError unless the file has exactly `count` steps, numbered from 1."""
     with _readable(path):
         rows = [StepRow(int(epoch), int(step), float(loss)) for epoch, step, loss in _lines(path, StepRow._fields)]
     _require_all(path, [row.step for row in rows], count)
@@ -76,7 +78,7 @@ def read_steps(path: Path, count: int) -> list[StepRow]:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError, csv.Error) as error:  # ValueError: no line at all, or a word in a number's place
+    except (OSError, ValueError, csv.Error) as error:  # ValueError: an empty file, or text in place of a number
         raise UserError(f"{path} cannot be read ({error}): run `dvc repro train`") from None
 
 

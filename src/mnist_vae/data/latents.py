@@ -1,4 +1,4 @@
-"""The latents of a model, which the figures are drawn from, as a safetensors file."""
+"""The latents of a model in a safetensors file. The figures are drawn from them."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -17,8 +17,9 @@ ACTIVE_VARIANCE = 0.01
 
 
 class Latents(NamedTuple):
-    """For each test image, in the test set's order: the mean code, its KL in each dimension in nats, and the class; and
-    for each training image the mean code.
+    """For each test image, in the test set's order: the mean code, the KL of each dimension in nats, and the class.
+
+    `train_mean` is the mean code of each training image.
     """
 
     mean: Float32[np.ndarray, "N D"]
@@ -33,7 +34,7 @@ def save_latents(latents: Latents, path: Path) -> None:
 
 
 def load_latents(path: Path) -> Latents:
-    """Read what save_latents wrote. Raises UserError for a missing, torn or foreign file."""
+    """Read what save_latents wrote. Raises UserError if the file is missing, damaged or of another kind."""
     try:
         arrays = load_file(path)
         return Latents(*(arrays[name] for name in Latents._fields))
@@ -44,5 +45,5 @@ def load_latents(path: Path) -> Latents:
 
 
 def active_dimensions(variance: Float[np.ndarray, " D"]) -> int:
-    """How many latent dimensions are active, from the variance of their mean codes over the images."""
+    """The number of active latent dimensions, from the variance of each dimension's mean code over the images."""
     return int((variance > ACTIVE_VARIANCE).sum())

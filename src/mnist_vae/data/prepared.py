@@ -40,13 +40,13 @@ def save_prepared(prepared: Prepared, path: Path, class_names: ClassNames = DIGI
     arrays = {}
     for name, split in prepared._asdict().items():
         arrays |= {f"{name}_images": split.images, f"{name}_labels": split.labels}
-    # safetensors writes wrong values, silently, of an array that is not contiguous.
+    # safetensors silently writes wrong values of an array that is not contiguous.
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     write_whole(save(whole, names_entry(class_names)), path)
 
 
 def load_prepared(path: Path) -> Prepared:
-    """Read what save_prepared wrote. Raises UserError for a missing, torn or foreign file."""
+    """Read what save_prepared wrote. Raises UserError if the file is missing, damaged or of another kind."""
     try:
         arrays = load_file(path)
         return Prepared(*(Split(arrays[f"{name}_images"], arrays[f"{name}_labels"]) for name in Prepared._fields))
@@ -74,7 +74,7 @@ def load_class_names(path: Path) -> ClassNames:
 
 
 def class_number(chosen: int | str, names: ClassNames) -> int | None:
-    """The number of the class that is chosen by its name or else by its number; None if there is no such class."""
+    """The number of a class that is given by its name, or else by its number; None if there is no such class."""
     if str(chosen) in names:
         return names.index(str(chosen))
     return chosen if isinstance(chosen, int) and chosen < len(names) else None

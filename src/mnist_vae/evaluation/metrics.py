@@ -1,4 +1,4 @@
-"""The numbers: how well a model reconstructs the test set, and what its codes cost."""
+"""The metrics: how well a model reconstructs the test set, and the KL of its codes."""
 
 import csv
 import io
@@ -21,9 +21,10 @@ from mnist_vae.model.autoencoder import Autoencoder
 
 
 class Evaluation(NamedTuple):
-    """Of each image: its squared error when reconstructed from the mean code, summed over pixels of brightness 0..1;
-    its distortion at one sampled code, in the likelihood's unit; its mean code; and the code's KL in each dimension in
-    nats.
+    """The evaluation of each image.
+
+    `squared_error` is summed over pixels of brightness 0..1, for the reconstruction from the mean code.
+    `sampled_distortion` is the reconstruction error at one sampled code, in the likelihood's unit. `kl` is in nats.
     """
 
     squared_error: Float64[np.ndarray, " N"]
@@ -41,7 +42,7 @@ class ClassMetrics(NamedTuple):
 
 
 class Metrics(NamedTuple):
-    """The numbers of the test set, and in `classes` those of each class, in their order.
+    """The metrics of the test set, and in `classes` those of each class in label order.
 
     The MSE is that of a pixel of images on [-1, 1], reconstructed from their mean codes; KL and ELBO are means per
     image. `effective_beta` is the weight of one nat of KL against one unit of distortion.
@@ -69,16 +70,16 @@ def save_metrics(metrics: Metrics, path: Path, classes_path: Path, class_names: 
 
 
 def evaluate(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], seed: int) -> Evaluation:
-    """Encode and reconstruct each image. The noise of the sampled codes is a function of the seed."""
+    """Encode and reconstruct each image. The noise of the sampled codes depends only on the seed."""
     squared_error, distortion, mean, kl = [], [], [], []
     model.eval()
     with torch.inference_mode():
         for number, batch in enumerate(images.split(EVALUATION_BATCH)):
             code = model.encode(batch)
-            # To the CPU before float64, which MPS lacks.
+            # Move to the CPU first, because MPS has no float64.
             error = (model.decode(code.mean) - batch / WHITE).cpu().double()
             squared_error.append(error.square().sum(dim=(1, 2, 3)))
-            # Each batch has noise of its own, so that it is the same whatever was evaluated before.
+            # The noise is seeded for each batch, so that it does not depend on what was evaluated before.
             source = torch.Generator().manual_seed(derived_seed(seed, "evaluation noise", number))
             noise = torch.randn(code.mean.shape, generator=source).to(model.device)
             distortion.append(model.distortion(batch, code.sample(noise)).cpu().double())
@@ -97,13 +98,13 @@ def encode_means(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Float3
 def compute_metrics(
     model: Autoencoder, evaluation: Evaluation, labels: UInt[np.ndarray, " N"], pixels: int, class_count: int = 10
 ) -> Metrics:
-    """The means of an evaluation on images of that many pixels.
+    """The metrics from an evaluation on images of that many pixels.
 
-    The ELBO takes E[log p(x|z)] from one sampled code an image, under the likelihood that the loss implies: Bernoulli,
-    or the Gaussian of the variance at which the loss is an ELBO. It is None where there is none: where kl_weight is 0
-    with a Gaussian, and for a plain autoencoder.
+    The ELBO estimates E[log p(x|z)] from one sampled code per image. The likelihood is the one that the loss implies:
+    Bernoulli, or a Gaussian with the variance for which the loss is an ELBO. The ELBO is None for a plain autoencoder,
+    and for a Gaussian with kl_weight 0.
     """
-    mse = 4 * evaluation.squared_error / pixels  # on twice the range, four times the squared error
+    mse = 4 * evaluation.squared_error / pixels  # from brightness 0..1 to [-1, 1], twice the range
     kl = evaluation.kl.sum(axis=1, dtype=np.float64)
     beta, nll = model.objective.beta, None
     if model.latent.has_prior:

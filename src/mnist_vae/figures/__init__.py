@@ -1,1 +1,1 @@
-"""What is shown, as arrays; grids and charts of it."""
+"""The figures: their content as arrays, and the grids and charts that show it."""

@@ -1,4 +1,4 @@
-"""What the figures show, as arrays: decoded images, and where the codes lie."""
+"""The content of the figures as arrays: decoded images, and positions of the latent codes."""
 
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,49 +33,50 @@ _BY_CLASS = {"class_originals", "class_reconstructions", "class_means", "labels"
 
 
 class Pictures(NamedTuple):
-    """Brightness 0..1 of images (rows, columns, S, S), and numbers of codes; None for what a model does not have.
+    """Images (rows, columns, S, S) as brightness 0..1, and numbers about the latent codes. None for what a model lacks.
 
-    Without classes there is nothing by class, and no interpolation; without the two that are chosen, only the latter.
+    If the images have no classes, everything by class and the interpolations are None. If the two classes of the
+    interpolation do not exist, the interpolations are None.
     """
 
-    reconstructions: Float[np.ndarray, "pairs columns S S"]  # originals and their reconstructions in turn
+    reconstructions: Float[np.ndarray, "pairs columns S S"]  # rows of originals alternate with their reconstructions
     class_originals: Float[np.ndarray, "rows columns S S"] | None  # a row for each of the first classes
     class_reconstructions: Float[np.ndarray, "rows columns S S"] | None
     fitted_samples: Float[np.ndarray, "10 10 S S"]
     class_means: Float[np.ndarray, "1 classes S S"] | None
     straight_interpolation: Float[np.ndarray, "1 steps S S"] | None
     labels: UInt[np.ndarray, " N"] | None
-    mean_variance: Float[np.ndarray, " D"]  # of the mean codes, in each dimension
-    # Without a prior there are no samples from it, no codes perturbed by noise of its size (a row: an original, its
-    # mean code decoded, eight perturbed ones decoded), and no KL.
+    mean_variance: Float[np.ndarray, " D"]  # the variance of the mean codes in each dimension
+    # These three are None without a prior. A row of `perturbed`: an original, its decoded mean code, and that code
+    # decoded with eight draws of noise from the prior added.
     samples: Float[np.ndarray, "10 10 S S"] | None = None
     perturbed: Float[np.ndarray, "shown 10 S S"] | None = None
     kl_per_dimension: Float[np.ndarray, " D"] | None = None  # nats
-    # Without two latent dimensions there is no plane.
+    # These four are None with fewer than two latent dimensions.
     plane: Float[np.ndarray, "20 20 S S"] | None = None
-    plane_quantiles: Float[np.ndarray, "2 20"] | None = None  # where its columns and rows lie, from the least
+    plane_quantiles: Float[np.ndarray, "2 20"] | None = None  # coordinates of its columns and its rows, ascending
     scatter: Float[np.ndarray, "N 2"] | None = None
-    # None of two dimensions, which are the plane's axes themselves.
+    # Also None with two latent dimensions, because these are the plane's axes.
     explained_variance: Float[np.ndarray, "2"] | None = None
-    # None if one of the ends is 0, or they lie in opposite directions.
+    # None if an end is 0, or the two ends point in opposite directions.
     spherical_interpolation: Float[np.ndarray, "1 steps S S"] | None = None
 
 
 def save_pictures(pictures: Pictures, path: Path, class_names: ClassNames = DIGITS) -> None:
-    """Write the arrays to a safetensors file, to be drawn in another way; load_class_names reads the names."""
+    """Write the arrays to a safetensors file, for other drawings. load_class_names reads the class names from it."""
     arrays = {name: np.ascontiguousarray(array) for name, array in pictures._asdict().items() if array is not None}
     write_whole(save(arrays, names_entry(class_names)), path)
 
 
 def load_pictures(path: Path) -> Pictures:
-    """Read what save_pictures wrote. Raises UserError for a missing, torn or foreign file."""
+    """Read what save_pictures wrote. Raises UserError if the file is missing, damaged or of another kind."""
     try:
         arrays: dict[str, Any] = load_file(path)
         may_lack = {"straight_interpolation"} if "labels" in arrays else _BY_CLASS
         return Pictures(**{**dict.fromkeys(may_lack), **arrays})
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro render`") from None
-    except (SafetensorError, OSError, TypeError) as error:  # TypeError: an array is missing, or there is one more
+    except (SafetensorError, OSError, TypeError) as error:  # TypeError: an array is missing or unknown
         raise UserError(f"{path} is no file of pictures ({error}): delete it and run `dvc repro`") from None
 
 
@@ -87,7 +88,7 @@ def draw_pictures(
     params: FigureParams,
     class_names: ClassNames = DIGITS,
 ) -> Pictures:
-    """All pictures of a model and its test set. Random ones are a function of the seed."""
+    """All pictures of a model and its test set. Random draws depend only on the seed."""
     painter = _Painter(model, images, latents, seed, len(class_names))
     has_prior = model.latent.has_prior
     means = class_means(latents, len(class_names)) if class_names else None
@@ -115,7 +116,7 @@ def draw_pictures(
 
 
 def class_means(latents: Latents, count: int = len(DIGITS)) -> Float[Tensor, "{count} D"]:
-    """The mean of the codes of each class: the sum divided by how many images the class really has."""
+    """The mean of the codes of each class, over the images that the class really has."""
     means = torch.from_numpy(latents.mean)
     return torch.stack([means[torch.from_numpy(latents.labels == label)].mean(dim=0) for label in range(count)])
 
@@ -123,7 +124,7 @@ def class_means(latents: Latents, count: int = len(DIGITS)) -> Float[Tensor, "{c
 def _interpolations(
     means: Float[Tensor, "classes D"] | None, params: FigureParams, names: ClassNames
 ) -> tuple[Float[Tensor, "steps D"] | None, Float[Tensor, "steps D"] | None]:
-    """The straight line between the mean codes of the two chosen classes, and the arc, as far as there are such."""
+    """The lerp and the slerp between the mean codes of the two chosen classes; None for one that does not exist."""
     first, second = (class_number(name, names) for name in (params.interpolation_from, params.interpolation_to))
     if means is None or first is None or second is None or first == second:
         return None, None
@@ -158,7 +159,7 @@ class _Painter:
         return np.concatenate(rows)
 
     def class_rows(self) -> Float[np.ndarray, "2 rows columns S S"]:
-        # The first test images of each class, as many as each has.
+        # The first test images of each class: up to ten, and not more than the smallest class has.
         of_class = [np.flatnonzero(self.latents.labels == label)[:_OF_A_CLASS] for label in range(self.rows)]
         columns = min(map(len, of_class))
         indices = np.stack([found[:columns] for found in of_class])  # (rows, columns)
@@ -172,7 +173,7 @@ class _Painter:
         return self.decode(torch.from_numpy(drawn).float().unflatten(0, (_SAMPLES_A_SIDE, _SAMPLES_A_SIDE)))
 
     def perturbed(self) -> Float[np.ndarray, "rows columns S S"]:
-        # The first test image of each class, or without classes the first ones of all.
+        # The first test image of each class. If there are no classes, the first test images.
         indices = [int(np.flatnonzero(self.latents.labels == label)[0]) for label in range(self.rows)]
         indices = indices or list(range(min(_OF_A_CLASS, len(self.images))))
         mean = torch.from_numpy(self.latents.mean[indices])[:, None]  # (rows, 1, D)

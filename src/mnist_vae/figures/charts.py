@@ -21,7 +21,7 @@ _DISTINCT = 10  # colours
 
 
 def training_curves(epochs: Sequence[EpochRow], steps: Sequence[StepRow], distortion_unit: str, title: str) -> Figure:
-    """The loss of each step, and the loss, reconstruction error and KL of each epoch, training beside validation."""
+    """The loss of each step, and the loss, reconstruction error and KL of each epoch for training and validation."""
     with figure_style():
         figure = titled_figure(title, 6.2)
         axes = figure.subplots(2, 2)
@@ -74,7 +74,7 @@ def draw_scatter(
         axis.scatter(*coordinates.T, s=6, linewidth=0, alpha=0.6)
         return
     count = len(class_names)
-    # Up to ten colours differ clearly. Of more classes each has a hue, and neighbours look alike.
+    # Up to ten colours differ clearly. With more classes, each has its own hue, and neighbouring hues look alike.
     palette = np.array(sns.color_palette("tab10") if count <= _DISTINCT else sns.color_palette("husl", count))
     # The points are drawn in the order of the images. Drawn class by class, the last class would cover the others.
     axis.scatter(*coordinates.T, c=palette[labels], s=6, linewidth=0, alpha=0.6)
@@ -108,7 +108,7 @@ def latent_dimensions(kl: Float[np.ndarray, " D"], mean_variance: Float[np.ndarr
 
 
 def _plot_steps(axis: Axes, steps: Sequence[StepRow]) -> None:
-    # Single batches scatter. A running mean over a hundredth of the training shows the trend.
+    # The losses of single batches are noisy. A running mean over a hundredth of the training shows the trend.
     window = max(1, len(steps) // 100)
     losses = np.array([row.loss for row in steps])
     smooth = np.convolve(losses, np.ones(window) / window, mode="valid")

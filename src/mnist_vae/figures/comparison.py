@@ -18,9 +18,9 @@ from mnist_vae.figures.grids import draw_grid, interpolation_strip
 from mnist_vae.figures.style import TEXT_CHARACTER, WIDTH, figure_style, titled_figure
 
 _STRIP = 8  # images of an interpolation
-_LEGEND_HANDLE = 0.6  # inches of a legend's entry beside its text
+_LEGEND_HANDLE = 0.6  # inches of a legend's entry without its text
 _POINT = 5  # pixels from the middle of a point to its edge
-# Of a point's name: beside the point in points of type, and the side from which it is measured.
+# Where the name of a point may be: the offset from the point in typographic points, and the text's alignment.
 _PLACES = ((7, 5, "left"), (7, -13, "left"), (-7, 5, "right"), (-7, -13, "right"))
 
 
@@ -60,7 +60,7 @@ def kl_weight_families(systems: Sequence[System]) -> list[list[System]]:
 
 
 def autoencoder_pairs(systems: Sequence[System]) -> Iterator[Pair]:
-    """Each plain autoencoder with the first VAE that has the same parameters otherwise, if there is one.
+    """Each plain autoencoder with the first VAE whose other parameters are the same, if there is one.
 
     The parameters of the KL are not compared, because a plain autoencoder has no KL.
     """
@@ -74,7 +74,7 @@ def autoencoder_pairs(systems: Sequence[System]) -> Iterator[Pair]:
 
 
 def rate_distortion(systems: Sequence[System], title: str) -> Figure:
-    """Each system as a point. A line joins VAEs that differ only in kl_weight. A plain autoencoder has a rate of 0."""
+    """A point for each system. A line joins VAEs that differ only in kl_weight. A plain autoencoder has a rate of 0."""
     with figure_style():
         figure = titled_figure(title, 5.6)
         axis = figure.subplots()
@@ -114,7 +114,7 @@ def _points(systems: Sequence[System]) -> np.ndarray:
 
 
 def _name_points(axis: Axes, systems: Sequence[System]) -> None:
-    """Write each name beside its point, at the first place where it covers no point, no other name and no edge."""
+    """Write each name beside its point, at the first place where it overlaps no point, no other name and no edge."""
     cast("Figure", axis.figure).draw_without_rendering()  # the places below are compared in pixels
     points = axis.transData.transform(_points(systems))
     taken = [Bbox.from_extents(*(point - _POINT), *(point + _POINT)) for point in points]

@@ -20,8 +20,8 @@ _NO_CLASSES = "the images have no classes"
 
 
 class Subject(NamedTuple):
-    """What the figures show: the data set's title, the unit of the reconstruction error, the figures' parameters, and
-    the names of the classes.
+    """What the titles and labels name: the data set, the unit of the reconstruction error, the figures' parameters, and
+    the classes.
     """
 
     data: str

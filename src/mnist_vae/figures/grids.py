@@ -15,8 +15,8 @@ from mnist_vae.figures.style import TEXT_CHARACTER, WIDTH, figure_style, titled_
 _STRIP = 12  # images of an interpolation that fit side by side
 _CLASSES_A_ROW = 10
 _LONGEST_NAME = 12  # characters of a class's name that are shown
-_ANIMATION_PIXELS = 256  # a side, at most
-_LARGEST = 1.2  # inches a side of an image, at most
+_ANIMATION_PIXELS = 256  # largest side of the animation, unless an image is larger
+_LARGEST = 1.2  # largest side of an image, in inches
 # Inches that text takes beside a grid of images.
 _TITLE = 0.45
 _TICK_LINE = 0.19
@@ -34,7 +34,7 @@ class Strip(NamedTuple):
 
 
 def reconstructions(images: Float[np.ndarray, "rows columns S S"], title: str) -> Figure:
-    """Rows of originals. Below each is the row of its reconstructions."""
+    """Rows of originals, each above the row of its reconstructions."""
     with figure_style():
         rows = ["original", "reconstruction"] * (len(images) // 2)
         return _grid_figure(images, title, rows=rows)
@@ -49,7 +49,7 @@ def samples(images: Float[np.ndarray, "rows columns S S"], title: str) -> Figure
 def perturbed(images: Float[np.ndarray, "rows columns S S"], title: str, class_names: Sequence[str] = DIGITS) -> Figure:
     """A row for each class: an original, its decoded mean code, and decodings of that code with noise added.
 
-    Images without classes have a row each.
+    If the images have no classes, each image has a row.
     """
     with figure_style():
         noisy = [f"noise\n{number}" for number in range(1, images.shape[1] - 1)]
@@ -59,7 +59,7 @@ def perturbed(images: Float[np.ndarray, "rows columns S S"], title: str, class_n
 
 
 def class_means(images: Float[np.ndarray, "1 classes S S"], title: str, class_names: Sequence[str] = DIGITS) -> Figure:
-    """One image for each class above its name, in rows of up to ten, or as many as there is room for the names."""
+    """One image for each class, above its name. A row has up to ten images, fewer if the names need more room."""
     with figure_style():
         names = short_names(class_names)
         a_row = min(_CLASSES_A_ROW, int(WIDTH / (TEXT_CHARACTER * max(map(len, names)))))
@@ -77,7 +77,7 @@ def class_means(images: Float[np.ndarray, "1 classes S S"], title: str, class_na
 def interpolation(
     straight: Float[np.ndarray, "1 steps S S"], spherical: Float[np.ndarray, "1 steps S S"] | None, title: str
 ) -> Figure:
-    """Up to twelve images at equal distances along the interpolation, both ends included: linear, then spherical."""
+    """Up to twelve evenly spaced images of each interpolation, both ends included: linear above spherical."""
     with figure_style():
         strip = interpolation_strip(straight, spherical, _STRIP)
         title_below = "fraction of the way to the second class"
@@ -87,7 +87,7 @@ def interpolation(
 def interpolation_strip(
     straight: Float[np.ndarray, "1 steps S S"], spherical: Float[np.ndarray, "1 steps S S"] | None, most: int
 ) -> Strip:
-    """Up to `most` images at equal distances along the interpolation, both ends included. Each kind has a row."""
+    """Up to `most` evenly spaced images of each interpolation, both ends included. Each kind has a row."""
     rows = [straight] if spherical is None else [straight, spherical]
     steps = straight.shape[1]
     shown = np.linspace(0, steps - 1, min(steps, most)).round().astype(int)
@@ -120,7 +120,10 @@ def plane(
     axis_titles: tuple[str, str],
     title: str,
 ) -> Figure:
-    """A map of decoded latent codes. The first row of quantiles places the columns, the second the rows, upwards."""
+    """A map of decoded latent codes.
+
+    The first row of quantiles labels the columns from left to right, the second the rows from bottom to top.
+    """
     with figure_style():
         side = (WIDTH - 0.9) / images.shape[1]
         figure = titled_figure(title, side * images.shape[0] + _TITLE + _TICK_LINE + _AXIS_TITLE)
@@ -132,14 +135,14 @@ def plane(
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Names that fit beside an image: of a long one the middle is left out. No `$` in them begins a formula."""
+    """Names that fit beside images: the middle of a long name is left out. `$`, which begins a formula, is escaped."""
     half = _LONGEST_NAME // 2
     short = [name if len(name) <= _LONGEST_NAME else f"{name[:half]}…{name[1 - half :]}" for name in names]
     return [name.replace("$", r"\$") for name in short]
 
 
 def animation(images: Float[np.ndarray, "1 steps S S"]) -> list[Image.Image]:
-    """The frames of an interpolation from the first end to the second and back, enlarged without smoothing."""
+    """The frames of an interpolation from its first end to its second and back, enlarged without smoothing."""
     grey = (images[0].clip(0, 1) * WHITE).round().astype(np.uint8)  # (steps, S, S)
     side = max(1, _ANIMATION_PIXELS // grey.shape[1]) * grey.shape[1]
     forth = [Image.fromarray(frame).resize((side, side), Image.Resampling.NEAREST) for frame in grey]
@@ -193,7 +196,7 @@ def draw_grid(
 
 
 def _tile(images: Float[np.ndarray, "rows columns S S"]) -> UInt8[np.ndarray, "height width"]:
-    # Between the images are white lines, one pixel wide.
+    # White lines of one pixel separate the images.
     framed = np.pad(images.clip(0, 1), ((0, 0), (0, 0), (1, 0), (1, 0)), constant_values=1)
     rows, columns, height, width = framed.shape
     tiled = framed.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)

@@ -1,10 +1,10 @@
-"""Interpolation between two codes."""
+"""Interpolation between two latent codes."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_SMALLEST_SINE = 1e-4  # below it the arc is straight within float32, or its plane undefined
+_SMALLEST_SINE = 1e-4  # for smaller sines, the arc is straight within float32, or its plane is not defined
 
 
 def lerp(ends: Float[Tensor, "2 D"], steps: int) -> Float[Tensor, "{steps} D"]:
@@ -14,13 +14,13 @@ def lerp(ends: Float[Tensor, "2 D"], steps: int) -> Float[Tensor, "{steps} D"]:
 
 
 def slerp(ends: Float[Tensor, "2 D"], steps: int) -> Float[Tensor, "{steps} D"] | None:
-    """Spherical interpolation: the arc between two codes around the origin, in equal angles (Shoemake 1985; White 2016
-    for latent codes).
+    """Spherical interpolation: the arc between two codes around the origin, in equal angles.
 
-    Codes of many dimensions drawn from the prior lie near a sphere, whose inside the straight line crosses. None where
-    no single arc leads from one to the other: if a code is 0, or they lie in opposite directions.
+    In many dimensions, codes drawn from the prior are close to a sphere, and a straight line between two of them
+    passes through its inside. Returns None if no unique arc joins the codes: if one is 0, or they point in opposite
+    directions. References: Shoemake 1985; White 2016 for latent codes.
     """
-    ends = ends.double()  # float32's arccos is off by more than that near 180 degrees
+    ends = ends.double()  # near 180 degrees, the error of arccos in float32 is larger than _SMALLEST_SINE
     directions = ends / ends.norm(dim=1, keepdim=True)
     cosine = (directions[0] * directions[1]).sum().clamp(-1, 1)
     angle = torch.arccos(cosine)

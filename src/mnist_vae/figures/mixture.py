@@ -1,7 +1,7 @@
-"""Codes drawn from a distribution fitted to those of the training images, instead of from the prior.
+"""Sampling codes from a distribution that is fitted to the training images' codes, instead of from the prior.
 
-Where the codes of real images leave holes in the prior, samples from the prior fall into them, and decode to nothing
-real; samples from what was fitted do not (Ghosh et al. 2020, "From Variational to Deterministic Autoencoders").
+The prior can have regions without codes of real images. Samples from there decode to unrealistic images. A fitted
+distribution avoids these regions (Ghosh et al. 2020, "From Variational to Deterministic Autoencoders").
 """
 
 import warnings
@@ -13,14 +13,14 @@ from jaxtyping import Float
 def sample_fitted(
     codes: Float[np.ndarray, "N D"], count: int, components: int, seed: int
 ) -> Float[np.ndarray, "{count} D"]:
-    """That many draws from the mixture of so many Gaussians that is fitted to codes; a function of the seed.
+    """Fit a mixture of Gaussians to codes, and draw `count` codes from it. The draws depend only on the arguments.
 
     Raises ValueError if there are fewer codes than components.
     """
     random = np.random.default_rng(seed)
     if components == 1:
         covariance = np.atleast_2d(np.cov(codes, rowvar=False, dtype=np.float64))
-        # The symmetric root, unlike Cholesky's, takes the singular covariance of dimensions that are not in use.
+        # Unused latent dimensions make the covariance singular. The symmetric root still exists; Cholesky fails.
         variances, vectors = np.linalg.eigh(covariance)
         root = vectors * np.sqrt(variances.clip(0)) @ vectors.T
         return codes.mean(axis=0, dtype=np.float64) + random.standard_normal((count, codes.shape[1])) @ root
@@ -31,7 +31,7 @@ def sample_fitted(
 def _sample_mixture(
     codes: Float[np.ndarray, "N D"], count: int, components: int, seed: int
 ) -> Float[np.ndarray, "{count} D"]:
-    # Takes more than a second to import, which the Gaussian, being the default, can do without.
+    # Importing sklearn takes more than a second, and the default, a single Gaussian, does not need it.
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.mixture import GaussianMixture
 

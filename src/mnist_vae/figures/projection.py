@@ -1,4 +1,4 @@
-"""The plane of code space that the scatter and the grid of decoded codes show."""
+"""The plane in latent space that the scatter and the map of decoded codes show."""
 
 from statistics import NormalDist
 from typing import NamedTuple
@@ -10,10 +10,10 @@ _PLANE_DIMENSIONS = 2
 
 
 class LatentPlane(NamedTuple):
-    """Two orthonormal directions through an origin, and how far codes spread along each (standard deviations).
+    """Two orthonormal directions through an origin, and the standard deviation of the codes along each.
 
-    Of two latent dimensions these are the dimensions themselves, and `explained` is None; of more, the first two
-    principal components of the codes, with the share of the variance that each explains.
+    With two latent dimensions, the directions are these dimensions, and `explained` is None. With more, the directions
+    are the first two principal components of the codes, and `explained` is the share of the variance of each.
     """
 
     origin: Float[np.ndarray, " D"]
@@ -22,16 +22,16 @@ class LatentPlane(NamedTuple):
     explained: Float[np.ndarray, "2"] | None
 
     def coordinates(self, codes: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N 2"]:
-        """Where codes lie in the plane, projected into it at right angles."""
+        """The coordinates of the codes' orthogonal projections into the plane."""
         return (codes - self.origin) @ self.directions.T
 
     def quantiles(self, count: int) -> Float[np.ndarray, "2 count"]:
-        """Coordinates along each direction that a Gaussian of that spread has as many equal shares around."""
+        """The quantiles (i + ½) / count of a Gaussian with the plane's spread, along each direction."""
         normal = NormalDist()
         return self.spread[:, None] * np.array([normal.inv_cdf((place + 0.5) / count) for place in range(count)])
 
     def grid(self, count: int) -> Float[np.ndarray, "count count D"]:
-        """The codes at the quantiles, as a map: rows from the second direction's greatest to its least."""
+        """The codes at the quantiles, as a map: the first row has the second direction's largest quantile."""
         first, second = self.quantiles(count)
         along = first[None, :, None] * self.directions[0] + second[::-1, None, None] * self.directions[1]
         return self.origin + along
@@ -40,7 +40,8 @@ class LatentPlane(NamedTuple):
 def latent_plane(codes: Float[np.ndarray, "N D"], *, has_prior: bool) -> LatentPlane | None:
     """The plane for a model's codes; None for codes of one dimension.
 
-    Of two dimensions the origin and the spread are those of the prior N(0, 1), or without one the codes' own.
+    With two dimensions and a prior, the origin and the spread are those of the prior N(0, 1). Otherwise they are the
+    codes' mean and standard deviation.
     """
     dimensions, origin = codes.shape[1], codes.mean(axis=0, dtype=np.float64)
     if dimensions < _PLANE_DIMENSIONS:

@@ -1,4 +1,4 @@
-"""The model: encoder, latent, decoder and likelihood, put together as params.yaml says."""
+"""The model: encoder, latent, decoder and likelihood, composed as params.yaml says."""
 
 from contextlib import nullcontext
 
@@ -16,7 +16,7 @@ from mnist_vae.model.posterior import GaussianCode, GaussianLatent, PointCode, P
 
 
 class Autoencoder(nn.Module):
-    """A variational (Kingma & Welling 2014) or plain autoencoder with the objective that it is trained by."""
+    """A variational (Kingma & Welling 2014) or plain autoencoder with its training objective."""
 
     def __init__(
         self,
@@ -29,29 +29,29 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.encoder, self.decoder = encoder, decoder
         self.latent, self.likelihood, self.objective = latent, likelihood, objective
-        self.autocast: Context = nullcontext  # for the layers alone: torch refuses a Bernoulli's loss in it
+        self.autocast: Context = nullcontext  # for the layers only: torch refuses a Bernoulli's loss in it
 
     @property
     def device(self) -> torch.device:
-        """Where its weights lie. Images may lie elsewhere."""
+        """The device of the weights."""
         return next(self.parameters()).device
 
     def encode(self, images: UInt8[Tensor, "B 1 S S"]) -> GaussianCode | PointCode:
-        """The code of each image, given as grey levels 0..255: the posterior over codes, or a point."""
+        """The posterior over codes of each image, or its point estimate. Images are grey levels 0..255."""
         return self._encode_scaled(self.likelihood.scale(images))
 
     def decode(self, codes: Float[Tensor, "B D"]) -> Float[Tensor, "B 1 S S"]:
-        """The images that codes stand for, as brightness from 0 to 1."""
+        """Decode latent codes to images, as brightness from 0 to 1."""
         return self.likelihood.brightness(self._compute(self.decoder, codes))
 
     def distortion(self, images: UInt8[Tensor, "B 1 S S"], codes: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
-        """The distortion of each image when reconstructed from its code, in the likelihood's unit."""
+        """The reconstruction error of each image when it is decoded from its code, in the likelihood's unit."""
         return self.likelihood.distortion(self.likelihood.scale(images), self._compute(self.decoder, codes))
 
     def terms(
         self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B D"] | None, rate_share: float = 1.0
     ) -> Terms:
-        """Loss, distortion and rate of each image, at the code that the noise samples, at the mean code without it.
+        """Loss, reconstruction error and KL of each image, at a code sampled with the noise, or else at the mean code.
 
         The loss takes that share of the rate's weight.
         """
@@ -69,7 +69,7 @@ class Autoencoder(nn.Module):
 
 
 def build_autoencoder(params: ModelParams) -> Autoencoder:
-    """The untrained model; its first weights are a function of the seed alone."""
+    """The untrained model. The seed alone decides its initial weights."""
     latent = GaussianLatent() if params.variational else PointLatent()
     likelihood, network = LIKELIHOODS[params.reconstruction], NETWORKS[params.network]
     # A plain autoencoder has no KL to weigh.

@@ -1,4 +1,4 @@
-"""The model's file: weights, with the parameters and the origin that made them."""
+"""The model's file: the weights and their origin."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -13,14 +13,14 @@ from mnist_vae.common.params import ModelParams
 from mnist_vae.console.stage import UserError
 from mnist_vae.model.autoencoder import Autoencoder, build_autoencoder
 
-# All in one entry, because safetensors writes several in an order that changes from run to run.
+# There is only one entry, because safetensors writes several in an order that changes from run to run.
 _ENTRY = "mnist_vae"
 
 
 class Origin(BaseModel):
-    """What made a model: its parameters, the md5 of its prepared data, and its training's fingerprint.
+    """The origin of a model: its parameters, the md5 of its prepared data, and the fingerprint of its training.
 
-    `train_size` is the number of training images where no parameter tells it: of custom ones.
+    `train_size` is the number of training images of custom data, which no parameter gives. Otherwise it is None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,13 +32,13 @@ class Origin(BaseModel):
 
     @property
     def steps(self) -> int:
-        """The steps of the whole training. The last one of an epoch takes what is left."""
+        """The steps of the whole training. The last step of an epoch takes the remaining images."""
         count = self.params.train_size if self.train_size is None else self.train_size
         return self.params.epochs * -(-(count or 0) // self.params.batch_size)
 
 
 class TrainedModel(NamedTuple):
-    """A model in evaluation mode and where it comes from."""
+    """A model in evaluation mode, and its origin."""
 
     autoencoder: Autoencoder
     origin: Origin
@@ -51,7 +51,7 @@ def save_model(autoencoder: Autoencoder, origin: Origin, path: Path) -> None:
 
 
 def load_origin(path: Path) -> Origin:
-    """The origin alone. Raises UserError as load_model does."""
+    """Only the origin of the model in a file. Raises UserError as load_model does."""
     try:
         with safe_open(path, "pt") as file:
             return Origin.model_validate_json((file.metadata() or {})[_ENTRY])
@@ -63,7 +63,7 @@ def load_origin(path: Path) -> Origin:
 
 
 def load_model(path: Path, device: torch.device) -> TrainedModel:
-    """The model in a file, built as its own parameters say. Raises UserError for a missing, torn or foreign file."""
+    """The model in a file, built with its own parameters. Raises UserError if the file is missing or no valid model."""
     origin = load_origin(path)
     autoencoder = build_autoencoder(origin.params)
     with safe_open(path, "pt") as file:

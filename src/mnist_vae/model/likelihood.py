@@ -1,4 +1,4 @@
-"""What the decoder's output means: the range of the images, the distortion, and the likelihood p(x|z) behind it."""
+"""How the decoder's output is read: the range of the images, the reconstruction error, and the likelihood p(x|z)."""
 
 import math
 
@@ -11,9 +11,9 @@ _WIDE = 2  # the length of [-1, 1]
 
 
 class SquaredError:
-    """Summed squared error, a Gaussian of fixed variance: on [-1, 1] with tanh, or on [0, 1] with a sigmoid.
+    """Summed squared error, for a Gaussian of fixed variance: on [-1, 1] with tanh, or on [0, 1] with a sigmoid.
 
-    The density behind it is always that of images on [-1, 1], so that the numbers of both can be compared.
+    The likelihood is always that of images on [-1, 1], so that its values can be compared between the two.
     """
 
     def __init__(self, activation: type[nn.Module], span: int):
@@ -33,8 +33,10 @@ class SquaredError:
         return (output - images).square().sum(dim=(1, 2, 3))
 
     def variance(self, beta: float) -> float | None:
-        """The σ² of images on [-1, 1] at which distortion + beta · rate is the negative ELBO times a constant, up to
-        another; none for beta 0.
+        """The variance σ² of the Gaussian that the loss implies, for images on [-1, 1]; None if beta is 0.
+
+        With this variance, reconstruction error + beta · KL is the negative ELBO up to a constant factor and a constant
+        term.
         """
         return beta / 2 * self._unit if beta > 0 else None
 
@@ -47,7 +49,7 @@ class SquaredError:
 
     @property
     def _unit(self) -> float:
-        return (_WIDE / self._span) ** 2  # one squared error on the scale of the range, on [-1, 1]
+        return (_WIDE / self._span) ** 2  # a squared error of 1 in the networks' range, on [-1, 1]
 
 
 class Bernoulli:

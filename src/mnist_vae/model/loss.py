@@ -1,4 +1,7 @@
-"""The loss: a weighted sum of distortion and rate (Alemi et al. 2018, "Fixing a Broken ELBO")."""
+"""The loss: a weighted sum of reconstruction error and KL.
+
+Alemi et al. 2018, "Fixing a Broken ELBO", call them distortion and rate.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,7 +12,7 @@ from torch import Tensor
 
 
 class Terms(NamedTuple):
-    """Per image or as means over images: the loss, the distortion in the likelihood's unit, the rate in nats."""
+    """Loss, reconstruction error in the likelihood's unit, and KL in nats: per image, or means over images."""
 
     loss: Float[Tensor, "*B"]
     distortion: Float[Tensor, "*B"]
@@ -21,11 +24,12 @@ def _mean(values: Float[Tensor, "B D"]) -> Float[Tensor, " D"]:
 
 
 class Objective(NamedTuple):
-    """loss = distortion_weight · distortion + rate_weight · rate, both terms per image, summed over its dimensions.
+    """loss = distortion_weight · distortion + rate_weight · rate, per image.
 
-    A latent dimension whose KL, as a mean over the batch, is below free_nats is charged free_nats instead, so that
-    nothing draws it nearer to the prior (the free bits of Kingma et al. 2016, equation 15). `batch_mean` takes
-    that mean, also where the images (B, D) are a part of the batch.
+    The distortion is the reconstruction error, summed over pixels. The rate is the KL, summed over latent dimensions.
+    If the batch mean of a dimension's KL is below free_nats, the loss charges free_nats for this dimension, so that its
+    gradient does not pull it closer to the prior (the free bits of Kingma et al. 2016, equation 15). `batch_mean`
+    computes this mean over the whole batch, even if the values (B, D) are only a shard of it.
     """
 
     distortion_weight: float
@@ -35,25 +39,25 @@ class Objective(NamedTuple):
 
     @property
     def beta(self) -> float:
-        """The rate's weight in units of the distortion's: the β of the beta-VAE (Higgins et al. 2017)."""
+        """The KL's weight divided by the reconstruction error's: the β of the beta-VAE (Higgins et al. 2017)."""
         return self.rate_weight / self.distortion_weight
 
     def terms(self, distortion: Float[Tensor, " B"], kl: Float[Tensor, "B D"], rate_share: float = 1.0) -> Terms:
-        """The terms of each image, from the KL of each latent dimension in nats, the rate's weight times a share."""
+        """The terms of each image, from the KL of each dimension in nats. `rate_share` scales the KL's weight."""
         rate = kl.sum(dim=1)
         charged = self._charged(kl).sum(dim=1) if self.free_nats else rate
         return Terms(self.distortion_weight * distortion + rate_share * self.rate_weight * charged, distortion, rate)
 
     def _charged(self, kl: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
-        # As a mean over the batch this is max(free_nats, KL) of each dimension, with its gradient.
+        # The batch mean of this is max(free_nats, KL) for each dimension, with the right gradient.
         return torch.where(self.batch_mean(kl) > self.free_nats, kl, self.free_nats)
 
 
 def make_objective(reduction: str, kl_weight: float, free_nats: float, pixels: int, latent_dim: int) -> Objective:
-    """The objective that params.yaml names.
+    """The objective for the reduction in params.yaml.
 
-    "sum" leaves both terms summed per image; "mean", the tutorial's, divides the distortion by the number of pixels and
-    the rate by the number of latent dimensions, so that its β is kl_weight · pixels / latent_dim.
+    "sum" sums both terms per image. "mean", as in the tutorial, divides the reconstruction error by the number of
+    pixels and the KL by the number of latent dimensions, so its β is kl_weight · pixels / latent_dim.
     """
     if reduction == "sum":
         return Objective(1.0, kl_weight, free_nats)

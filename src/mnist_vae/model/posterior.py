@@ -1,4 +1,4 @@
-"""What the encoder's output means: a distribution over latent codes, or the code itself."""
+"""How the encoder's output is read: as a distribution over latent codes, or as the code itself."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ class GaussianCode(NamedTuple):
     log_variance: Float[Tensor, "B D"]
 
     def sample(self, noise: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
-        """The code that standard normal noise picks (the reparameterization of Kingma & Welling 2014, section 2.4)."""
+        """The code for standard normal noise: the reparameterization of Kingma & Welling 2014, section 2.4."""
         return self.mean + torch.exp(0.5 * self.log_variance) * noise
 
     def kl(self) -> Float[Tensor, "B D"]:
@@ -29,7 +29,7 @@ class GaussianCode(NamedTuple):
 
 
 class PointCode(NamedTuple):
-    """For each image, one code: that of a plain autoencoder."""
+    """The point estimate of a plain autoencoder: one code for each image."""
 
     mean: Float[Tensor, "B D"]
 
@@ -38,7 +38,7 @@ class PointCode(NamedTuple):
         return self.mean
 
     def kl(self) -> Float[Tensor, "B D"]:
-        """Exactly 0: a plain autoencoder pays nothing for its codes."""
+        """Exactly 0: a plain autoencoder has no KL."""
         return torch.zeros_like(self.mean)
 
 
@@ -49,7 +49,7 @@ class GaussianLatent:
     has_prior = True
 
     def code(self, output: Float[Tensor, "B outputs"]) -> GaussianCode:
-        """The code that an encoder's output describes: the first half of the channels is the mean."""
+        """The posterior from the encoder's output, whose first half is the mean, and the second the log variance."""
         mean, log_variance = output.chunk(2, dim=1)
         return GaussianCode(mean, log_variance)
 
@@ -61,5 +61,5 @@ class PointLatent:
     has_prior = False
 
     def code(self, output: Float[Tensor, "B outputs"]) -> PointCode:
-        """The code that an encoder's output is."""
+        """The point estimate: the encoder's output itself."""
         return PointCode(output)

@@ -19,7 +19,9 @@ class BundledFile(NamedTuple):
 
 
 def digits_files() -> list[BundledFile]:
-    """The four IDX files of the 1,797 8×8 digits, grey levels 0..16 spread over 0..255, every fifth image for the test.
+    """The four IDX files of the 1,797 digits of 8×8 pixels. Every fifth image is a test image.
+
+    The grey levels 0..16 are scaled to 0..255.
 
     Source: https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits.html
     """

@@ -1,4 +1,4 @@
-"""Custom images, kept: the download stage checks a person's files and copies them into what DVC keeps."""
+"""How the download stage checks a person's image files and copies them into the folder that DVC keeps."""
 
 import shutil
 import tempfile
@@ -19,8 +19,8 @@ from mnist_vae.sources.pack import Packed, write_pack
 from mnist_vae.sources.parallel import map_in_order
 
 MANIFEST, PACK = "manifest.txt", "images.tar"
-_LARGEST_BYTES = 1 << 28  # of an image file, which is read whole
-_CHECK_SIZE = 32  # to which images are read to see that they can be
+_LARGEST_BYTES = 1 << 28  # for one image file, which is read into memory whole
+_CHECK_SIZE = 32  # each image is read at this size to see whether it can be read
 _CHANGED = "a file that changed while it was read: start again"
 
 
@@ -31,10 +31,10 @@ class _Checked(NamedTuple):
 
 
 def keep_custom(folder: Path, manifest: Manifest, kept: Path, root: Path, check: Callable[[Path], None]) -> str:
-    """Make `kept` hold the checked files of a person's folder, whole or not at all; return where they came from.
+    """Check the files of a person's folder and copy them to `kept`, all or none. Returns where they came from.
 
-    `check` looks at a folder of kept files as a whole, and raises UserError if they do not belong together. Raises it
-    for a folder with faults, all of them counted; `kept` is then as before.
+    `check` gets the folder of copied files, and raises UserError if they do not fit together. Raises UserError with a
+    count of all faults if the person's folder has any. In both cases `kept` is unchanged.
     """
     if _is_kept(manifest, kept):
         check(kept)
@@ -49,7 +49,8 @@ def keep_custom(folder: Path, manifest: Manifest, kept: Path, root: Path, check:
             _pack_images(folder, manifest, scratch / PACK)
         write_whole(manifest.text().encode(), scratch / MANIFEST)
         check(scratch)
-        (kept / MANIFEST).unlink(missing_ok=True)  # by which it counts as whole: the first to go and the last to come
+        # The manifest marks the folder as complete, so it is deleted first and written last.
+        (kept / MANIFEST).unlink(missing_ok=True)
         shutil.rmtree(kept, ignore_errors=True)
         kept.mkdir(parents=True)
         for path in sorted(scratch.iterdir(), key=lambda path: path.name == MANIFEST):
@@ -84,7 +85,7 @@ def _pack_images(folder: Path, manifest: Manifest, pack: Path) -> None:
         for checked in _check_all(folder, manifest):
             if checked.problem:
                 faults.add(checked.problem, checked.file.path + (f": {checked.reason}" if checked.reason else ""))
-            elif not faults:  # after the first fault the rest is checked only
+            elif not faults:  # after the first fault, files are checked but no longer packed
                 yield checked.file
 
     write_pack(whole(), pack)
@@ -112,7 +113,7 @@ def _check_all(folder: Path, manifest: Manifest) -> Iterator[_Checked]:
 
 
 def require_kept(kept: Path) -> Manifest:
-    """The list of what `kept` holds. Raises UserError if it holds nothing whole."""
+    """The manifest of `kept`. Raises UserError if there is none, so the folder is not complete."""
     if not (kept / MANIFEST).is_file():
         raise UserError(f"{kept} does not hold the custom images: run `dvc repro download --force`")
     return load_manifest(kept / MANIFEST)

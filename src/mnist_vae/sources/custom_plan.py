@@ -1,4 +1,4 @@
-"""Which of the kept custom files are for what, and whether they go together with the parameters."""
+"""Which custom images go into which split, and whether the files fit the parameters."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +15,11 @@ from mnist_vae.sources.idx import idx_shape, read_idx
 from mnist_vae.sources.layout import IdxLayout, ImageLayout, find_layout
 from mnist_vae.sources.splits import choose_test, held_out
 
-_FEWEST_TEST = 2  # of which the figures need a variance
+_FEWEST_TEST = 2  # the figures need the variance over the test images
 
 
 class Plan(NamedTuple):
-    """The classes of all images, in their order, and the images of each split."""
+    """The class names, the class of each image, and the indices of the images in each split."""
 
     class_names: ClassNames
     labels: UInt[np.ndarray, " N"]
@@ -29,7 +29,7 @@ class Plan(NamedTuple):
 
 
 class _Labelled(NamedTuple):
-    """The classes of all images, and how many of the first are for training; None if there is no split."""
+    """The class of each image. The first `train_size` images are for training; None if the files have no split."""
 
     class_names: ClassNames
     labels: UInt[np.ndarray, " N"]
@@ -37,7 +37,7 @@ class _Labelled(NamedTuple):
 
 
 def plan_custom(kept: Path, params: Params) -> Plan:
-    """Which images are for what. Raises UserError for classes and sizes that do not allow it."""
+    """Assign each image to a split. Raises UserError if the classes and sizes do not allow it."""
     layout = find_layout([*require_kept(kept).md5], kept)
     is_idx = isinstance(layout, IdxLayout)
     class_names, labels, train_size = _idx_labels(kept, layout) if is_idx else _image_labels(layout)
@@ -62,7 +62,7 @@ def plan_custom(kept: Path, params: Params) -> Plan:
 
 
 def check_custom(kept: Path, params: Params) -> None:
-    """Print what the kept files are. Raises UserError unless they and the parameters go together."""
+    """Print a summary of the kept files. Raises UserError if they do not fit the parameters."""
     plan = plan_custom(kept, params)
     names = plan.class_names
     ends = {name: class_number(getattr(params, name), names) for name in ("interpolation_from", "interpolation_to")}
@@ -102,7 +102,7 @@ def _idx_labels(kept: Path, layout: IdxLayout) -> _Labelled:
 
 
 def _letters(path: Path) -> dict[int, str]:
-    """The characters of EMNIST's table, whose lines are a label and the codes of one or more characters."""
+    """The character of each label in EMNIST's table. Each line of it is a label and one or more character codes."""
     try:
         rows = [line.split() for line in path.read_text("ascii").splitlines() if line.strip()]
         return {int(label): printable(chr(int(code))) for label, code, *_ in rows}
@@ -119,7 +119,7 @@ def _narrow(labels: np.ndarray, classes: int) -> UInt[np.ndarray, " N"]:
 
 
 def _require_no_fault(class_names: ClassNames, labels: UInt[np.ndarray, " N"], train_size: int | None) -> None:
-    """Raise UserError for classes without an image in a split, or too few to be split."""
+    """Raise UserError for classes that have no image in a split, or too few images to be split."""
     faults, count = Faults(), max(len(class_names), 1)
     in_train = np.bincount(labels[:train_size], minlength=count)
     in_test = np.bincount(labels[len(labels) if train_size is None else train_size :], minlength=count)

@@ -1,4 +1,4 @@
-"""Getting a data set's files: those in place already, else from a source; verified before they take their names."""
+"""Downloading a data set's files. Each file is verified before it gets its final name."""
 
 import gzip
 import os
@@ -20,9 +20,9 @@ from mnist_vae.console.stage import UserError, without_password
 from mnist_vae.sources.bundled import digits_files
 
 _CHUNK_BYTES = 1 << 16
-_GZIP = b"\x1f\x8b"  # how a gzip begins
+_GZIP = b"\x1f\x8b"  # the first bytes of a gzip file
 _PLACES_OF_TORCHVISION = ("raw/", "MNIST/raw/", "FashionMNIST/raw/", "KMNIST/raw/")
-_LARGEST_BYTES = 1 << 30  # EMNIST's whole archive has 0.56 GB; nothing much longer is taken
+_LARGEST_BYTES = 1 << 30  # EMNIST's whole archive has 0.56 GB; a larger file than this is refused
 
 
 class UnreachableError(UserError):
@@ -30,7 +30,7 @@ class UnreachableError(UserError):
 
 
 class Patience(NamedTuple):
-    """How long a server may keep us waiting, and the least mean rate at which it may send."""
+    """How long to wait for a server, and the smallest mean rate at which it may send."""
 
     connect_seconds: float = 10
     read_seconds: float = 15
@@ -40,10 +40,11 @@ class Patience(NamedTuple):
 def fetch(dataset: Dataset, folder: Path, originals: Path, root: Path, patience: Patience = Patience()) -> str:
     """Make `folder` hold exactly the data set's verified files, and return where they came from.
 
-    Tries in order the files in `folder`, MNIST_MIRROR (a folder, relative to `root`, or an http(s) address of one), the
-    folder `originals` below `root`, and torchvision's mirrors. A file counts as known by its own sum or by that of what
-    it unpacks to; in `folder` it is then as its authors packed it, or unpacked. Raises UnreachableError, naming all
-    that was tried, and UserError for files that do not belong.
+    Files that are in `folder` already are kept if they are verified. The others come from the first source that has
+    them: MNIST_MIRROR (a folder, relative to `root`, or the http(s) address of one), the folder `originals` below
+    `root`, torchvision's mirrors. A file is verified by its own md5 sum, and then stored as its authors packed it, or
+    by the md5 sum of its unpacked content, and then stored unpacked. Raises UnreachableError, which names all sources
+    that were tried, and UserError for a file in `folder` that is not the data set's.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = {name for file in dataset.files for name in (file.name, file.unpacked_name)}
@@ -55,7 +56,8 @@ def fetch(dataset: Dataset, folder: Path, originals: Path, root: Path, patience:
     for file in missing:
         if file.find(folder).exists():
             print(f"download: {file.find(folder)} is not the known file: it is fetched again", flush=True)
-    # Outside `folder`, so that a killed download leaves nothing in what DVC hashes; on its file system, to be renamed.
+    # The scratch folder is outside `folder`, so that a killed download leaves nothing in what DVC hashes. It is on the
+    # same file system, so that files can be renamed into place.
     (root / ".dvc" / "tmp").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="download-", dir=root / ".dvc" / "tmp") as scratch:
         if dataset.torchvision_class is None:
@@ -70,7 +72,7 @@ def fetch(dataset: Dataset, folder: Path, originals: Path, root: Path, patience:
 
 
 class _TransferError(Exception):
-    """A source did not give a file; the text says why. `is_missing` if it answers, but has none of that name."""
+    """A source did not provide a file; the text says why. `is_missing` if it answers but has no file of that name."""
 
     def __init__(self, reason: str, *, is_missing: bool = False):
         super().__init__(reason)
@@ -78,7 +80,7 @@ class _TransferError(Exception):
 
 
 class _Sources:
-    """Where the files of a data set may be had, in order: addresses, and folders as their paths."""
+    """The sources of a data set's files in the order in which they are tried: paths of folders, and addresses."""
 
     def __init__(self, torchvision_class: str, originals: Path, root: Path):
         self._torchvision_class, self._originals, self._root = torchvision_class, originals, root
@@ -96,8 +98,8 @@ class _Sources:
         yield from getattr(torchvision.datasets, self._torchvision_class).mirrors
 
     def ways_out(self, files: Sequence[SourceFile]) -> str:
-        """What a person can do if all of them fail."""
-        is_known = all(file.content_md5 for file in files)  # also unpacked
+        """What a person can do if all sources fail."""
+        is_known = all(file.content_md5 for file in files)  # whether unpacked files can be verified too
         *first, last = [file.unpacked_name if is_known else file.name for file in files]
         names = f"{', '.join(first)} and {last}{', gzipped or not,' if is_known else ''}"
         return (
@@ -126,7 +128,7 @@ def _download(files: Sequence[SourceFile], sources: _Sources, patience: Patience
 
 
 def _obtain(source: str, file: SourceFile, scratch: Path, patience: Patience) -> None:
-    """Put a verified file into `scratch`, packed as its authors did or unpacked. Raises _TransferError."""
+    """Put a verified file into `scratch`, as its authors packed it or unpacked. Raises _TransferError."""
     failures, part = [], scratch / "part"
     for name in _possible_names(source, file):
         try:
@@ -147,7 +149,10 @@ def _obtain(source: str, file: SourceFile, scratch: Path, patience: Patience) ->
 
 
 def _possible_names(source: str, file: SourceFile) -> list[str]:
-    """By which names a source may have a file; a folder also by those of unpackers, and where torchvision puts it."""
+    """The names that a file may have in a source.
+
+    In a folder it may also have a name that unpacking programs give it, and be where torchvision puts it.
+    """
     names = list(dict.fromkeys([file.name, file.unpacked_name]))
     if _is_address(source):
         return names
@@ -156,7 +161,7 @@ def _possible_names(source: str, file: SourceFile) -> list[str]:
 
 
 def _unpack(part: Path) -> None:
-    """If it is a gzip, put what it unpacks to in its place. Raises _TransferError."""
+    """Replace a gzip file by its unpacked content; leave another file as it is. Raises _TransferError."""
     unpacked = part.with_name("unpacked")
     with part.open("rb") as file:
         if file.read(len(_GZIP)) != _GZIP:
@@ -177,7 +182,7 @@ def _is_address(source: str) -> bool:
 
 
 def _is_verified(folder: Path, file: SourceFile) -> bool:
-    """Whether the file lies there, packed or unpacked. Raises UserError if it does both ways."""
+    """Whether the folder has the verified file, packed or unpacked. Raises UserError if it has both forms."""
     if file.name != file.unpacked_name and all((folder / name).exists() for name in (file.name, file.unpacked_name)):
         raise UserError(f"{folder} holds both {file.name} and {file.unpacked_name}: move one of them elsewhere")
     path = file.find(folder)
@@ -193,7 +198,7 @@ def _write_bundled(missing: list[SourceFile], scratch: Path) -> str:
 
 
 def _copy(source: str, name: str, target: Path, patience: Patience) -> None:
-    """Write the source's file of that name to `target`, or a part of it. Raises _TransferError."""
+    """Copy the source's file of that name to `target`. Raises _TransferError and may then leave a part of it."""
     try:
         if _is_address(source):
             _get(f"{source.rstrip('/')}/{name}", target, patience)
@@ -201,7 +206,7 @@ def _copy(source: str, name: str, target: Path, patience: Patience) -> None:
         if (Path(source) / name).stat().st_size > _LARGEST_BYTES:
             raise _TransferError(f"has more than {_LARGEST_BYTES:,} bytes")
         shutil.copyfile(Path(source) / name, target)
-    # The body is read below requests, by urllib3, which has exceptions of its own.
+    # urllib3 reads the body, not requests, so its exceptions can come up too.
     except requests.ConnectTimeout:
         raise _TransferError(f"no connection within {patience.connect_seconds:g} s") from None
     except (requests.Timeout, urllib3.exceptions.ReadTimeoutError):
@@ -222,7 +227,7 @@ def _get(address: str, target: Path, patience: Patience) -> None:
         address,
         stream=True,
         timeout=(patience.connect_seconds, patience.read_seconds),
-        headers={"Accept-Encoding": "identity"},  # the file is a gzip; it must not come unpacked
+        headers={"Accept-Encoding": "identity"},  # the server must not send the gzip file unpacked
     ) as response:
         if response.status_code != requests.codes.ok:
             missing = response.status_code in {requests.codes.not_found, requests.codes.gone}
@@ -230,7 +235,7 @@ def _get(address: str, target: Path, patience: Patience) -> None:
         length = response.headers.get("Content-Length", "")
         announced = int(length) if length.isdecimal() else None
         start, received = time.monotonic(), 0
-        # disable=None: a bar on a terminal, nothing elsewhere.
+        # disable=None shows the bar only on a terminal.
         with (
             target.open("wb") as file,
             tqdm(desc=address.rpartition("/")[2], total=announced, unit="B", unit_scale=True, disable=None) as bar,
@@ -242,6 +247,6 @@ def _get(address: str, target: Path, patience: Patience) -> None:
                 seconds = time.monotonic() - start
                 if received > _LARGEST_BYTES:
                     raise _TransferError(f"sent more than {_LARGEST_BYTES:,} bytes")
-                # The wait for the next bytes alone would let a server that drips hold us for days.
+                # read_seconds limits only the wait for the next bytes; a very slow server could take days.
                 if seconds > patience.read_seconds and received < patience.bytes_per_second * seconds:
                     raise _TransferError(f"too slow: {received:,} bytes in {seconds:.0f} s")

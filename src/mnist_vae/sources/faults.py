@@ -1,4 +1,4 @@
-"""The faults of a folder: all of them counted, the first of each kind named."""
+"""The faults of a folder. All of them are counted, and the first of each kind are named."""
 
 from mnist_vae.console.stage import UserError
 
@@ -6,7 +6,7 @@ _NAMED = 3
 
 
 class Faults:
-    """A collection of faults by their kind, to be raised as one line."""
+    """Collects faults by kind, to raise them as one line."""
 
     def __init__(self):
         self._counts: dict[str, int] = {}
@@ -36,5 +36,5 @@ class Faults:
 
 
 def printable(text: str) -> str:
-    """The text as one line of a terminal."""
+    """The text as it is if it can be printed in one line, otherwise its repr."""
     return text if text.isprintable() else repr(text)

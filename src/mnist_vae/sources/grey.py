@@ -1,4 +1,4 @@
-"""From an image file of any kind to grey levels: what becomes of colour, alpha, rotation, depth and aspect."""
+"""Reading an image file of any kind as grey levels: how colour, alpha, rotation, depth and aspect are treated."""
 
 import io
 import struct
@@ -13,12 +13,12 @@ from mnist_vae.common.catalogue import WHITE
 Aspect = Literal["pad", "crop", "stretch"]
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
-_MOST_PIXELS = 89_478_485  # Pillow's own limit, a quarter of a gigabyte of colours
+_MOST_PIXELS = 89_478_485  # Pillow's own limit: a quarter of a gigabyte in RGB
 _16_BITS = {"I;16", "I;16L", "I;16B", "I;16N"}
-_RANGELESS = {"I", "F"}  # 32 bits, which have no known white
+_RANGELESS = {"I", "F"}  # 32 bits a pixel; the file does not say which value is white
 _ORIENTATION = 0x0112  # EXIF's tag
 
-# What may happen to an image, and how a person is told.
+# The changes that an image may need, and the words in which a person is told.
 _COLOUR, _ALPHA, _ROTATED = "colour", "alpha", "rotated"
 _DEPTH, _FRAMES, SQUARED = "depth", "frames", "squared"
 WHAT_BECOMES = {
@@ -36,14 +36,14 @@ class ImageFaultError(Exception):
 
 
 class Grey(NamedTuple):
-    """An image's grey levels, and what was done to it, by the keys of WHAT_BECOMES."""
+    """An image's grey levels, and the changes that it needed, as keys of WHAT_BECOMES."""
 
     pixels: UInt8[np.ndarray, "S S"]
     changes: tuple[str, ...]
 
 
 def read_grey(content: bytes, size: int, aspect: Aspect, *, transpose: bool) -> Grey:
-    """The image in a file's content as size × size grey levels. Raises ImageFaultError for one that cannot be read."""
+    """The image in a file's content as size × size grey levels. Raises ImageFaultError if it cannot be read."""
     try:
         with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
             if image.width * image.height > _MOST_PIXELS:
@@ -53,13 +53,16 @@ def read_grey(content: bytes, size: int, aspect: Aspect, *, transpose: bool) -> 
         raise ImageFaultError("no PNG, JPEG, WebP, BMP or TIFF" if content else "empty") from None
     except Image.DecompressionBombError:
         raise ImageFaultError(f"more than {_MOST_PIXELS:,} pixels") from None
-    # What Pillow's readers raise for spoilt files.
+    # These are what Pillow's readers raise for damaged files.
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, KeyError, TypeError) as error:
         raise ImageFaultError(_reason(error)) from None
 
 
 def make_square(images: UInt8[np.ndarray, "N H W"], aspect: Aspect) -> UInt8[np.ndarray, "N height width"]:
-    """Images with equal sides: filled up with black, or cut, on both sides; to be stretched, as they are."""
+    """Make the sides of images equal: pad with black on both sides, or crop both sides.
+
+    With `stretch` the images are returned as they are, because resizing stretches them.
+    """
     height, width = images.shape[1:]
     if aspect == "stretch" or height == width:
         return images
@@ -74,10 +77,10 @@ def make_square(images: UInt8[np.ndarray, "N H W"], aspect: Aspect) -> UInt8[np.
 
 def _read(image: Image.Image, size: int, aspect: Aspect, *, transpose: bool) -> Grey:
     changes = []
-    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # a JPEG with previews, as cameras write
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # MPO: a camera's JPEG, whose frames are previews
         changes.append(_FRAMES)
     mode = image.mode
-    # JPEG unpacks to a half, a quarter or an eighth of the side, by its own averages, in a fraction of the time.
+    # A JPEG can be decoded at a half, a quarter or an eighth of the side, which takes a fraction of the time.
     image.draft("L", (2 * size, 2 * size))
     if image.getexif().get(_ORIENTATION, 1) not in {0, 1}:
         changes.append(_ROTATED)
@@ -92,13 +95,13 @@ def _read(image: Image.Image, size: int, aspect: Aspect, *, transpose: bool) -> 
 
 
 def _flatten(image: Image.Image, mode: str, changes: list[str]) -> Image.Image:
-    """The image in 8 bits of grey, what is transparent on white."""
+    """The image in 8 bits of grey, with transparent parts laid on white."""
     if mode in _RANGELESS:
         raise ImageFaultError("32 bits a pixel, whose white is not known")
     if mode in _16_BITS:
         changes.append(_DEPTH)
         levels = np.asarray(image).astype(np.uint32)
-        return Image.fromarray(((levels + 128) // 257).astype(np.uint8))  # the nearest of 0..255
+        return Image.fromarray(((levels + 128) // 257).astype(np.uint8))  # rounded to the nearest of 0..255
     if image.has_transparency_data:
         changes.append(_ALPHA)
         image = image.convert("RGBA")

@@ -14,14 +14,14 @@ from jaxtyping import UInt8
 from mnist_vae.console.stage import UserError
 
 _UNSIGNED_BYTE = 0x08
-_LARGEST_BYTES = 1 << 32  # EMNIST's largest file has 0.6 GB; a file cannot make us unpack more than this
+_LARGEST_BYTES = 1 << 32  # EMNIST's largest file has 0.6 GB; no more than this is unpacked
 
 
 def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
     """The array of bytes in an IDX file, gzipped if its name ends in .gz.
 
-    No more is read than the header announces, 4 GiB at most. Raises UserError, naming the file, if it is not a whole
-    IDX file of unsigned bytes with that many dimensions.
+    It reads no more than the header announces, and at most 4 GiB. Raises UserError, which names the file, if it is not
+    a complete IDX file of unsigned bytes with that many dimensions.
     """
     with _opened(path) as file:
         shape = _read_shape(file, path, dimensions)
@@ -37,7 +37,7 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
 
 
 def idx_shape(path: Path, dimensions: int) -> tuple[int, ...]:
-    """The shape that an IDX file announces. Raises UserError for another file."""
+    """The shape in an IDX file's header. Raises UserError for a file of another kind."""
     with _opened(path) as file:
         return _read_shape(file, path, dimensions)
 

@@ -1,4 +1,4 @@
-"""What the files of a person's folder are, by their paths alone: images by class and split, or IDX files."""
+"""Finding out from the paths alone what a person's folder holds: images by class and split, or IDX files."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _SPLITS = {"train", "test"}
 
 
 class ImageFile(NamedTuple):
-    """An image: its path, the number of its class (0 without classes), and whether it is one for the test."""
+    """An image: its path, the number of its class (0 if there are no classes), and whether it is a test image."""
 
     path: str
     label: int
@@ -22,7 +22,7 @@ class ImageFile(NamedTuple):
 
 
 class ImageLayout(NamedTuple):
-    """Images by class: those for the test last, in the order of their names, then of their classes."""
+    """The class names and the images. Test images come last; within a split, images are sorted by name, then path."""
 
     class_names: tuple[str, ...]
     has_split: bool
@@ -30,7 +30,7 @@ class ImageLayout(NamedTuple):
 
 
 class IdxLayout(NamedTuple):
-    """The paths of IDX files, as far as there are such files, and of EMNIST's table of the classes' letters."""
+    """The paths of the IDX files, and of EMNIST's table of the classes' characters. None for a file that is missing."""
 
     train_images: str
     train_labels: str | None
@@ -40,7 +40,7 @@ class IdxLayout(NamedTuple):
 
 
 def find_layout(files: Sequence[str], place: object) -> ImageLayout | IdxLayout:
-    """What the files are. Raises UserError, naming the place, for files that belong to neither form."""
+    """What the files are. Raises UserError, which names the place, for files that fit neither layout."""
     if any("/" not in path and _IDX.fullmatch(path) for path in files):
         return _idx_layout(files, place)
     return _image_layout(files, place)
@@ -95,13 +95,13 @@ def _image_layout(files: Sequence[str], place: object) -> ImageLayout:
         ImageFile(path, labels[path.split("/")[depth]] if classes else 0, has_split and path.lower().startswith("test"))
         for path in images
     ]
-    # By names first: where they are numbers through all classes, the classes take turns.
+    # Sorted by file name first: if the files are numbered across all classes, this mixes the classes.
     found.sort(key=lambda file: (file.is_test, file.path.rpartition("/")[2], file.path))
     return ImageLayout(names, has_split, found)
 
 
 def _ordered(names: set[str]) -> tuple[str, ...]:
-    """Numbers by their value, other names by their letters."""
+    """The names in order: by value if all are numbers, otherwise alphabetically."""
     if all(name.isascii() and name.isdecimal() for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))

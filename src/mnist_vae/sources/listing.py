@@ -1,4 +1,4 @@
-"""Which files lie in a person's folder. It is read only."""
+"""Listing the files in a person's folder. The folder is only read."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ from pathlib import Path
 from mnist_vae.console.stage import UserError
 from mnist_vae.sources.faults import Faults
 
-# What systems, unpackers and authors leave beside images, besides what is hidden.
+# Files that operating systems, unpacking programs and authors leave beside images. Hidden files are ignored too.
 _IGNORED = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"}
 _IGNORED_STEMS = {"readme", "license", "licence", "copying"}
 _IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".tif", ".tiff"}
@@ -17,10 +17,11 @@ _DEEPEST = 32  # folders within folders
 
 
 def list_files(folder: Path) -> list[str]:
-    """The paths of the files in the folder and in those below it, relative to it, in order.
+    """The sorted paths of all files below the folder, relative to it.
 
-    Hidden and known other files are left out. Raises UserError for a folder that is missing or holds nothing, and for
-    names, links and folders that cannot be copied to another machine, all of them counted.
+    Hidden files and files that commonly lie beside images are left out. Raises UserError for a folder that is missing
+    or empty. Raises UserError with a count of all faults for names, links and folders that cannot be copied to another
+    machine.
     """
     if not folder.is_dir():
         raise UserError(f"custom_data is {folder}, which is {'no folder' if folder.exists() else 'missing'}")
@@ -33,12 +34,12 @@ def list_files(folder: Path) -> list[str]:
 
 
 def is_image_name(path: str) -> bool:
-    """Whether the name is one of an image that can be read."""
+    """Whether the name has the suffix of an image format that can be read."""
     return os.path.splitext(path)[1].lower() in _IMAGE_SUFFIXES  # noqa: PTH122 (it is no path of this machine)
 
 
 def _walk(root: Path, below: str, faults: Faults, depth: int) -> Iterator[str]:
-    """The files below a folder, whose own path is `below` with a slash at its end."""
+    """The files below a folder. `below` is the folder's path with a slash at its end, or empty for `root` itself."""
     try:
         with os.scandir(root / below) as scan:
             entries = sorted(scan, key=lambda entry: entry.name)
@@ -65,7 +66,7 @@ def _walk(root: Path, below: str, faults: Faults, depth: int) -> Iterator[str]:
 def _problem(root: Path, path: str, entry: os.DirEntry, depth: int) -> str | None:
     name = entry.name
     if not name.isprintable() or name != name.strip() or "\\" in name:
-        return "a name that not every system takes"  # also one that is no UTF-8, which Python reads as surrogates
+        return "a name that not every system takes"  # a name that is not UTF-8 has surrogates: it is not printable
     if entry.is_symlink():
         target = (root / path).resolve()
         if not target.is_file():

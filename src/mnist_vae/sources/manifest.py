@@ -1,4 +1,4 @@
-"""The list of a person's files with their checksums: by it DVC sees that a folder changed."""
+"""The list of a person's files with their checksums. DVC compares it to see whether the folder changed."""
 
 import hashlib
 import json
@@ -17,11 +17,11 @@ from mnist_vae.sources.listing import list_files
 from mnist_vae.sources.parallel import map_in_order
 
 _HEADER = "custom_data: "
-_SETTLED_NANOSECONDS = 2_000_000_000  # a file that changed just before may change again and keep its time
+_SETTLED_NANOSECONDS = 2_000_000_000  # a file that was just changed may change again and keep the same time stamp
 
 
 class Manifest(NamedTuple):
-    """custom_data as params.yaml names it, and the md5 sum of each file by its path in that folder."""
+    """custom_data as it is in params.yaml, and the md5 sum of each file by its path in that folder."""
 
     custom_data: str
     md5: dict[str, str]
@@ -32,7 +32,7 @@ class Manifest(NamedTuple):
 
 
 def load_manifest(path: Path) -> Manifest:
-    """Read what Manifest.text wrote. Raises UserError for a missing or foreign file."""
+    """Read what Manifest.text wrote. Raises UserError if the file is missing or is no manifest."""
     try:
         header, *lines = path.read_text("utf-8").splitlines()
         entries = [line.split("  ", 1) for line in lines]
@@ -46,10 +46,10 @@ def load_manifest(path: Path) -> Manifest:
 
 
 def take_stock(folder: Path, custom_data: str, memory: Path) -> Manifest:
-    """The files of a folder with their sums.
+    """The files of a folder with their md5 sums. Raises UserError for a folder with faults.
 
-    `memory` is a file that keeps the sums for the next time: what has the same size, times and number in the file
-    system is not read again. Raises UserError for a folder with faults.
+    `memory` is a file that caches the sums. A file whose size, time stamps and inode number are unchanged is not read
+    again.
     """
     files, known, now, faults = list_files(folder), _recall(memory, folder), time.time_ns(), Faults()
     seen: dict[str, list] = {}
@@ -75,7 +75,7 @@ def take_stock(folder: Path, custom_data: str, memory: Path) -> Manifest:
 
 
 def custom_folder(custom_data: str, root: Path) -> Path:
-    """Where custom_data lies: a path from the repository's root, or an absolute one; ~ is the person's home."""
+    """The folder that custom_data names: a path relative to `root`, or an absolute one; ~ is the person's home."""
     return root / os.path.expanduser(custom_data.strip())  # noqa: PTH111 (it takes an unknown user)
 
 
@@ -84,7 +84,7 @@ def _recall(memory: Path, folder: Path) -> Mapping[str, list]:
         kept = json.loads(memory.read_bytes())
         return kept["files"] if kept["folder"] == str(folder) else {}
     except (OSError, ValueError, KeyError, TypeError):
-        return {}  # it only saves time
+        return {}  # the cache only saves time
 
 
 def bytes_md5(content: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Many image files as one tar archive: DVC hashes, links and sends one file instead of a hundred thousand."""
+"""Many image files in one tar archive, so that DVC hashes, links and sends one file instead of a hundred thousand."""
 
 import io
 import tarfile
@@ -17,18 +17,18 @@ class Packed(NamedTuple):
 
 
 def write_pack(files: Iterable[Packed], path: Path) -> None:
-    """Write files to an archive, of which their paths and contents decide every byte."""
+    """Write files to an archive. Its bytes depend on nothing but the files' paths and contents."""
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT, encoding="utf-8") as opened:
         tar: Any = opened  # pyright does not see its members
         for file in files:
             entry = tarfile.TarInfo(file.path)
             entry.size = len(file.content)
             tar.addfile(entry, io.BytesIO(file.content))
-            tar.members = []  # it would keep an object for each
+            tar.members = []  # otherwise it keeps an object for each file
 
 
 def read_pack(path: Path) -> Iterator[Packed]:
-    """The files in the order in which they were written. Raises UserError for a missing or torn archive."""
+    """The files in the order in which they were written. Raises UserError for a missing or damaged archive."""
     try:
         with tarfile.open(path, "r:", encoding="utf-8") as opened:
             tar: Any = opened  # pyright does not see its members

@@ -1,4 +1,7 @@
-"""Work on many files in threads, in their order, with bounded memory. Pillow and hashlib let other threads run."""
+"""Processing many files in threads, in order and with bounded memory.
+
+Threads suffice because Pillow and hashlib release the GIL.
+"""
 
 import os
 from collections import deque
@@ -7,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-_CHUNK = 8  # files a task: few enough for large photos, enough to make up for a task's own cost
+_CHUNK = 8  # files a task: few enough for the memory of large photos, enough to outweigh the cost of a task
 _MOST_THREADS = 16
 
 Item = TypeVar("Item")
@@ -15,7 +18,7 @@ Result = TypeVar("Result")
 
 
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """The function's results of the items, in their order. A few chunks of items are held at a time, not all."""
+    """The function's result for each item, in the items' order. Only a few chunks of items are in memory at a time."""
     threads, rest = min(os.cpu_count() or 1, _MOST_THREADS), iter(items)
     waiting: deque[Future[list[Result]]] = deque()
     pool = ThreadPoolExecutor(threads)

@@ -1,4 +1,4 @@
-"""From the original files to the prepared splits: reading, resizing, setting validation images aside."""
+"""From the original files to the prepared splits: reading, resizing, and choosing validation images."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ _IMAGES_A_BLOCK = 1000  # bounds the memory of resizing, not its result
 def prepare(dataset: Dataset, folder: Path, image_size: int, validation_size: int, seed: int) -> Prepared:
     """The data set's splits, resized to image_size × image_size.
 
-    Raises UserError for original files that are not the data set's own.
+    Raises UserError if the original files are not this data set's.
     """
     train = _read(folder, dataset.train_images, dataset.train_labels, dataset.train_size)
     test = _read(folder, dataset.test_images, dataset.test_labels, dataset.test_size)
@@ -31,10 +31,11 @@ def prepare(dataset: Dataset, folder: Path, image_size: int, validation_size: in
 
 
 def resize(images: UInt8[np.ndarray, "N 1 H W"], size: int) -> UInt8[np.ndarray, "N 1 {size} {size}"]:
-    """Each image as Pillow's antialiased bilinear resize gives it, to the bit.
+    """Resize each image exactly as Pillow's antialiased bilinear resize does, bit for bit.
 
-    Pillow resizes rows first, then columns, rounding in between, and treats each row alone. So one call resizes the
-    rows of many images lying on top of each other, and a second one, on the transposed images, their columns.
+    Pillow resizes the rows, rounds, and then resizes the columns. It treats each row independently. Therefore one call
+    resizes the rows of many images that are stacked into one tall image, and a second call on the transposed images
+    resizes their columns.
     """
     resized = np.empty((len(images), 1, size, size), np.uint8)
     for start in range(0, len(images), _IMAGES_A_BLOCK):

@@ -22,7 +22,7 @@ from mnist_vae.sources.prepare import resize
 
 
 class CustomData(NamedTuple):
-    """The prepared images, the names of their classes, and how many images were changed in which way."""
+    """The prepared images, the names of their classes, and how many images needed each kind of change."""
 
     prepared: Prepared
     class_names: ClassNames
@@ -30,7 +30,10 @@ class CustomData(NamedTuple):
 
 
 def prepare_custom(kept: Path, params: Params) -> CustomData:
-    """The kept images in their splits, in grey, image_size × image_size. Raises UserError as plan_custom does."""
+    """The kept images in their splits, as grey levels of image_size × image_size.
+
+    Raises UserError as plan_custom does, and for a damaged file.
+    """
     plan, layout = plan_custom(kept, params), find_layout([*require_kept(kept).md5], kept)
     if isinstance(layout, IdxLayout):
         return _prepare_idx(kept, layout, plan, params)

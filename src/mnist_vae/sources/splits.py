@@ -1,4 +1,4 @@
-"""Which images are for training, for validation and for the test."""
+"""Which images are training, validation and test images."""
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt
@@ -17,9 +17,10 @@ def held_out(count: int, validation_size: int, seed: int) -> Bool[np.ndarray, " 
 
 
 def choose_test(labels: UInt[np.ndarray, " N"], test_size: Size, seed: int) -> Int[np.ndarray, " n"]:
-    """The images set aside for the test, of each class its share, in no order; a function of the seed.
+    """The indices of the test images, stratified by class and in random order. They depend only on the arguments.
 
-    Each class has at least one of them and keeps at least one. Raises UserError if the size does not allow that.
+    Each class has at least one test image and keeps at least one other. Raises UserError if test_size does not allow
+    that.
     """
     counts, wanted = np.bincount(labels), image_count(test_size, len(labels))
     shares = _share_out(counts, wanted)
@@ -35,7 +36,7 @@ def choose_test(labels: UInt[np.ndarray, " N"], test_size: Size, seed: int) -> I
 
 
 def _share_out(counts: Int[np.ndarray, " K"], wanted: int) -> Int[np.ndarray, " K"]:
-    """Whole numbers in proportion to counts, each from 1 to its count - 1, that add up to `wanted` if any do."""
+    """Whole numbers in proportion to `counts`, each from 1 to its count - 1, with the sum `wanted` if possible."""
     exact = counts * (wanted / counts.sum())
     shares = np.floor(exact).astype(int).clip(1, counts - 1)
     while missing := wanted - shares.sum():
@@ -43,6 +44,6 @@ def _share_out(counts: Int[np.ndarray, " K"], wanted: int) -> Int[np.ndarray, " 
         free = (shares < counts - 1) if step > 0 else (shares > 1)
         if not free.any():
             break
-        # The class that is farthest from its exact share.
+        # Adjust the class that is farthest from its exact share.
         shares[np.where(free, (exact - shares) * step, -np.inf).argmax()] += step
     return shares

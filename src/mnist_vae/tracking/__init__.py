@@ -1,1 +1,4 @@
-"""The mirror of results in MLflow. No result depends on it, so no stage does; nothing else imports mlflow."""
+"""The mirror of results in MLflow. No result depends on it, so no stage does.
+
+Nothing else in this package imports mlflow.
+"""

@@ -1,4 +1,4 @@
-"""Completing a run from the files of a result. Whatever is logged a second time changes nothing."""
+"""Completing a run from the files of a result. Logging the same result twice changes nothing."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ from mnist_vae.tracking.store import Store, retry
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-STAGES = ("train", "evaluate", "render")  # those that a run has, in their order
+STAGES = ("train", "evaluate", "render")  # the stages that log into a run, in their order
 _NOT_IN_METRICS = re.compile(r"[^\w. -]|^\.+$")
 _LONGEST_CLASS = 100  # characters
 _METRICS_A_CALL = 1000  # MLflow refuses more
@@ -31,13 +31,13 @@ _OF_EXPERIMENT = {"dvc_experiment", "dvc_baseline", "dvc_apply"}  # tags
 
 
 class Result(NamedTuple):
-    """A result: the folder in which its files lie, as paths.py names them, and what made its model."""
+    """A result: the folder that contains its files under the names in paths.py, and the origin of its model."""
 
     folder: Path
     origin: Origin
 
     def files(self, stage: str) -> dict[Path, str]:
-        """The files that a stage wrote and a run has as artifacts, each with its folder in the run."""
+        """The files of a stage that become artifacts of the run, each with its folder among the artifacts."""
         if stage == "train":
             names = {paths.EPOCHS: "history", paths.STEPS: "history", paths.ENVIRONMENT: ""}
         elif stage == "evaluate":
@@ -49,15 +49,16 @@ class Result(NamedTuple):
         return {self.folder / path: folder for path, folder in names.items()}
 
     def has(self, stage: str) -> bool:
-        """Whether the files of a stage lie there; DVC may have been told to run a later stage alone."""
+        """Whether the files of a stage exist. They may not: DVC can run a later stage alone."""
         place = self.folder / paths.FIGURES
         return place.is_dir() if stage == "render" else all(path.exists() for path in self.files(stage))
 
 
 @dataclass(frozen=True)
 class StoredRun:
-    """A run in a store, whether it was created now, and by metric and step the values that it is known to have: reading
-    them takes longer each epoch.
+    """A run in a store, and whether it was created just now.
+
+    `logged` caches the values that the run has, by metric and step, because reading them takes longer each epoch.
     """
 
     store: Store
@@ -73,10 +74,10 @@ class _Point(NamedTuple):
 
 
 def find_or_create_run(store: Store, origin: Origin, tags: dict[str, str], *, for_training: bool) -> StoredRun:
-    """The latest run of a training in this repository, or if need be in another one, or a new one with these tags.
+    """Find the latest run of a training, or create one with these tags. Runs of this repository are preferred.
 
-    For a stage that trains only an unfinished one of this repository, which gets the tags: a rerun is another
-    experiment to DVC, and training again what was finished is another execution.
+    With `for_training`, only an unfinished run of this repository is taken, because training again after a finished run
+    is another execution. That run gets the tags, because a rerun is another experiment to DVC.
     """
     same = f"tags.fingerprint = '{origin.fingerprint}'"
     run = _latest(store, f"{same} and tags.repository = '{tags['repository']}'")
@@ -86,7 +87,7 @@ def find_or_create_run(store: Store, origin: Origin, tags: dict[str, str], *, fo
         run = run or _latest(store, same)
     is_new = run is None
     if run is None:
-        # Its tags at once: without them nobody would find it if this breaks off.
+        # The tags are set at creation: if this process is killed afterwards, they are how the run is found.
         name = _run_name(origin, tags)
         tags = {"fingerprint": origin.fingerprint, "data_md5": origin.data_md5, **tags}
         run = store.client.create_run(store.experiment_id, tags=tags, run_name=name)
@@ -97,7 +98,7 @@ def find_or_create_run(store: Store, origin: Origin, tags: dict[str, str], *, fo
 
 
 def rename(store: Store, run: "Run", origin: Origin, tags: dict[str, str]) -> None:
-    """Let the run name the origin that the tags name, and no other experiment. Raises what MLflow raises."""
+    """Set the run's tags and its name, and remove the tags of another DVC experiment. Raises what MLflow raises."""
     for name in _OF_EXPERIMENT & run.data.tags.keys() - tags.keys():
         store.client.delete_tag(run.info.run_id, name)
     _set_tags(store, run.info.run_id, tags)
@@ -105,10 +106,10 @@ def rename(store: Store, run: "Run", origin: Origin, tags: dict[str, str]) -> No
 
 
 def complete(run: StoredRun, result: Result, stages: Sequence[str]) -> None:
-    """Log what the run lacks of what these stages wrote, and mark them as finished; the run, once all of them are.
+    """Log what the run lacks of these stages' files, and mark the stages as finished.
 
-    What it logs of a stage it keeps the md5 sum of, so that nothing is logged twice. Raises UserError for a file that
-    cannot be read, and what MLflow raises.
+    The run becomes FINISHED if all of STAGES are finished, otherwise SCHEDULED. The md5 sums of a stage's files become
+    a tag, so that nothing is logged twice. Raises UserError for a file that cannot be read, and what MLflow raises.
     """
     client, run_id = run.store.client, run.run_id
     tags, changes = client.get_run(run_id).data.tags, {}
@@ -121,9 +122,9 @@ def complete(run: StoredRun, result: Result, stages: Sequence[str]) -> None:
                 client.log_artifact(run_id, str(path), folder or None)
         changes |= {f"files.{stage}": digest, f"stage.{stage}": "finished"}
     if changes.items() <= tags.items():
-        return  # it has all, and keeps the time at which it ended
+        return  # the run is complete, and keeps its end time
     _set_tags(run.store, run_id, changes)
-    if "reason" in tags:  # of an earlier try
+    if "reason" in tags:  # why an earlier attempt ended
         client.delete_tag(run_id, "reason")
     describe(client, run_id)
     if all((tags | changes).get(f"stage.{stage}") == "finished" for stage in STAGES):
@@ -133,7 +134,7 @@ def complete(run: StoredRun, result: Result, stages: Sequence[str]) -> None:
 
 
 def log_diff(run: StoredRun, diff: bytes) -> None:
-    """Log by what code and parameters differed from their commit, if they did, or did when the training began."""
+    """Log the diff of code and parameters to their commit. An empty one is logged only to replace an earlier one."""
     client = run.store.client
     if diff or (not run.is_new and any(file.path == _DIFF for file in client.list_artifacts(run.run_id))):
         with tempfile.TemporaryDirectory() as folder:
@@ -142,7 +143,7 @@ def log_diff(run: StoredRun, diff: bytes) -> None:
 
 
 def log_epoch(run: StoredRun, history: EpochHistory) -> None:
-    """Log the terms of an epoch by epoch, the losses of its steps by step, and the speed."""
+    """Log an epoch's loss terms and speed by epoch, and the losses of its steps by step."""
     speed = _Point("speed/images_per_second", history.epoch.epoch, history.images_per_second)
     _log_points(run, [*_epoch_points([history.epoch], history.steps), speed])
 
@@ -162,13 +163,13 @@ def _log_stage(run: StoredRun, result: Result, stage: str) -> None:
     elif stage == "evaluate":
         _log_points(run, _test_points(result.folder))
     else:
-        # As tags: unlike params they may change, when figures are drawn again.
+        # Tags may change when figures are drawn again; MLflow's params may not.
         figures = load_params(result.folder / paths.PARAMS).of_figures()
         _set_tags(run.store, run.run_id, {name: str(value) for name, value in figures.model_dump().items()})
 
 
 def _epoch_points(epochs: Iterable[EpochRow], steps: Iterable[StepRow]) -> list[_Point]:
-    """The points of epochs and steps, with the nine digits that the history files have."""
+    """The points of epochs and steps, rounded to the nine digits of the history files."""
     points = [
         _Point(name.replace("_", "/", 1), row.epoch, float(f"{value:.9g}"))
         for row in epochs
@@ -189,18 +190,20 @@ def _test_points(folder: Path) -> list[_Point]:
 
 
 def _metric_part(name: str, number: int) -> str:
-    """A class's name as a part of a metric's: MLflow takes letters, digits, blanks and -_. in up to 250 characters.
+    """A class's name as a part of a metric's name.
 
-    Another name is told from the others by its class's number.
+    MLflow allows letters, digits, blanks and -_. in up to 250 characters. A name that is changed for this gets the
+    number of its class, so that it stays different from the others.
     """
     plain = _NOT_IN_METRICS.sub("_", name)[:_LONGEST_CLASS]
     return name if plain == name else f"{number} {plain}"
 
 
 def _log_points(run: StoredRun, points: Sequence[_Point]) -> None:
-    """Log the points that the run lacks: MLflow would keep a second one for the same step.
+    """Log the points that the run lacks. MLflow would keep a second point for the same step.
 
-    The course of training is what it is, but a test's number changes with the code that measures it.
+    A test metric with another value is logged again, because it changes with the code that measures it. A training
+    metric is not.
     """
     from mlflow.entities import Metric
 
@@ -221,14 +224,14 @@ def _log_points(run: StoredRun, points: Sequence[_Point]) -> None:
 
 
 def _log_inputs(store: Store, run: "Run", origin: Origin) -> None:
-    """The parameters and the data set, as far as the run lacks them."""
+    """Log the parameters and the data set that the run lacks."""
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param
 
     params = {name: str(value) for name, value in origin.params.model_dump().items()}
     if missing := params.keys() - run.data.params.keys():
         store.client.log_batch(run.info.run_id, params=[Param(name, params[name]) for name in sorted(missing)])
     if not (run.inputs and run.inputs.dataset_inputs):
-        # As dvc.lock names it: `dvc get`, or `dvc pull` and the commit in the tags, bring that very file.
+        # The path and md5 are those in dvc.lock: `dvc get`, or `dvc pull` at the commit in the tags, gets this file.
         source = json.dumps({"path": str(paths.PREPARED), "md5": origin.data_md5})
         data = Dataset(origin.params.dataset, origin.data_md5, "dvc", source)
         inputs = [DatasetInput(data, [InputTag("mlflow.data.context", "training")])]

@@ -1,13 +1,13 @@
-"""The model as MLflow keeps it, loads it and serves it; and its registry.
+"""The model in MLflow: logged, loaded, served and registered.
 
-`mlflow.pyfunc.load_model` and `mlflow models serve` give a model that takes and gives rows of float32. An image is a
-row of its pixels' grey levels, from 0 (black) to 255 (white), line by line; a code is a row of its latent dimensions.
-The parameter `method` says what it does:
+`mlflow.pyfunc.load_model` and `mlflow models serve` give a model whose inputs and outputs are rows of float32. An image
+is a row of its pixels' grey levels, from 0 (black) to 255 (white), line by line. A latent code is a row of its
+dimensions. The parameter `method` selects what the model does:
 
-- reconstruct: images to images, each decoded from its mean code; the default
+- reconstruct (the default): decodes the mean code of each image
 - encode: images to mean codes
 - decode: codes to images
-- sample: to as many images from the prior as there are rows, whose content does not matter; by the parameter `seed`
+- sample: draws one image from the prior for each row, with the parameter `seed`; the rows' content does not matter
 """
 
 import tempfile
@@ -29,7 +29,7 @@ from mnist_vae.tracking.store import Store
 REGISTERED = "mnist-vae"
 _NAME = "model"  # the name of a run's model
 _EXAMPLES = 2  # images that show what the model takes
-# What this module and those that it imports need, for `pip install` of what the model says.
+# The packages that this module and its imports need. They become the logged model's pip requirements.
 _NEEDED = (
     *("filelock", "jaxtyping", "mlflow", "numpy", "pydantic", "pyyaml", "requests", "safetensors", "sqlalchemy"),
     "torch",
@@ -37,16 +37,16 @@ _NEEDED = (
 
 
 def log_model(store: Store, run_id: str, path: Path, prepared_path: Path) -> None:
-    """Log the model in a file, unless the run has it, with images to show what it takes. Raises what MLflow raises."""
+    """Log the model in a file with example inputs, unless the run has it already. Raises what MLflow raises."""
     from mlflow.entities import LoggedModelOutput
 
     client, md5 = store.client, file_md5(path)
-    client.set_tag(run_id, "model_md5", md5)  # by which dvc.lock knows it
+    client.set_tag(run_id, "model_md5", md5)  # the same sum as in dvc.lock
     for model in client.search_logged_models([store.experiment_id], f"source_run_id = '{run_id}'"):
         if model.tags.get("model_md5") == md5:
             if model.status == "READY":
                 return
-            client.delete_logged_model(model.model_id)  # interrupted by a kill
+            client.delete_logged_model(model.model_id)  # its logging was interrupted
     params = client.get_run(run_id).data.params
     model = client.create_logged_model(
         store.experiment_id, _NAME, run_id, {"model_md5": md5}, params, "variational autoencoder"
@@ -61,9 +61,9 @@ def log_model(store: Store, run_id: str, path: Path, prepared_path: Path) -> Non
 
 
 def register(store: Store, run_id: str, alias: str) -> int:
-    """Let the alias stand for the run's model, as a version of REGISTERED, which is made if need be. Returns it.
+    """Set the alias to the run's model, which becomes a version of REGISTERED if it is none yet. Returns the version.
 
-    Raises UserError if the run holds no finished model, and what MLflow raises.
+    Raises UserError if the run has no finished model, and what MLflow raises.
     """
     import mlflow
 
@@ -79,24 +79,24 @@ def register(store: Store, run_id: str, alias: str) -> int:
     known = client.search_model_versions(f"name = '{REGISTERED}'")
     number = next((entry.version for entry in known if entry.source in {source, latest.artifact_location}), None)
     if number is None:
-        mlflow.set_tracking_uri(client.tracking_uri)  # by which MLflow finds the source
+        mlflow.set_tracking_uri(client.tracking_uri)  # MLflow needs it to find the source
         number = client.create_model_version(REGISTERED, source, run_id, model_id=latest.model_id).version
     client.set_registered_model_alias(REGISTERED, alias, str(number))
     return int(number)
 
 
 class ServedModel:
-    """A model that predicts as MLflow asks."""
+    """A model with the predict method that MLflow calls."""
 
     def __init__(self, model: TrainedModel):
         self._model, self._params = model.autoencoder, model.origin.params
 
     @torch.inference_mode()
     def predict(self, rows: np.ndarray, params: dict | None = None) -> np.ndarray:
-        """What the method makes of the rows (N, pixels or latent dimensions), as rows (N, ...) of float32.
+        """Apply the method to rows (N, pixels or latent dimensions), and return rows (N, ...) of float32.
 
-        Raises ValueError for an unknown method, rows of a wrong length, and numbers that are no grey levels or not
-        finite.
+        Raises ValueError for an unknown method, rows of a wrong length, pixels that are not whole grey levels, codes
+        that are not finite, and for sampling from a plain autoencoder.
         """
         chosen = {"method": "reconstruct", "seed": 0} | (params or {})
         match chosen["method"]:
@@ -140,17 +140,17 @@ def _check_shape(rows: np.ndarray, wanted: int, what: str) -> None:
 
 
 def _load_pyfunc(path: str) -> ServedModel:
-    """What MLflow calls. Raises UserError for a file that is no model."""
+    """Called by MLflow to load the model. Raises UserError for a file that is no model."""
     return ServedModel(load_model(Path(path), torch.device("cpu")))
 
 
 def _save_pyfunc(path: Path, example: np.ndarray, run_id: str, model_id: str, folder: Path) -> None:
-    """Write the folder that `mlflow.pyfunc.load_model` loads: weights, code, what it takes and gives, what it needs."""
+    """Write the folder that `mlflow.pyfunc.load_model` loads: weights, code, signature, example, requirements."""
     from mlflow.models import Model, ModelSignature
     from mlflow.pyfunc import save_model
     from mlflow.types import ParamSchema, ParamSpec, Schema, TensorSpec
 
-    # Images and codes are both rows of numbers, of as many columns as an image has pixels or a code dimensions.
+    # Images and codes are both rows of numbers: a column for each pixel, or for each latent dimension.
     rows = Schema([TensorSpec(np.dtype(np.float32), (-1, -1))])
     params = ParamSchema([ParamSpec("method", "string", "reconstruct"), ParamSpec("seed", "long", 0)])
     save_model(

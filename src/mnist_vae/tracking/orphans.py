@@ -1,4 +1,7 @@
-"""Stopping runs, also those whose process died: it held a lock, which ends with its process."""
+"""Stopping runs, also orphaned ones, whose process died.
+
+A process holds a lock while it works on a run, and the system releases the lock when the process dies.
+"""
 
 from pathlib import Path
 from uuid import uuid4
@@ -13,7 +16,7 @@ _REASON = "its process ended without a word"
 
 
 def repository_id(root: Path) -> str:
-    """What tells this repository's runs from those of others in the same store; it is kept when the folder is moved."""
+    """An id that distinguishes this repository's runs from others in the same store. It survives moving the folder."""
     place = root / ".dvc" / "tmp" / "repository"
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
@@ -23,10 +26,10 @@ def repository_id(root: Path) -> str:
 
 
 class RunLock:
-    """Held while this process works on the runs with a fingerprint.
+    """A lock that this process holds while it works on the runs with a fingerprint.
 
-    If the process dies without releasing it, or could not leave the run as it should be, the next command that calls
-    close_orphans closes the run.
+    If the process dies, or releases the lock without the run being settled, the next command that calls close_orphans
+    closes the run.
     """
 
     def __init__(self, root: Path, fingerprint: str, stage: str):
@@ -37,16 +40,16 @@ class RunLock:
         self._lock.acquire()
 
     def release(self, *, settled: bool) -> None:
-        """The work is over; settled if MLflow knows how it ended."""
+        """Release the lock. The run is settled if MLflow knows how the work ended."""
         if settled:
             self._path.unlink(missing_ok=True)
         self._lock.release()
 
 
 def close_orphans(store: Store, root: Path) -> list[str]:
-    """Mark the runs KILLED whose process died while it worked on them, and return their ids.
+    """Mark orphaned runs as KILLED, and return their ids. Raises what MLflow raises.
 
-    A run that another process works on is left to that one. Raises what MLflow raises.
+    A run is orphaned if the process that worked on it died and no other process works on it.
     """
     closed = []
     for path in sorted(_folder(root).glob("*.*.*")):
@@ -57,12 +60,12 @@ def close_orphans(store: Store, root: Path) -> list[str]:
                     closed += _close(store, root, fingerprint, stage)
                 path.unlink(missing_ok=True)
         except Timeout:
-            continue  # its process lives
+            continue  # its process is still alive
     return closed
 
 
 def stop(store: Store, run_id: str, stage: str, status: str, reason: str) -> None:
-    """Mark a run as FAILED or KILLED in a stage, and why. Raises what MLflow raises."""
+    """Mark a run as FAILED or KILLED in a stage, and log the reason. Raises what MLflow raises."""
     store.client.set_tag(run_id, f"stage.{stage}", status.lower())
     store.client.set_tag(run_id, "reason", without_password(f"{stage}: {reason}")[:_LONGEST_TAG])
     store.client.set_terminated(run_id, status)

@@ -1,4 +1,4 @@
-"""What MLflow's pages say: of a run its numbers and pictures, of the experiment a note and the columns of its table."""
+"""The texts on MLflow's pages: the description of a run, and the note and the table columns of the experiment."""
 
 import json
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ _COLUMNS = {
     "metrics": ["test/mse_minus1_to_1", "test/kl_nats", "test/elbo_nats"],
     "params": ["kl_weight", "network", "latent_dim", "seed"],
 }
-# The page has no defaults for what a shared view leaves out.
+# MLflow's page has no defaults for fields that a shared view leaves out.
 _TABLE = {
     "columnOrder": [],
     "columnWidths": {},
@@ -44,7 +44,7 @@ _SEARCH = {
     "datasetsFilter": [],
     "modelVersionFilter": "All Runs",
 }
-# The experiment's own tags; the last one is the view of the table that has the key VIEW.
+# The tags of the experiment: its note, and the view of its table with the key VIEW.
 EXPERIMENT_TAGS = {
     "mlflow.note.content": _NOTE,
     f"mlflow.sharedViewState.{VIEW}": json.dumps(
@@ -63,7 +63,7 @@ _PICTURES = ("class_means.png", "reconstructions.png", "samples.png", "interpola
 
 
 def describe(client: "MlflowClient", run_id: str) -> None:
-    """Let the run's description tell what it has by now, in Markdown. Its numbers come first: few lines are shown."""
+    """Write the run's description in Markdown: its numbers first, because MLflow shows few lines, then its pictures."""
     run = client.get_run(run_id)
     metrics, params, tags = run.data.metrics, run.data.params, run.data.tags
     numbers = [text.format(metrics[name]) for name, text in _NUMBERS.items() if name in metrics]

@@ -7,12 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-# What the pipeline itself writes does not make a tree dirty.
+# Files that the pipeline itself writes do not make a working tree dirty.
 _OUTPUTS = (":(exclude)dvc.lock", ":(exclude)reports")
-_SECRETS = (":(exclude).dvc/config", ":(exclude,glob)**/.env*")  # where passwords may be
+_SECRETS = (":(exclude).dvc/config", ":(exclude,glob)**/.env*")  # files that may contain passwords
 _WHAT = (".", *_OUTPUTS, *_SECRETS)
-_LARGEST_UNTRACKED = 1 << 20  # bytes of a file that the diff takes in
-# So that `git apply` takes the diff, whatever the user's settings.
+_LARGEST_UNTRACKED = 1 << 20  # bytes; the diff leaves out larger untracked files
+# With these options `git apply` accepts the diff, whatever the user's settings are.
 _PLAIN = (
     *("--binary", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/"),
     *("--no-relative", "--submodule=short", "--no-renames", "--unified=3"),
@@ -20,8 +20,9 @@ _PLAIN = (
 
 
 class Provenance(NamedTuple):
-    """The commit and whether files differ from it; the DVC experiment's name and the commit it started from, "" outside
-    one; the host.
+    """The Git commit, whether files differ from it, the DVC experiment, the commit that it started from, and the host.
+
+    The two fields of the experiment are "" outside an experiment.
     """
 
     git_commit: str
@@ -39,7 +40,7 @@ class Provenance(NamedTuple):
 
 
 def find_provenance(working_copy: Path) -> Provenance:
-    """The provenance of a run in a working copy, which for a queued experiment is a copy of its own."""
+    """The provenance of a run in a working copy. A queued experiment has a working copy of its own."""
     changed = _git(working_copy, "status", "--porcelain", "--", ".", *_OUTPUTS)
     commit = _git(working_copy, "rev-parse", "HEAD")
     return Provenance(
@@ -52,8 +53,9 @@ def find_provenance(working_copy: Path) -> Provenance:
 
 
 class Uncommitted(NamedTuple):
-    """The diff by which `git apply` turns the commit into the working copy, None if Git failed; and the names of the
-    untracked files that are too large for it.
+    """A diff for `git apply` that turns the commit into the working copy, and the untracked files too large for it.
+
+    The diff is None if Git failed.
     """
 
     diff: bytes | None
@@ -61,16 +63,17 @@ class Uncommitted(NamedTuple):
 
 
 def uncommitted_diff(working_copy: Path) -> Uncommitted:
-    """What was not committed, untracked files included.
+    """The uncommitted changes, including untracked files.
 
-    Silently left out are what the pipeline writes, DVC's own settings and what Git ignores.
+    The files that the pipeline writes, DVC's configuration, .env files and the files that Git ignores are left out
+    without a message.
     """
     untracked = _git(working_copy, "ls-files", "--others", "--exclude-standard", "-z", "--", *_WHAT)
     names = [os.fsdecode(name) for name in (untracked or b"").split(b"\0") if name]
     small = [name for name in names if _is_small(working_copy / name)]
     left_out = sorted(name for name in set(names) - set(small) if (working_copy / name).is_file())
     with tempfile.TemporaryDirectory() as folder:
-        # In an index of its own, in which untracked files count as intended to be added.
+        # A temporary index, in which untracked files are marked as intended to be added.
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         listed = Path(folder) / "small"
         listed.write_bytes(b"\0".join(map(os.fsencode, small)))
@@ -83,7 +86,7 @@ def uncommitted_diff(working_copy: Path) -> Uncommitted:
 
 
 def experiment_diff(repository: Path, commit: str) -> bytes | None:
-    """The same of a DVC experiment's commit, from the one that it started from; None if Git failed."""
+    """The diff from a DVC experiment's parent commit to the experiment's commit; None if Git failed."""
     return _git(repository, "diff", *_PLAIN, f"{commit}^", commit, "--", *_WHAT)
 
 
@@ -92,11 +95,11 @@ def _is_small(path: Path) -> bool:
 
 
 def _git(working_copy: Path, *arguments: str, **environment: str) -> bytes | None:
-    """What a Git command prints; None if it fails or hangs. It leaves the user's index alone."""
+    """The output of a Git command; None if it fails or hangs. It does not change the user's index."""
     variables = os.environ | {"GIT_OPTIONAL_LOCKS": "0"} | environment
     command = ["git", "-c", "core.fsmonitor=false", "-c", "diff.orderFile=/dev/null", *arguments]
     try:
         done = subprocess.run(command, cwd=working_copy, env=variables, capture_output=True, timeout=60, check=False)
-    except (OSError, subprocess.TimeoutExpired):  # there may be no Git
+    except (OSError, subprocess.TimeoutExpired):  # Git may not be installed
         return None
     return done.stdout if done.returncode == 0 else None

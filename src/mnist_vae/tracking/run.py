@@ -24,11 +24,12 @@ Stage = Literal["train", "evaluate", "render"]
 
 @contextmanager
 def tracked_run(stage: Stage, origin: Origin) -> Iterator["TrackedRun"]:
-    """The run of a model's training, for one stage; a callback of the training.
+    """Open the run of a model for one stage, and yield it. The run is also a training callback.
 
-    At the end of its block what the run lacks is logged from the files that the stages wrote, and the run is FINISHED
-    once train, evaluate and render are, else SCHEDULED; FAILED or KILLED, with a reason, if the block raises. Whatever
-    MLflow fails at is told in one line and stops nothing: the next stage, or tools/sync.py, makes up for it.
+    At the end of the block, what the run lacks is logged from the files that the stages wrote. Then the run is FINISHED
+    if train, evaluate and render are finished, otherwise SCHEDULED. If the block raises, the run is FAILED or KILLED,
+    with a reason. A failure of MLflow prints one line and stops nothing: the next stage, or tools/sync.py, logs what is
+    missing.
     """
     run = TrackedRun(stage, origin)
     try:
@@ -55,15 +56,15 @@ class TrackedRun:
         self._failed = False
 
     def start(self) -> None:
-        """The work begins. Only training has something to log before it ends."""
+        """Open the run and log the machine's load if this stage is train. The other stages log only at their end."""
         if self._stage == "train":
             self._attempt(self._watch_load)
 
     def on_step(self, training: "Training") -> None:
-        """Nothing: a step's loss is logged with its epoch."""
+        """Do nothing: a step's loss is logged at the end of its epoch."""
 
     def on_epoch_end(self, training: "Training") -> None:
-        """Log the terms of the epoch by epoch, the loss of its steps by step, and the speed."""
+        """Log the epoch's loss terms and speed by epoch, and the losses of its steps by step."""
         self._attempt(lambda run: log_epoch(run, training.histories[-1]))
 
     def finish(self) -> None:
@@ -73,12 +74,12 @@ class TrackedRun:
         self._end()
 
     def stop(self, status: Literal["FAILED", "KILLED"], reason: str) -> None:
-        """Mark the run as FAILED or KILLED in this stage, and why."""
+        """Mark the run as FAILED or KILLED in this stage, and log the reason."""
         self._attempt(lambda run: stop(run.store, run.run_id, self._stage, status, reason))
         self._end()
 
     def _end(self) -> None:
-        # The monitor waits for MLflow; if that has failed, it is left to end with this process.
+        # finish() waits for MLflow. After a failure of MLflow, the monitor is left to end with this process.
         if self._monitor and not self._failed:
             self._monitor.finish()
         self._monitor = None
@@ -127,13 +128,13 @@ class TrackedRun:
         print(f"{self._stage}: {line}", flush=True)
 
     def _watch_load(self, run: StoredRun) -> None:
-        """Log the load of the machine while a training runs: processor, memory, GPU, disk, network.
+        """Log the machine's load while a training runs: processor, memory, GPU, disk, network.
 
-        Unlike results it is in no file: what is not logged while it is measured is lost.
+        The load is in no file, so it cannot be logged later.
         """
         from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
-        # Whether MLflow fails is seen, and said, where the results are logged.
+        # A failure of MLflow is noticed and reported when the results are logged.
         logging.getLogger("mlflow.system_metrics").setLevel(logging.CRITICAL)
         address = run.store.client.tracking_uri
         self._monitor = SystemMetricsMonitor(run.run_id, resume_logging=True, tracking_uri=address)

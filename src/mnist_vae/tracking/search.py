@@ -16,16 +16,16 @@ _STAGE = "search"
 
 
 class TrialRun(NamedTuple):
-    """A trial by its experiment's name, and the md5 sum of its model, "" if it has none."""
+    """A trial: the name of its experiment, and the md5 sum of its model, "" if it has no model."""
 
     experiment: str
     model_md5: str
 
 
 class SearchRun:
-    """The one run of a study, whichever of its machines made it; found again by a key that no other study has.
+    """The MLflow run of a study. All machines that work on the study share it, and find it by the study's unique key.
 
-    No method raises because of MLflow: its failure is told once, and the next start logs what is missing.
+    No method raises because of MLflow: its failure is reported once, and the next start logs what is missing.
     """
 
     def __init__(self, root: Path, study: str, key: str):
@@ -36,30 +36,34 @@ class SearchRun:
         self._attempt(self._begin)
 
     def link(self, trials: Sequence[TrialRun]) -> None:
-        """Put those runs of the trials below this one that are not there yet."""
+        """Make the trials' runs children of this run, if they are not already."""
         self._attempt(lambda store: self._link(store, trials))
 
     def finish(self, number: int, value: float, experiment: str) -> None:
-        """The search has ended, with that best trial."""
+        """Mark the search as finished, with its best trial."""
         tags = {"best_trial": str(number), "best_value": f"{value:.9g}", "dvc_apply": f"dvc exp apply {experiment}"}
         self._end("FINISHED", tags)
 
     def stop(self, status: Literal["FAILED", "KILLED"], reason: str) -> None:
-        """The search has ended otherwise, and why."""
+        """Mark the search as FAILED or KILLED, and log the reason."""
         self._end(status, {"reason": reason[:5000]})
 
     def _begin(self, store: Store) -> None:
         close_orphans(store, self._root)
         run = self._find(store)
-        for name in {"reason", f"stage.{_STAGE}"} & run.data.tags.keys():  # of an earlier try
+        for name in {"reason", f"stage.{_STAGE}"} & run.data.tags.keys():  # from an earlier attempt
             store.client.delete_tag(run.info.run_id, name)
         if run.info.status != "RUNNING":  # also if another machine's part was stopped
             store.client.update_run(run.info.run_id, status="RUNNING")
 
     def _find(self, store: Store) -> "Run":
-        """The run, made if need be. Of several, which machines made at the same time, the earliest stays."""
+        """The study's run, created if it does not exist.
+
+        If several machines created one at the same time, the earliest stays, gets the others' children, and the others
+        are deleted.
+        """
         if not (parents := self._parents(store)):
-            # By fingerprint and repository its process's death is noticed like that of a stage.
+            # close_orphans uses fingerprint and repository to find the run if its process dies, like a stage's run.
             tags = {_KEY: self._key, "study": self._study, "fingerprint": self._key}
             tags["repository"] = repository_id(self._root)
             store.client.create_run(store.experiment_id, tags=tags, run_name=self._study)
@@ -107,12 +111,12 @@ class SearchRun:
 
 
 def _runs_of(store: Store, trial: TrialRun) -> list["Run"]:
-    # A trial that DVC restored from its run cache made no run: the one that made its model stands for it.
+    # A trial that DVC restored from its run cache made no run. The run that made its model is used instead.
     queries = [f"tags.dvc_experiment = '{trial.experiment}'"]
     queries += [f"tags.model_md5 = '{trial.model_md5}'"] if trial.model_md5 else []
     for query in queries:
         runs = store.client.search_runs([store.experiment_id], query)
-        if free := [run for run in runs if _PARENT not in run.data.tags]:  # others are of another study
+        if free := [run for run in runs if _PARENT not in run.data.tags]:  # others belong to another study
             return free
     return []
 

@@ -24,27 +24,27 @@ if TYPE_CHECKING:
 EXPERIMENT = "mnist-vae"
 _SQLITE = ("sqlite:", "sqlite+")
 _ARTIFACTS = "mlartifacts"
-_CHOSEN = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")  # by which a person names an experiment
-# Where MLflow keeps the places of artifacts.
+_CHOSEN = ("MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME")  # variables with which a person chooses an experiment
+# The tables and columns in which MLflow stores the locations of artifacts.
 _PLACES = {"experiments": "artifact_location", "runs": "artifact_uri", "logged_models": "artifact_location"}
 
 
 class Store(NamedTuple):
-    """A client, and the id of this project's experiment there."""
+    """An MLflow client, and the id of this project's experiment in its store."""
 
     client: "MlflowClient"
     experiment_id: str
 
 
 def open_store(root: Path) -> Store:
-    """The store for the repository at `root`, made if need be. Raises UserError and what MLflow raises.
+    """The store for the repository at `root`, created if it does not exist. Raises UserError and what MLflow raises.
 
-    MLFLOW_EXPERIMENT_ID and MLFLOW_EXPERIMENT_NAME name another experiment than the project's own.
+    MLFLOW_EXPERIMENT_ID or MLFLOW_EXPERIMENT_NAME selects an experiment other than the project's own.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    # A link to the run, with the server's address as it is in MLFLOW_TRACKING_URI, password included.
+    # MLflow would print a link to the run with the server's address as in MLFLOW_TRACKING_URI, including a password.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    # By default a server that does not answer holds the first call for minutes.
+    # By default, the first call waits for minutes if the server does not answer.
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "3")
     os.environ.setdefault("PGCONNECT_TIMEOUT", "3")
@@ -55,18 +55,18 @@ def open_store(root: Path) -> Store:
 
     for noisy in ("mlflow", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # These log a traceback of what they raise as well, and what MLflow raises is told in a line.
+    # These loggers print a traceback of what is raised anyway. What MLflow raises is reported in one line.
     for telling_twice in ("mlflow.store.db.utils", "sqlalchemy"):
         logging.getLogger(telling_twice).setLevel(logging.CRITICAL)
     if not address.startswith("http"):
         from mlflow.store.db import utils
 
-        utils.MAX_RETRY_COUNT = 1  # else a database that refuses holds the first call for minutes
+        utils.MAX_RETRY_COUNT = 1  # otherwise the first call retries for minutes if the database refuses
     if not address.startswith(_SQLITE):
         client = MlflowClient(address)
         return Store(client, _experiment(client, None))
-    # The artifacts' location is relative to the database: MLflow would derive it from the process that makes the
-    # experiment.
+    # The artifacts' location is relative to the database. By default MLflow derives it from the process that creates
+    # the experiment.
     from sqlalchemy import make_url
 
     database = Path(str(make_url(address).database))
@@ -79,10 +79,10 @@ def open_store(root: Path) -> Store:
 
 
 def store_address(root: Path) -> str:
-    """The address in MLFLOW_TRACKING_URI, or that of mlflow.db at `root`. Raises UserError for one in memory.
+    """The address in MLFLOW_TRACKING_URI, or of mlflow.db at `root`. Raises UserError for a database in memory.
 
-    A relative path is relative to the root, not to the working directory, which for a queued experiment is deleted
-    after it.
+    A relative path is relative to `root`, not to the working directory: the working directory of a queued experiment is
+    deleted after it.
     """
     address = os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
     scheme, colon, path = address.partition(":")
@@ -99,12 +99,12 @@ def store_address(root: Path) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """What MLflow says, in a line, without a password that an address may hold."""
+    """The error's message in one line, without passwords in addresses."""
     return without_password(" ".join(str(error).split()))[:300]
 
 
 def retry(action: Callable[[], object]) -> None:
-    """Do it, and once more if MLflow refuses it: it does when two processes insert the same in the same moment."""
+    """Call `action`, and once more if MLflow refuses it, as it does if two processes insert the same row at once."""
     from mlflow import MlflowException
 
     try:
@@ -115,7 +115,7 @@ def retry(action: Callable[[], object]) -> None:
 
 @contextmanager
 def failures_in_a_line() -> Iterator[None]:
-    """Turn what MLflow raises, which can be anything, into a UserError without a password."""
+    """Turn any exception of MLflow into a UserError without passwords."""
     try:
         yield
     except UserError:
@@ -125,22 +125,22 @@ def failures_in_a_line() -> Iterator[None]:
 
 
 def _require_answer(address: str, seconds: float) -> None:
-    """Raise what requests does if no server answers at all: found before MLflow's import, that costs less."""
+    """Raise what requests raises if no server answers. To fail before the import of MLflow saves time."""
     parts = urlsplit(address)
     host = parts.netloc.rpartition("@")[2]
-    # It may need a certificate that MLflow alone is told of.
+    # The server may need a certificate that only MLflow knows.
     with suppress(requests.exceptions.SSLError):
         requests.get(f"{parts.scheme}://{host}{parts.path}", timeout=seconds, stream=True).close()
 
 
 def _create(database: Path, artifacts: str) -> None:
-    """Make the database, unless it is there, so that neither a second process nor a kill can spoil it."""
+    """Create the database unless it exists, so that neither a second process nor a kill can damage it."""
     from mlflow import MlflowClient
     from sqlalchemy import URL
 
     with FileLock(f"{database}.lock"):
         if not database.exists():
-            # In a folder, so that nothing is left of a making that was killed, not even SQLite's journal.
+            # It is created in a folder of its own, which is deleted after a kill, together with SQLite's journal.
             unfinished = database.with_name(f"{database.name}.unfinished")
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir(parents=True)
@@ -148,19 +148,19 @@ def _create(database: Path, artifacts: str) -> None:
             _experiment(MlflowClient(address), artifacts)
             (unfinished / database.name).replace(database)
             shutil.rmtree(unfinished)
-        # In WAL mode readers, such as the MLflow UI, and writers do not wait for each other. The file keeps the mode.
+        # In WAL mode, readers such as the MLflow UI and writers do not wait for each other. The file keeps the mode.
         with closing(sqlite3.connect(database, timeout=30)) as connection:
             if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
                 connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _mend_places(database: Path, experiment_id: str, artifacts: str) -> None:
-    """Let the runs' artifacts be where they lie after the repository was moved or copied: MLflow keeps whole paths."""
+    """Update the artifacts' locations after the repository was moved or copied: MLflow stores absolute paths."""
     with closing(sqlite3.connect(database, timeout=30)) as connection:
         query = "SELECT artifact_location FROM experiments WHERE experiment_id = ?"
         (former,) = connection.execute(query, [experiment_id]).fetchone()
         if former == artifacts or not (former.startswith("file:") and former.endswith(f"/{_ARTIFACTS}")):
-            return  # it is right, or somebody chose it
+            return  # the location is right, or somebody chose it
         for table, column in _PLACES.items():
             below = f"{column} = ? OR substr({column}, 1, ?) = ?"
             connection.execute(
@@ -184,7 +184,7 @@ def _experiment(client: "MlflowClient", artifacts: str | None) -> str:
             if there is None:
                 raise
     if there.lifecycle_stage != "active":
-        # A database by its name: MLflow would prefer a folder mlruns, which an older MLflow may have left.
+        # The command names the database, because MLflow prefers a folder mlruns, which an older MLflow may have left.
         local = f"MLFLOW_TRACKING_URI={client.tracking_uri} " if client.tracking_uri.startswith(_SQLITE) else ""
         raise UserError(
             f"the experiment {there.name} is deleted: {local}mlflow experiments restore"
@@ -192,13 +192,13 @@ def _experiment(client: "MlflowClient", artifacts: str | None) -> str:
         )
     own = {} if any(map(os.environ.get, _CHOSEN)) else {OWN_EXPERIMENT: "true"}
     for name, value in (EXPERIMENT_TAGS | own).items():
-        if name not in there.tags:  # what somebody wrote there stays
+        if name not in there.tags:  # a tag that somebody changed stays
             retry(partial(client.set_experiment_tag, there.experiment_id, name, value))
     return there.experiment_id
 
 
 def _find_experiment(client: "MlflowClient") -> "Experiment | None":
-    """The experiment that the environment names, else the project's own, also if somebody renamed it."""
+    """The experiment that the environment selects, otherwise the project's own, even if somebody renamed it."""
     if experiment_id := os.environ.get("MLFLOW_EXPERIMENT_ID"):
         return client.get_experiment(experiment_id)
     if name := os.environ.get("MLFLOW_EXPERIMENT_NAME"):

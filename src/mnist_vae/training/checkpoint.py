@@ -1,4 +1,4 @@
-"""A training in progress on disk, from which it resumes after it was interrupted."""
+"""The checkpoint of a training on disk, from which it resumes after an interruption."""
 
 import hashlib
 import os
@@ -16,10 +16,10 @@ _SECONDS = "MNIST_VAE_CHECKPOINT_SECONDS"  # between two checkpoints within an e
 
 
 class Checkpoint:
-    """The checkpoint file of the training with a fingerprint; within its block nobody else runs that training.
+    """The checkpoint file of the training with a fingerprint. In its block, no other process can run that training.
 
-    It lies in the original repository, also for a queued experiment, whose own folder is deleted after it. As a
-    callback it saves the training at each epoch's end, and within an epoch when the last one is some seconds old.
+    As a callback it saves the training at the end of each epoch, and within an epoch if the last checkpoint is some
+    seconds old. Keep the folder in the original repository: the folder of a queued experiment is deleted after it.
     """
 
     def __init__(self, folder: Path, fingerprint: str):
@@ -44,7 +44,7 @@ class Checkpoint:
         self._lock.release()
 
     def on_step(self, training: Training) -> None:
-        """Save the training if the last checkpoint is old enough."""
+        """Save the training if the last checkpoint is old enough to be replaced."""
         if time.monotonic() - self._last_saved >= self._seconds:
             self.save(training.state())
 
@@ -53,14 +53,14 @@ class Checkpoint:
         self.save(training.state())
 
     def save(self, state: TrainingState) -> None:
-        """Replace the file by the state. Raises UserError if it cannot be written; the former one is still there."""
+        """Write the state to the file. Raises UserError if it cannot be written; the former one is then kept."""
         packed = pack(state)
         digest = hashlib.sha256(packed).hexdigest()
         write_whole(f"{self._fingerprint} {digest}\n".encode() + packed, self._path)
         self._last_saved = time.monotonic()
 
     def load(self) -> TrainingState | None:
-        """The state that was saved last, if any. A file that is torn or foreign is set aside, with a line."""
+        """The last saved state, if any. A file that is damaged or of another training is renamed, with a message."""
         try:
             header, _, packed = self._path.read_bytes().partition(b"\n")
             if header.decode() != f"{self._fingerprint} {hashlib.sha256(packed).hexdigest()}":
@@ -77,7 +77,7 @@ class Checkpoint:
         return state
 
     def remove(self) -> None:
-        """Forget the training, once its results are written."""
+        """Delete the checkpoint. Call it after the results are written."""
         self._path.unlink(missing_ok=True)
 
 

@@ -1,7 +1,7 @@
 """Several processes that train one model: torchrun's launcher, DistributedDataParallel, SyncBatchNorm.
 
-Each rank has a shard of every batch, of the same size or one image less, so `batch_size` means the whole batch, and the
-gradient is that of one process but for rounding.
+`batch_size` is the size of the whole batch. Each rank gets a shard of every batch. The shards' sizes differ by at most
+one image. The gradient equals that of one process except for rounding.
 """
 
 import ctypes
@@ -26,13 +26,13 @@ from mnist_vae.console.stage import Terminated, UserError, machine_complaint
 from mnist_vae.model.autoencoder import Autoencoder
 from mnist_vae.model.loss import Terms
 
-_TOLD = "UserError: "  # how `record` writes the type of an exception
+_TOLD = "UserError: "  # the beginning of a message in which `record` keeps a UserError
 _STORE = "MNIST_VAE_STORE"  # names the file through which ranks on one machine find each other
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The place of this process among those that train one model; alone, it does what a single process does."""
+    """The rank of this process among those that train one model. The default is a training in a single process."""
 
     rank: int = 0
     count: int = 1
@@ -40,11 +40,11 @@ class Ranks:
 
     @property
     def is_main(self) -> bool:
-        """Whether this is the main process, which alone prints, validates, tracks and writes."""
+        """Whether this is the main process. Only the main process prints, validates, tracks and writes."""
         return self.rank == 0
 
     def replicate(self, model: Autoencoder) -> Callable[..., Terms]:
-        """The model's `terms`, whose gradients, batch norms and free nats are those of the whole batch."""
+        """The model's `terms` with gradients, batch norm and free nats computed over the whole batch."""
         if self.count == 1:
             return model.terms
         model.objective = model.objective._replace(batch_mean=lambda kl: self._batch_mean(kl, model.training))
@@ -59,8 +59,8 @@ class Ranks:
         return batch.tensor_split(self.count)[self.rank]
 
     def loss(self, losses: Float[Tensor, " B"], batch_size: int) -> Float[Tensor, ""]:
-        """The mean loss of a batch of that size, as far as this rank contributes to its gradient."""
-        # DistributedDataParallel weighs all ranks alike, however many images each of them has.
+        """A rank's part of the mean loss of a batch of that size: its average over the ranks is the mean loss."""
+        # DistributedDataParallel averages over the ranks, although they may have different numbers of images.
         return losses.mean() if self.count == 1 else losses.sum() * (self.count / batch_size)
 
     def mean_terms(self, terms: Terms, batch_size: int) -> Float[Tensor, "3"]:
@@ -93,11 +93,11 @@ class Ranks:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """A block in which the end of another rank ends this one, as SIGTERM does: the launcher says why."""
+        """If another rank ends in the block, end this rank too, as SIGTERM does. The launcher prints the reason."""
         try:
             yield
         except RuntimeError as error:
-            if isinstance(error, distributed.DistError) or "gloo" in str(error):  # which has no type of its own
+            if isinstance(error, distributed.DistError) or "gloo" in str(error):  # gloo has no type of its own
                 raise Terminated from None
             raise
 
@@ -115,9 +115,9 @@ def is_rank() -> bool:
 
 
 def join(processes: int, device: torch.device) -> Ranks:
-    """Join the process group of that many ranks, which torchrun or `launch` has started; for one there is none.
+    """Join the process group of that many ranks, which torchrun or `launch` has started. One process has no group.
 
-    Raises UserError where torchrun has started another number, or the device cannot be that of several ranks.
+    Raises UserError if torchrun has started another number of processes, or if the device does not allow several.
     """
     started = int(os.environ["WORLD_SIZE"]) if is_rank() else 1
     if started != processes:
@@ -128,7 +128,7 @@ def join(processes: int, device: torch.device) -> Ranks:
     rank, path = int(os.environ["RANK"]), os.environ.get(_STORE)
     where = f"file://{path}" if path else "env://"
     backend = "nccl" if device.type == "cuda" else "gloo"
-    # While it waits for the others in C++, Python could not act on a signal.
+    # While init_process_group waits for the other ranks in C++, Python's signal handlers cannot run.
     before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGTERM, signal.SIGINT)}
     distributed.init_process_group(backend, init_method=where, rank=rank, world_size=processes)
     for number, handler in before.items():
@@ -137,15 +137,15 @@ def join(processes: int, device: torch.device) -> Ranks:
 
 
 def launch(processes: int) -> None:
-    """Run this script again as that many ranks by torchrun's launcher, and return when all have succeeded.
+    """Run this script again as that many ranks with torchrun's launcher, and return after all have succeeded.
 
-    Raises UserError with the reason of the first one that failed, and what interrupts them.
+    Raises UserError with the reason of the first rank that failed, and Terminated or KeyboardInterrupt after a signal.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    logging.disable()  # what torchrun says in many lines, the UserError says in one
+    logging.disable()  # the UserError says in one line what torchrun logs in many
     with tempfile.TemporaryDirectory() as folder:
         os.environ |= _environment(f"{folder}/store")
         # The rendezvous is a file, because torchrun's servers listen on every network. No restarts: a training that is
@@ -168,8 +168,8 @@ def launch(processes: int) -> None:
         except SignalException as interrupt:
             raise (Terminated if interrupt.sigval == signal.SIGTERM else KeyboardInterrupt) from None
         except ChildFailedError as error:
-            # What a rank said comes first, then a killed rank, then those that lost it. A rank that has said why it
-            # fails may be ended by the launcher's SIGTERM all the same.
+            # A rank's UserError has precedence, then a killed rank, then the ranks that lost the connection to it. The
+            # launcher's SIGTERM may end a rank that has reported a UserError.
             rank, failure = min(error.failures.items(), key=lambda item: (not _is_told(item[1]), item[1].exitcode >= 0))
             if failure.exitcode < 0 and not _is_told(failure):
                 name = signal.Signals(-failure.exitcode).name
@@ -178,10 +178,10 @@ def launch(processes: int) -> None:
 
 
 def as_rank(main: Callable[[], None]) -> None:
-    """Run `main` as a rank, without a word about its end: the launcher prints the first failure, once for all."""
+    """Run `main` as a rank. A failure prints nothing here: the launcher prints the first failure of all ranks once."""
     from torch.distributed.elastic.multiprocessing.errors import record
 
-    if sys.platform == "linux":  # ranks have sessions of their own, so what kills the launcher does not reach them
+    if sys.platform == "linux":  # ranks have their own sessions, so a kill of the launcher does not reach them
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 
     @record
@@ -198,7 +198,7 @@ def as_rank(main: Callable[[], None]) -> None:
 
 
 def _is_told(failure: Any) -> bool:
-    """Whether a rank's failure is a UserError, which `record` has kept."""
+    """Whether a rank's failure is a UserError that `record` has kept."""
     return isinstance(failure.message, dict) and failure.message["message"].startswith(_TOLD)
 
 
@@ -232,7 +232,7 @@ def _take_own(device: torch.device, processes: int) -> None:
 
 
 class _AllReduce(torch.autograd.Function):
-    # torch.distributed.nn.functional has the same, and warns that it is deprecated.
+    # torch.distributed.nn.functional has the same function, but warns that it is deprecated.
     @staticmethod
     def forward(ctx: Any, part: Tensor) -> Tensor:  # noqa: ARG004 (torch's own class)
         total = part.contiguous().clone()
@@ -245,7 +245,7 @@ class _AllReduce(torch.autograd.Function):
 
 
 def all_reduce(part: Tensor) -> Tensor:
-    """The sum of all ranks' tensors, on each of them, through which gradients flow back to every rank."""
+    """The sum of all ranks' tensors, on each rank. Gradients flow back through it to every rank."""
     return _AllReduce.apply(part)  # pyright: ignore[reportReturnType]
 
 
@@ -260,9 +260,9 @@ class _TermsOf(nn.Module):
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm (Ioffe & Szegedy 2015) by the statistics of the whole batch, on CPUs, which SyncBatchNorm refuses.
+    """Batch norm (Ioffe & Szegedy 2015) over the whole batch on CPUs, which SyncBatchNorm does not support.
 
-    Equals nn.BatchNorm2d of one process but for rounding. A rank may have one image of the batch, or none.
+    It equals nn.BatchNorm2d in one process except for rounding. A rank may have one image of the batch, or none.
     """
 
     def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:  # noqa: A002 (as in the base class)
@@ -271,7 +271,7 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         pixels = torch.full((1,), input[:, 0].numel(), dtype=input.dtype, device=input.device)
         *sums, count = all_reduce(torch.cat([input.sum(dim=(0, 2, 3)), pixels])).split([self.num_features, 1])
         mean = sums[0] / count
-        # In a second pass: the mean of squares less the square of the mean would lose digits.
+        # A second pass, because the mean of squares minus the square of the mean would lose digits.
         centred = input - mean[:, None, None]
         variance = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count
         self._track(mean.detach(), (variance * count / (count - 1)).detach())
@@ -287,7 +287,7 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
 
 
 def _use_global_batch_norm(model: nn.Module) -> None:
-    # They have the same tensors and settings, and differ in what `forward` computes.
+    # Both classes have the same tensors and settings, and differ only in `forward`.
     for module in model.modules():
         if type(module) is nn.BatchNorm2d:
             module.__class__ = GlobalBatchNorm2d

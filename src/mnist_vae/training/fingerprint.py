@@ -1,4 +1,4 @@
-"""The fingerprint of a training: one hash of all that decides the weights."""
+"""The fingerprint of a training: one hash of everything that decides the weights."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ FOLDERS = ("common", "data", "model", "training")
 
 
 def training_fingerprint(params: ModelParams, data_md5: str, device: torch.device) -> str:
-    """A hash of the parameters, the prepared data, the code that decides bytes, torch's build and the kind of device.
+    """A hash of the parameters, the prepared data, the training's code, torch's build and the kind of device.
 
     Equal fingerprints on one machine mean equal weights.
     """

@@ -1,4 +1,4 @@
-"""The training: `fit` reads from top to bottom. It knows nothing of files, of the terminal, or of MLflow."""
+"""The training loop. `fit` uses no files, no terminal and no MLflow; these are callbacks."""
 
 import time
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from mnist_vae.training.step import CapturedStep, Step, make_step
 
 
 class TrainingImages(NamedTuple):
-    """The images that a model is trained on, and those that validate it, on the model's device."""
+    """The training and the validation images, on the model's device."""
 
     train: UInt8[Tensor, "N 1 S S"]
     validation: UInt8[Tensor, "M 1 S S"]
@@ -30,13 +30,13 @@ class TrainingImages(NamedTuple):
 
 @runtime_checkable
 class Callback(Protocol):
-    """What is told of a training's course. It changes nothing in the training."""
+    """What `fit` calls during a training. A callback must not change the training."""
 
     def on_step(self, training: Training) -> None:
-        """A step is done, the last one of `training.terms`."""
+        """Called after each step. The step is the last one of `training.terms`."""
 
     def on_epoch_end(self, training: Training) -> None:
-        """An epoch is done, the last one of `training.histories`."""
+        """Called after each epoch. The epoch is the last one of `training.histories`."""
 
 
 def fit(
@@ -47,7 +47,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     ranks: Ranks = Ranks(),
 ) -> list[EpochHistory]:
-    """Train a model in place by Adam (Kingma & Ba 2015), from the state to resume from or from the beginning.
+    """Train a model in place with Adam (Kingma & Ba 2015), from the start or from the state `resume`.
 
     The order of images and the noise are functions of the seed and the epoch, so a resumed training ends with the bits
     of one that was never interrupted. Of several ranks, the main process validates, calls back and returns the history.
@@ -84,7 +84,7 @@ def fit(
 
 
 def validate(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Terms:
-    """Loss, distortion and rate at the mean codes, in evaluation mode, as means over the images in float64."""
+    """Loss, reconstruction error and KL at the mean codes, in evaluation mode, as float64 means over the images."""
     model.eval()
     with torch.inference_mode():
         terms = [torch.stack(model.terms(batch, noise=None)) for batch in images.split(EVALUATION_BATCH)]
@@ -105,7 +105,7 @@ def _begin(
 
 
 def _history(training: Training, images: int, batch_size: int, validation: Terms, speed: float) -> EpochHistory:
-    """The history of the epoch in progress, whose steps are all done."""
+    """The history of the epoch in progress, after its last step."""
     if not torch.stack(validation).isfinite().all():
         raise UserError(f"the validation loss was not finite after epoch {training.epoch}: lower learning_rate")
     terms = training.terms.cpu().double()

@@ -1,4 +1,4 @@
-"""Where a training stands, and what resuming it needs."""
+"""A training in progress, and the state that is needed to resume it."""
 
 from typing import NamedTuple
 
@@ -12,12 +12,12 @@ from mnist_vae.data.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.model.autoencoder import Autoencoder
 
 _MODEL, _ADAM = "model/", "adam/"
-_STEPS_BETWEEN_CHECKS = 100  # on a device, where each check waits for it
+_STEPS_BETWEEN_CHECKS = 100  # not on the CPU: on other devices each check waits for the device
 
 
 class TrainingState(NamedTuple):
-    """Enough to resume to the same bits: the epoch in progress, counted from 1, the mean terms of its steps so far, the
-    history of the epochs before, the model's and Adam's tensors.
+    """What is needed to resume to the same bits: the epoch in progress, counted from 1, the mean terms of its steps so
+    far, the history of the former epochs, and the tensors of the model and of Adam.
     """
 
     epoch: int
@@ -35,14 +35,14 @@ class Training:
         self.epoch, self.step, self._checked = 1, 0, 0
         self.histories: list[EpochHistory] = []
         self.is_on_cpu = model.device.type == "cpu"
-        # Kept on the device: nothing in a step waits for it.
+        # They stay on the device, so that no step waits for it.
         self._terms = torch.empty(steps_per_epoch, 3, device=model.device)
 
     @property
     def terms(self) -> Float[Tensor, "steps 3"]:
-        """The mean loss, distortion and rate of each step of the epoch so far, on the device.
+        """The mean loss, reconstruction error and KL of each step of the epoch so far, on the device.
 
-        Reading it waits for the device, so a callback that must not slow the training down reads it seldom.
+        Reading the values waits for the device, so a callback should do it seldom.
         """
         return self._terms[: self.step]
 
@@ -57,7 +57,10 @@ class Training:
         return (self.epoch - 1) * self.steps_per_epoch + self.step
 
     def end_step(self, terms: Float[Tensor, "3"]) -> None:
-        """A step of these mean terms is done. Raises UserError if they are not finite; on a device it looks seldom."""
+        """Record the mean terms of a finished step. Raises UserError if they are not finite.
+
+        On the CPU this is checked at each step, on other devices seldom.
+        """
         self._terms[self.step] = terms
         self.step += 1
         if self.is_on_cpu or self.step % _STEPS_BETWEEN_CHECKS == 0 or self.step == self.steps_per_epoch:
@@ -68,7 +71,7 @@ class Training:
             self._checked = self.step
 
     def end_epoch(self, history: EpochHistory | None) -> None:
-        """The epoch in progress is done. Raises UserError if the model then holds what is not finite."""
+        """End the epoch in progress. Raises UserError if a tensor of the model is not finite."""
         for name, tensor in self.model.state_dict().items():
             if not tensor.isfinite().all():
                 raise UserError(f"{name} was not finite after epoch {self.epoch}: lower learning_rate")
@@ -76,7 +79,7 @@ class Training:
         self.epoch, self.step, self._checked = self.epoch + 1, 0, 0
 
     def state(self) -> TrainingState:
-        """What resuming needs. The tensors are the training's own: they change with it."""
+        """The state that is needed to resume. Its tensors are not copies: they change with the training."""
         adam = self.optimizer.state_dict()["state"]
         tensors = {f"{index}.{name}": value for index, values in adam.items() for name, value in values.items()}
         return TrainingState(self.epoch, self.terms, self.histories, self.model.state_dict(), tensors)
@@ -95,7 +98,7 @@ class Training:
 
 
 def pack(state: TrainingState) -> bytes:
-    """The state in the safetensors format, to be kept or sent."""
+    """The state as bytes in the safetensors format."""
     histories = state.histories
     tensors = {
         "epoch": torch.tensor(state.epoch),
@@ -110,7 +113,7 @@ def pack(state: TrainingState) -> bytes:
 
 
 def unpack(content: bytes) -> TrainingState:
-    """The state that was packed, on the CPU."""
+    """The state in bytes from `pack`, on the CPU."""
     tensors = load(content)
     histories = []
     rows = zip(tensors["epochs"], tensors["losses"], tensors["images_per_second"].tolist(), strict=True)

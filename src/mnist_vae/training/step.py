@@ -10,7 +10,7 @@ from torch import Tensor
 from mnist_vae.model.loss import Terms
 from mnist_vae.training.distributed import Ranks
 
-_STEPS_BEFORE_CAPTURE = 3  # in which cuDNN and autograd set up what a capture must not
+_STEPS_BEFORE_CAPTURE = 3  # in these, cuDNN and autograd set up things that must not happen during a capture
 
 
 class Step:
@@ -37,7 +37,10 @@ class Capture(NamedTuple):
 
 
 def capture_cuda_graph(action: Callable[[], Tensor]) -> Capture:
-    """The GPU's work in an action, without doing it (https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs)."""
+    """Capture the GPU's work of an action, without executing it.
+
+    https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
+    """
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         result = action()
@@ -45,10 +48,10 @@ def capture_cuda_graph(action: Callable[[], Tensor]) -> Capture:
 
 
 class CapturedStep:
-    """A step that is captured once, then replayed: some hundred small launches become one.
+    """A step that is captured once and then replayed, so that some hundred small launches become one.
 
-    The first few steps, and those of another size than `batch_size`, are done one operation after the other. When the
-    share of the rate changes, as in a warm-up, the step is captured again.
+    The first few steps, and steps of another size than `batch_size`, run without the graph. If the share of the KL's
+    weight changes, as in a warm-up, the step is captured again.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The networks, by the names that params.yaml uses: each a module here with an Encoder and a Decoder."""
+"""The networks by their names in params.yaml. Each is a module here with an Encoder and a Decoder."""
 
 from typing import NamedTuple
 

@@ -1,6 +1,6 @@
 """The conv network as the tutorial writes it: stride-2 4×4 convolutions with batch norm and ReLU, mirrored.
 
-A training computes it by fast_conv.py, which equals it but for rounding.
+Training uses fast_conv.py instead, whose results are equal except for rounding.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             *(layer for pair in pairwise((1, *channels)) for layer in _down(*pair)),  # (B, last, side, side)
-            # The tutorial's two convolutions, to mean and log variance, as one with the outputs side by side.
+            # The tutorial's two convolutions, for mean and log variance, are one here, with their outputs side by side.
             nn.Conv2d(channels[-1], outputs, image_size // 2 ** len(channels)),  # (B, outputs, 1, 1)
             nn.Flatten(),
         )

@@ -16,7 +16,7 @@ class Encoder(nn.Module):
         self.layers = nn.Sequential(
             *(layer for pair in pairwise((1, *channels)) for layer in _down(*pair)),
             nn.Flatten(),  # (B, last · side²)
-            # The linear layers to mean and log variance, as one with the outputs side by side.
+            # The two linear layers, for mean and log variance, are one here, with their outputs side by side.
             nn.Linear(channels[-1] * side**2, outputs),
         )
 
@@ -31,7 +31,7 @@ class Decoder(nn.Module):
         super().__init__()
         first, *others = channels[::-1]
         side = image_size // 2 ** len(channels)
-        # One level more than the encoder's widths give pairs: the last one keeps its width.
+        # The decoder needs one level more than there are pairs of widths. The last level keeps its width.
         widths = (first, *others, channels[0])
         self.layers = nn.Sequential(
             nn.Linear(latent_dim, first * side**2),

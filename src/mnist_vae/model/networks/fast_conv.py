@@ -1,8 +1,8 @@
-"""The conv network, computed faster: the weights and layers of conv.py, the first and the last convolution rearranged.
+"""The conv network, computed faster: it has the weights and layers of conv.py, but rearranges some convolutions.
 
-The results equal those of conv.py but for rounding. On two CPU cores a training step takes two thirds of its time,
-because oneDNN is slow at convolutions with one channel, or with a kernel that covers the whole image. Between the first
-and the last convolution the images lie in memory with their channels last, which its other convolutions prefer.
+The results equal those of conv.py except for rounding. On two CPU cores a training step takes two thirds of the time,
+because oneDNN is slow for convolutions with one channel and for kernels that cover the whole image. Between the first
+and the last convolution, the memory format is channels last, which is faster for oneDNN's other convolutions.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,8 @@ def first_convolution(
 ) -> Float[Tensor, "B C S/2 S/2"]:
     """The 4×4 convolution of stride 2 and padding 1 of images with one channel.
 
-    Computed as a 2×2 convolution of stride 1, of 2×2 blocks of pixels as four channels: half the time, both ways.
+    It is computed as a 2×2 convolution of stride 1 over four channels, which are 2×2 blocks of pixels. This takes half
+    the time, forward and backward.
     """
     blocks = _blocks(functional.pad(images, (1, 1, 1, 1)))  # (B, 4, S/2 + 1, S/2 + 1)
     return functional.conv2d(blocks.contiguous(memory_format=torch.channels_last), _blocks(weight))
@@ -62,8 +63,8 @@ def last_convolution(
 ) -> Float[Tensor, "B 1 2*K 2*K"]:
     """The transposed 4×4 convolution of stride 2 and padding 1 to one channel.
 
-    Computed as a transposed 2×2 convolution of stride 1 to four channels, which are 2×2 blocks of pixels: half the
-    time, both ways.
+    It is computed as a transposed 2×2 convolution of stride 1 to four channels, which are 2×2 blocks of pixels. This
+    takes half the time, forward and backward.
     """
     weight, bias = _blocks(convolution.weight), cast("Tensor", convolution.bias)
     blocks = functional.conv_transpose2d(features, weight, bias.expand(4))  # (B, 4, K + 1, K + 1)
@@ -72,20 +73,20 @@ def last_convolution(
 
 
 def whole_image_convolution(features: Float[Tensor, "B C K K"], convolution: nn.Conv2d) -> Float[Tensor, "B outputs"]:
-    """A convolution whose kernel covers the whole image, as the matrix product that it is: a quarter of the time."""
+    """A convolution whose kernel covers the whole image, computed as a matrix product in a quarter of the time."""
     return functional.linear(features.flatten(1), convolution.weight.flatten(1), convolution.bias)
 
 
 def whole_image_transposed_convolution(
     codes: Float[Tensor, "B D"], weight: Float[Tensor, "D C K K"]
 ) -> Float[Tensor, "B C K K"]:
-    """The transposed convolution of a single pixel, without a bias, as the matrix product that it is."""
+    """The transposed convolution of a single pixel, without a bias, computed as a matrix product."""
     images = (codes @ weight.flatten(1)).unflatten(1, weight.shape[1:])
-    # A copy, but of a quarter of the weights' size.
+    # This copies, but only a quarter of the weights' size.
     return images.contiguous(memory_format=torch.channels_last)
 
 
-# As functional.pixel_unshuffle, which returns an empty batch as it is.
+# Like functional.pixel_unshuffle, which however returns an empty batch unchanged.
 def _blocks(images: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 4 H/2 W/2"]:
     """2×2 blocks of pixels as four channels."""
     rows = images.unflatten(3, (-1, 2)).unflatten(2, (-1, 2))[:, 0]  # (B, H/2, 2, W/2, 2)
