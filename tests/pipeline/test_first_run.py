@@ -60,7 +60,7 @@ def test_clone_with_committed_results_gets_a_finished_run_with_figures(reproduce
     assert second.outputs() == reproduced.outputs()
     here = verify.read_result(*((second.folder / path).read_text() for path in verify.FILES))
     verdict = verify.compare(verify.committed_result(reproduced.folder), here)
-    assert verdict.line == "identical: each of the 10 outputs has the committed bytes"
+    assert verdict.line == "identical: each of the 11 outputs has the committed bytes"
     client = MlflowClient(f"sqlite:///{second.folder}/mlflow.db")
     experiment = client.get_experiment_by_name("mnist-vae")
     assert experiment is not None

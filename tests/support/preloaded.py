@@ -16,6 +16,7 @@ import resource
 import selectors
 import signal
 import socket
+import struct
 import sys
 import threading
 import types
@@ -56,6 +57,7 @@ class _Server:
         for end in (self._wakened, self._waker):
             end.settimeout(0)
         self._clients: dict[int, socket.socket] = {}
+        self._starters: dict[int, int] = {}  # the process groups that asked for the programs
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wakened, selectors.EVENT_READ)
@@ -96,7 +98,7 @@ class _Server:
         return None
 
     def _keep(self, pid: int, client: socket.socket) -> None:
-        self._clients[pid] = client
+        self._clients[pid], self._starters[pid] = client, _group(client)
         self._selector.register(client, selectors.EVENT_READ)
         with suppress(OSError):  # the client may have been killed
             client.sendall(f"{pid}\n".encode())
@@ -116,6 +118,7 @@ class _Server:
             while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
                 pid, status = ended
                 client = self._clients.pop(pid)
+                del self._starters[pid]
                 with suppress(OSError):
                     client.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
                 with suppress(KeyError):  # it is unregistered already if the client was killed
@@ -124,10 +127,26 @@ class _Server:
 
     def _kill_program_of(self, client: object) -> None:
         """Kill a client's program and its child processes. A client ends before its program only if it is killed."""
-        (pid,) = [pid for pid, one in self._clients.items() if one is client]
-        self._selector.unregister(self._clients[pid])
+        for pid in [pid for pid, other in self._clients.items() if other is client]:  # none if it has just ended
+            self._kill(pid)
+
+    def _kill(self, pid: int) -> None:
+        # The programs that it started are in other groups. They must not live on until the server notices their
+        # clients' end, because what is started next may meet them.
+        with suppress(KeyError):
+            self._selector.unregister(self._clients[pid])
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
+        for other in [other for other, group in self._starters.items() if group == pid]:
+            self._kill(other)
+
+
+def _group(client: socket.socket) -> int:
+    """The process group of a client, or 0 if it was killed already."""
+    pid, _, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    with suppress(ProcessLookupError):
+        return os.getpgid(pid)
+    return 0
 
 
 def _settings(environment: Mapping[str, str]) -> dict[str, str]:

@@ -98,6 +98,8 @@ class Ranks:
             yield
         except RuntimeError as error:
             if isinstance(error, distributed.DistError) or "gloo" in str(error):  # gloo has no type of its own
+                # The launcher's own SIGTERM comes next. It must not interrupt how this rank ends, such as its run.
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
                 raise Terminated from None
             raise
 
