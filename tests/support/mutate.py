@@ -71,7 +71,7 @@ MUTATIONS = [
     Mutation("training/checkpoint.py", "            self._lock.acquire(timeout=0)\n", "            pass\n"),
     Mutation("training/checkpoint.py", ">= self._seconds", "<= self._seconds"),
     Mutation("training/fingerprint.py", '        "data": data_md5,\n', ""),
-    Mutation("training/fingerprint.py", 'path.relative_to(package).as_posix().encode() + b"\\0" + ', ""),
+    Mutation("common/atomic.py", 'path.relative_to(package).as_posix().encode() + b"\\0" + ', ""),
     Mutation("training/distributed.py", "losses.sum() * (self.count / batch_size)", "losses.mean()"),
     Mutation("training/distributed.py", "distributed.all_reduce(sums)", "pass"),
     Mutation("evaluation/metrics.py", "4 * evaluation.squared_error", "2 * evaluation.squared_error"),

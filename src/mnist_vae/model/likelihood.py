@@ -1,6 +1,7 @@
 """What the decoder's output means: the range of the images, the distortion, and the likelihood p(x|z) behind it."""
 
 import math
+from typing import TypeVar
 
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from mnist_vae.common.catalogue import WHITE
 
 _WIDE = 2  # the length of [-1, 1]
+Number = TypeVar("Number", float, Tensor)
 
 
 class SquaredError:
@@ -15,6 +17,8 @@ class SquaredError:
 
     The density behind it is always that of images on [-1, 1], so that the numbers of both can be compared.
     """
+
+    is_of_bits = False  # whether it is one of black and white pixels alone
 
     def __init__(self, activation: type[nn.Module], span: int):
         self.activation, self._span = activation, span
@@ -28,9 +32,9 @@ class SquaredError:
         """The decoder's output as brightness from 0 (black) to 1 (white)."""
         return (output + (self._span - 1)) / self._span
 
-    def distortion(self, images: Float[Tensor, "B 1 H W"], output: Float[Tensor, "B 1 H W"]) -> Float[Tensor, " B"]:
+    def distortion(self, images: Float[Tensor, "*#B 1 H W"], output: Float[Tensor, "*B 1 H W"]) -> Float[Tensor, "*B"]:
         """Summed squared error of each image, on the scale of the range."""
-        return (output - images).square().sum(dim=(1, 2, 3))
+        return (output - images).square().sum(dim=(-3, -2, -1))
 
     def variance(self, beta: float) -> float | None:
         """The σ² of images on [-1, 1] at which distortion + beta · rate is the negative ELBO times a constant, up to
@@ -38,7 +42,7 @@ class SquaredError:
         """
         return beta / 2 * self._unit if beta > 0 else None
 
-    def negative_log_likelihood(self, distortion: float, pixels: int, beta: float) -> float | None:
+    def negative_log_likelihood(self, distortion: Number, pixels: int, beta: float) -> Number | None:
         """−log p(x|z) of an image on [-1, 1] in nats, from its distortion, under the Gaussian of variance(beta)."""
         variance = self.variance(beta)
         if variance is None:
@@ -51,10 +55,11 @@ class SquaredError:
 
 
 class Bernoulli:
-    """Images scaled to [0, 1], a decoder that ends in a sigmoid, and binary cross-entropy."""
+    """Images scaled to [0, 1], a decoder whose output is the logit of each pixel's mean, and binary cross-entropy."""
 
-    activation = nn.Sigmoid
+    activation = nn.Identity  # the sigmoid would round what is near 0 or 1, and its cross-entropy with it
     distortion_unit = "nats"
+    is_of_bits = True
 
     def scale(self, images: UInt8[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
         """Grey levels 0..255 as the numbers that the networks work with."""
@@ -62,16 +67,20 @@ class Bernoulli:
 
     def brightness(self, output: Float[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
         """The decoder's output as brightness from 0 (black) to 1 (white)."""
-        return output
+        return output.sigmoid()
 
-    def distortion(self, images: Float[Tensor, "B 1 H W"], output: Float[Tensor, "B 1 H W"]) -> Float[Tensor, " B"]:
-        """Binary cross-entropy of each image in nats, summed over pixels (Kingma & Welling 2014, C.1)."""
-        return nn.functional.binary_cross_entropy(output, images, reduction="none").sum(dim=(1, 2, 3))
+    def distortion(self, images: Float[Tensor, "*#B 1 H W"], output: Float[Tensor, "*B 1 H W"]) -> Float[Tensor, "*B"]:
+        """Binary cross-entropy of each image in nats, summed over pixels (Kingma & Welling 2014, C.1).
+
+        −x log p − (1 − x) log (1 − p) with p the sigmoid of the output a is log (1 + exp a) − x a.
+        """
+        over_pixels = (-3, -2, -1)
+        return nn.functional.softplus(output).sum(over_pixels) - (images * output).sum(over_pixels)
 
     def variance(self, beta: float) -> None:
         """None: a Bernoulli distribution has no free variance."""
 
-    def negative_log_likelihood(self, distortion: float, pixels: int, beta: float) -> float | None:  # noqa: ARG002
+    def negative_log_likelihood(self, distortion: Number, pixels: int, beta: float) -> Number | None:  # noqa: ARG002
         """−log p(x|z) of an image in nats, which its distortion is already."""
         return distortion
 
