@@ -139,7 +139,7 @@ def compute_metrics(
         effective_beta=beta,
         active_dimensions=active_dimensions(evaluation.mean.var(axis=0, dtype=np.float64)),
         parameter_count=sum(weight.numel() for weight in model.parameters()),
-        nll_nats=None if best is None else float(best.mean()),
+        nll_nats=None if bounds is None else float(bounds.nll()[-1]),
         nll_standard_error_nats=standard_error,
         nll_bounds=[] if bounds is None else list(map(SampledNll, bounds.samples, bounds.nll().tolist())),
         classes=[

@@ -19,7 +19,7 @@ class GaussianCode(NamedTuple):
 
     def sample_several(self, noise: Float[Tensor, "B K D"]) -> Float[Tensor, "B K D"]:
         """The K codes of each image that standard normal noise picks."""
-        return self.mean[:, None] + torch.exp(0.5 * self.log_variance)[:, None] * noise
+        return self.mean[:, None] + torch.exp(self.log_variance / 2)[:, None] * noise
 
     def log_ratio(self, noise: Float[Tensor, "B K D"], codes: Float[Tensor, "B K D"]) -> Float[Tensor, "B K"]:
         """Of the codes z that the noise picks, the prior against the posterior: log N(z; 0, 1) − log q(z|x) in nats."""
