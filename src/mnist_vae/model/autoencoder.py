@@ -56,7 +56,7 @@ class Autoencoder(nn.Module):
     def terms(
         self,
         images: UInt8[Tensor, "B 1 S S"],
-        noise: Float[Tensor, "B D"] | Float[Tensor, "B K D"] | None,
+        noise: Float[Tensor, "B *K D"] | None,
         rate_share: float = 1.0,
     ) -> Terms:
         """Loss, distortion and rate of each image, at the code that the noise samples, at the mean code without it.

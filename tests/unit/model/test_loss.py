@@ -163,12 +163,12 @@ def test_gradient_of_the_importance_weighted_loss_is_that_of_the_log_weights_wei
     noise = torch.randn(6, 4, 3, generator=torch.Generator().manual_seed(1))
     model.terms(BITS, noise).loss.sum().backward()
     found = [weight.grad.double() for weight in model.parameters() if weight.grad is not None]
-    weights, total = model.double(), 0.0
+    weights, total = model.double(), torch.zeros((), dtype=torch.float64)
     for place in range(4):
         logs = _differentiable_log_weight(weights, BITS, noise[:, place].double())
         normalised = _log_weights(model, BITS, noise, 1.0).detach().softmax(dim=1)[:, place]
         total = total - (normalised * logs).sum()
-    expected = torch.autograd.grad(total, list(weights.parameters()))  # pyright: ignore[reportArgumentType]
+    expected = torch.autograd.grad(total, list(weights.parameters()))
     for mine, theirs in zip(found, expected, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
 
