@@ -16,7 +16,7 @@ IMAGES_A_PART = 100  # what is estimated, reported and kept as one
 # Images and samples that are decoded at once: few enough that a processor's caches hold them, whatever the number of
 # samples. The noise is drawn by these blocks, and depends on them.
 _IMAGES_A_BLOCK = 10
-_SAMPLES_A_BLOCK = 50
+_SAMPLES_A_BLOCK = 100
 
 
 class Bounds(NamedTuple):

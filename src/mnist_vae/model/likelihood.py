@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mnist_vae.common.catalogue import WHITE
 
+_HALVINGS = 6
 _WIDE = 2  # the length of [-1, 1]
 Number = TypeVar("Number", float, Tensor)
 
@@ -74,8 +75,7 @@ class Bernoulli:
 
         −x log p − (1 − x) log (1 − p) with p the sigmoid of the output a is log (1 + exp a) − x a.
         """
-        over_pixels = (-3, -2, -1)
-        return nn.functional.softplus(output).sum(over_pixels) - (images * output).sum(over_pixels)
+        return sum_softplus(output.flatten(-3)) - (images * output).sum(dim=(-3, -2, -1))
 
     def variance(self, beta: float) -> None:
         """None: a Bernoulli distribution has no free variance."""
@@ -83,6 +83,24 @@ class Bernoulli:
     def negative_log_likelihood(self, distortion: Number, pixels: int, beta: float) -> Number | None:  # noqa: ARG002
         """−log p(x|z) of an image in nats, which its distortion is already."""
         return distortion
+
+
+def sum_softplus(values: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:
+    """Σ log (1 + exp a) over the last dimension.
+
+    Without gradients as Σ max(a, 0) − log Π σ(|a|), with logarithms of products of up to 64 numbers from ½ to 1: two
+    thirds of the time on a CPU, where it is the largest part of a likelihood's estimate beside matrix products.
+    """
+    if values.requires_grad:
+        return nn.functional.softplus(values).sum(dim=-1)
+    factors = values.abs()
+    positive = (values.sum(dim=-1) + factors.sum(dim=-1)) / 2
+    factors = factors.sigmoid_()
+    for _ in range(_HALVINGS):
+        half = factors.shape[-1] // 2
+        if factors.shape[-1] == 2 * half:
+            factors = factors[..., :half] * factors[..., half:]
+    return positive - factors.log().sum(dim=-1)
 
 
 LIKELIHOODS = {

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, distributions
 
 from builders import tiny_images
-from mnist_vae.model.likelihood import LIKELIHOODS
+from mnist_vae.model.likelihood import LIKELIHOODS, sum_softplus
 
 RANGES = {"squared_error": (-1.0, 1.0), "squared_error_sigmoid": (0.0, 1.0), "bernoulli": (0.0, 1.0)}
 SQUARED = [name for name in RANGES if name.startswith("squared_error")]
@@ -133,3 +133,12 @@ def test_several_outputs_of_an_image_have_the_distortions_of_each(name: str) -> 
     distortions = likelihood.distortion(images[:, None], outputs)
     for place in range(4):
         torch.testing.assert_close(distortions[:, place], likelihood.distortion(images, outputs[:, place]))
+
+
+@pytest.mark.parametrize("pixels", [1, 7, 64, 256, 784, 1024])
+def test_sum_of_softplus_with_and_without_gradients_is_that_in_float64(pixels: int) -> None:
+    for scale in (0.1, 5.0, 80.0):
+        values = scale * torch.randn(3, 2, pixels, generator=torch.Generator().manual_seed(pixels))
+        expected = torch.log1p(values.double().exp()).sum(dim=-1).float()
+        torch.testing.assert_close(sum_softplus(values), expected, rtol=2e-6, atol=2e-5)
+        torch.testing.assert_close(sum_softplus(values.requires_grad_()).detach(), expected, rtol=2e-6, atol=2e-5)
