@@ -1,8 +1,8 @@
 """The likelihood's estimate: its speed, and its agreement with itself and with pythae's on the same weights.
 
 The weights are those of a preset of binarised images that the workspace holds, after `python tools/presets.py run
-burda-vae`. pythae runs in an environment of its own (`make bench` makes it). The speed is that of the network 784-200-200
-with 50 latent dimensions against a matrix product of 1024 × 1024, in turns.
+burda-vae`. pythae runs in an environment of its own (`make bench` makes it). The speed is that of the network
+784-200-200 with 50 latent dimensions against a matrix product of 1024 × 1024, in turns.
 """
 
 import argparse

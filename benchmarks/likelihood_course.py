@@ -1,7 +1,7 @@
 """How the likelihood of validation images falls with the seconds of training, of presets of binarised images.
 
-Each preset is trained in this process, without files and MLflow, and measured after 1, 2, 4, 8, ... epochs and at the end. The
-seconds are those of the training alone. No test image is looked at.
+Each preset is trained in this process, without files and MLflow, and measured after 1, 2, 4, 8, ... epochs and at the
+end. The seconds are those of the training alone. No test image is looked at.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Run presets of binarised images as DVC experiments, and collect the likelihoods of all that are finished.
 
-They go into reports/likelihood: numbers, each with its commit, machine and the training's seconds, and a figure of the bounds by
-the number of samples. What is there of other presets stays. `python tools/readme.py` then writes the tables of
-docs/likelihood.md.
+They go into reports/likelihood: numbers, each with its commit, machine and the training's seconds, and a figure of the
+bounds by the number of samples. What is there of other presets stays. `python tools/readme.py` then writes the tables
+of docs/likelihood.md.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def training_seconds(model_md5: str, train_size: int, root: Path) -> float | Non
 
 
 def collect(presets: Sequence[Preset], root: Path) -> list[str]:
-    """Put the results of the finished presets beside the kept ones, draw their bounds, and return the presets' names."""
+    """Put the results of the finished presets beside the kept ones, draw all bounds, and return the presets' names."""
     results, found = load_results(root), []
     for preset in presets:
         if find_result(preset, root):
