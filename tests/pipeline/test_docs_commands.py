@@ -95,9 +95,7 @@ def test_changes_that_the_readme_proposes_work_as_it_says(digits: WorkingCopy, t
     copy = digits.copied_to(tmp_path / "clone")
     networks = copy.folder / NETWORKS
     networks.with_name("mine.py").write_bytes(networks.with_name("mlp.py").read_bytes())
-    networks.write_text(
-        networks.read_text().replace("deep, fast_conv, mlp", "deep, fast_conv, mine, mlp")
-    )
+    networks.write_text(networks.read_text().replace("deep, fast_conv, mlp", "deep, fast_conv, mine, mlp"))
     for text, path, before, behind in INSERTIONS:
         assert text in readme
         _insert(text, copy.folder / path, before, behind)

@@ -7,12 +7,6 @@ DIGITS = tuple("0123456789")  # the names of the classes of each data set but th
 CUSTOM = "custom"  # the data set that a person brings: images of any number and classes
 WHITE = 255  # its grey level; black is 0
 
-# MNIST's images as bits, drawn once by Larochelle & Murray 2011 ("The Neural Autoregressive Distribution Estimator"):
-# text files of a line for each image, without classes.
-LAROCHELLE_FILES = ("binarized_mnist_train.amat", "binarized_mnist_valid.amat", "binarized_mnist_test.amat")
-LAROCHELLE_SIZES = (50_000, 10_000, 10_000)
-LAROCHELLE_SIDE = 28  # pixels
-
 
 class SourceFile(NamedTuple):
     """One of a data set's original files, in the IDX format: its name, the md5 sum of its bytes, and that of what they
@@ -106,6 +100,12 @@ DATASETS = {
         None,
     ),
 }
+
+# MNIST's images as bits, drawn once by Larochelle & Murray 2011 ("The Neural Autoregressive Distribution Estimator"):
+# text files of a line for each image, without classes.
+LAROCHELLE_FILES = ("binarized_mnist_train.amat", "binarized_mnist_valid.amat", "binarized_mnist_test.amat")
+LAROCHELLE_SIZES = (50_000, 10_000, 10_000)
+LAROCHELLE_SIDE = 28  # pixels
 
 
 def dataset_title(name: str) -> str:

@@ -103,7 +103,7 @@ def _begin(
         model.start_at_mean(images.train)
     is_on_cuda = model.device.type == "cuda"
     adam = torch.optim.Adam(
-        model.parameters(), rate, (first, second), params.adam_epsilon, fused=True, capturable=is_on_cuda
+        model.parameters(), rate, (first, second), eps=params.adam_epsilon, fused=True, capturable=is_on_cuda
     )
     training = Training(model, adam, -(-len(images.train) // params.batch_size))
     if packed := ranks.broadcast(pack(resume) if resume else b""):
