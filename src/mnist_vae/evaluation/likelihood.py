@@ -1,6 +1,7 @@
 """The likelihood of images under a VAE: bounds on log p(x) by importance sampling, with ever more samples."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -12,11 +13,10 @@ from mnist_vae.common.seeds import derived_seed
 from mnist_vae.model.autoencoder import Autoencoder
 from mnist_vae.model.posterior import GaussianCode
 
-IMAGES_A_PART = 100  # what is estimated, reported and kept as one
-# Images and samples that are decoded at once: few enough that a processor's caches hold them, whatever the number of
-# samples. The noise is drawn by these blocks, and depends on them.
-_IMAGES_A_BLOCK = 10
-_SAMPLES_A_BLOCK = 100
+# What is estimated, reported and kept as one. So many images and samples are decoded at once: few enough that a
+# processor's caches hold them, whatever the number of samples. The noise is drawn by these blocks, and depends on them.
+IMAGES_A_PART = 10
+_SAMPLES_A_BLOCK = 50
 
 
 class Bounds(NamedTuple):
@@ -63,18 +63,41 @@ def estimate_bounds(
     Memory does not grow with the number of samples.
     """
     model.eval()
-    for first in range(0, len(images), IMAGES_A_PART):
-        part = images[first : first + IMAGES_A_PART]
+    places = range(0, len(images), IMAGES_A_PART)
+    missing = [first for first in places if first not in parts]
+    estimates = _in_threads(
+        lambda first: _of_part(model, images[first : first + IMAGES_A_PART], seed, first, samples),
+        missing,
+        model.device,
+    )
+    for first in places:
         if first not in parts:
-            blocks = range(0, len(part), _IMAGES_A_BLOCK)
-            bounds = [_of_block(model, part[i : i + _IMAGES_A_BLOCK], seed, first + i, samples) for i in blocks]
-            parts[first] = np.concatenate(bounds)
-        on_part(len(part))
-    return Bounds(numbers_of_samples(samples), np.concatenate([parts[first] for first in sorted(parts)]))
+            parts[first] = next(estimates)
+        on_part(len(parts[first]))
+    return Bounds(numbers_of_samples(samples), np.concatenate([parts[first] for first in places]))
+
+
+def _in_threads(
+    estimate: Callable[[int], Float64[np.ndarray, "n K"]], places: Sequence[int], device: torch.device
+) -> Iterator[Float64[np.ndarray, "n K"]]:
+    """The estimates in their order. On a CPU each of torch's threads makes some of them, alone.
+
+    Two threads that share each operation wait for each other in all those that are short.
+    """
+    if device.type != "cpu":
+        yield from map(estimate, places)
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            yield from pool.map(estimate, places)
+    finally:
+        torch.set_num_threads(threads)
 
 
 @torch.inference_mode()
-def _of_block(
+def _of_part(
     model: Autoencoder, images: UInt8[Tensor, "B 1 S S"], seed: int, first: int, samples: int
 ) -> Float64[np.ndarray, "B K"]:
     code = model.encode(images)

@@ -9,7 +9,7 @@ from mnist_vae.evaluation.kept import FOLDERS, KeptParts, estimate_key
 from mnist_vae.evaluation.likelihood import estimate_bounds
 
 CPU = torch.device("cpu")
-IMAGES = (tiny_images(230) > 127).to(torch.uint8) * 255
+IMAGES = (tiny_images(23) > 127).to(torch.uint8) * 255
 
 
 class StoppedError(Exception):
@@ -31,11 +31,11 @@ def test_killed_estimate_resumes_to_the_same_bits(tmp_path: Path, after: int) ->
     with pytest.raises(StoppedError):
         estimate_bounds(model, IMAGES, 0, 12, kept.parts, stop)
     again = KeptParts(tmp_path, "k")
-    assert again.images == 100 * after
+    assert again.images == 10 * after
     decoded = []
     model.decoder.register_forward_hook(lambda _, inputs, __: decoded.append(len(inputs[0])))
     assert np.array_equal(estimate_bounds(model, IMAGES, 0, 12, again.parts).log_likelihood, expected)
-    assert sum(decoded) == (230 - 100 * after) * 12
+    assert sum(decoded) == (23 - 10 * after) * 12
     again.remove()
     assert list(tmp_path.iterdir()) == []
 
