@@ -47,6 +47,9 @@ MUTATIONS = [
     Mutation("sources/download.py", "without_password(str(error))", "str(error)"),
     Mutation("data/history.py", "{value:.9g}", "{value:.6g}"),
     Mutation("data/latents.py", "(variance > ACTIVE_VARIANCE)", "(variance < ACTIVE_VARIANCE)"),
+    Mutation("data/binarisation.py", "threshold < block", "threshold <= block"),
+    Mutation("sources/larochelle.py", "len(bits) != pixels or ", ""),
+    Mutation("model/posterior.py", "noise.square() - codes.square()", "codes.square() - noise.square()"),
     Mutation("model/posterior.py", "torch.exp(0.5 * self.log_variance)", "torch.exp(self.log_variance)"),
     Mutation(
         "model/posterior.py", "self.mean.square() - self.log_variance - 1", "self.mean.square() + self.log_variance - 1"
@@ -60,6 +63,9 @@ MUTATIONS = [
         "model/loss.py", "Objective(1 / pixels, kl_weight / latent_dim", "Objective(1 / pixels, kl_weight / pixels"
     ),
     Mutation("model/loss.py", "rate_share * self.rate_weight * charged", "self.rate_weight * charged"),
+    Mutation("model/loss.py", " - math.log(log_weights.shape[1])", ""),
+    Mutation("model/loss.py", "rate_share * log_ratio", "log_ratio"),
+    Mutation("model/likelihood.py", "positive - factors.log()", "positive + factors.log()"),
     Mutation("training/schedule.py", "learning_rate * (1 - share_done)", "learning_rate * share_done"),
     Mutation("training/schedule.py", "(epoch - 1) / warmup_epochs", "epoch / warmup_epochs"),
     Mutation("training/loop.py", 'generator=_generator(params, "order of images", epoch)', ""),
@@ -74,6 +80,11 @@ MUTATIONS = [
     Mutation("common/atomic.py", 'path.relative_to(package).as_posix().encode() + b"\\0" + ', ""),
     Mutation("training/distributed.py", "losses.sum() * (self.count / batch_size)", "losses.mean()"),
     Mutation("training/distributed.py", "distributed.all_reduce(sums)", "pass"),
+    Mutation("training/loop.py", 'params.seed, "train", epoch)', 'params.seed, "train")'),
+    Mutation("evaluation/likelihood.py", "total - np.log(done)", "total"),
+    Mutation("evaluation/likelihood.py", 'image {first}", number)', 'image {first}")'),
+    Mutation("evaluation/likelihood.py", "code.log_ratio(noise, codes) - nll", "-nll"),
+    Mutation("evaluation/kept.py", ">= self._seconds", "<= self._seconds"),
     Mutation("evaluation/metrics.py", "4 * evaluation.squared_error", "2 * evaluation.squared_error"),
     Mutation("evaluation/metrics.py", "-nll - float(kl.mean())", "-nll + float(kl.mean())"),
     Mutation("evaluation/metrics.py", '"evaluation noise", number', '"evaluation noise"'),
