@@ -11,6 +11,7 @@ from mnist_vae.common.catalogue import CUSTOM, DATASETS, dataset_title
 from mnist_vae.common.params import Params, load_params
 from mnist_vae.console.stage import repository_root, run_stage, way_back_in_message
 from mnist_vae.sources.download import UnreachableError, fetch
+from mnist_vae.sources.larochelle import forget_larochelle, keep_larochelle
 from mnist_vae.sources.manifest import custom_folder, load_manifest
 
 
@@ -27,10 +28,16 @@ def main() -> None:
     if params.dataset == CUSTOM:
         print(f"download: {dataset_title(CUSTOM)}: {keep(params, root)}")
         return
+    raw, originals = paths.raw(params.dataset), paths.originals(params.dataset)
+    if params.binarisation == "larochelle":
+        with way_back_in_message(paths.PARAMS):
+            print(f"download: Larochelle's binarised MNIST: {keep_larochelle(raw, originals, root)}")
+        return
+    forget_larochelle(raw)
     unreachable = root / ".dvc" / "tmp" / "data-set-unreachable"  # tells `make repro` why the stage failed
     unreachable.unlink(missing_ok=True)
     try:
-        origin = fetch(DATASETS[params.dataset], paths.raw(params.dataset), paths.originals(params.dataset), root)
+        origin = fetch(DATASETS[params.dataset], raw, originals, root)
     except UnreachableError:
         unreachable.touch()
         raise

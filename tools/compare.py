@@ -1,5 +1,7 @@
 """Run every preset as a DVC experiment, and compare the results in reports/comparison.
 
+Presets of binarised images take hours: of them those are compared that are finished, and those run that are named.
+
 Stopped and started again, it resumes: finished experiments stay, and DVC restores the finished stages of the others.
 """
 
@@ -115,10 +117,27 @@ def _member(name: str, commit: str, root: Path) -> Member:
         return Member(name, load_pictures(copy), load_class_names(copy))
 
 
-def compare(jobs: int, root: Path) -> None:
+def chosen(presets: Sequence[Preset], names: Sequence[str], root: Path) -> list[Preset]:
+    """The presets to compare: those of grey images, and of the others the named and the finished ones.
+
+    Raises UserError for a name that no preset has.
+    """
+    if unknown := sorted(set(names) - {preset.name for preset in presets}):
+        raise UserError(f"{unknown[0]!r} is no preset; those are {', '.join(preset.name for preset in presets)}")
+    return [
+        preset
+        for preset in presets
+        if preset.params.binarisation == "none" or preset.name in names or find_result(preset, root)
+    ]
+
+
+def compare(jobs: int, root: Path, names: Sequence[str] = ()) -> None:
     """Run what has no result yet, and write the comparison."""
     require_whole_clone(root)
-    presets = load_presets(root)
+    every = load_presets(root)
+    presets = chosen(every, names, root)
+    if left_out := [preset.name for preset in every if preset not in presets]:
+        print(f"compare: left out, since they take hours and are not named: {', '.join(left_out)}", flush=True)
     run_missing(presets, jobs, root)
     write_comparison([load_result(preset, root) for preset in presets], root)
     print(f"compare: {len(presets)} systems compared in {FOLDER}, in a browser: {FOLDER / 'comparison.html'}")
@@ -129,7 +148,9 @@ def main() -> None:
     parser.add_argument(
         "--jobs", type=int, choices=range(1, 65), metavar="N", default=1, help="experiments at a time (1)"
     )
-    compare(parser.parse_args().jobs, ROOT)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="presets of binarised images to run as well")
+    asked = parser.parse_args()
+    compare(asked.jobs, ROOT, asked.names)
 
 
 if __name__ == "__main__":

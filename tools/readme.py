@@ -18,6 +18,7 @@ from command import ROOT, run_command
 
 import yaml
 
+from likelihood_table import bounds_table, checks_table, likelihood_table
 from mnist_vae.common import paths
 from mnist_vae.common.atomic import file_md5, write_whole
 from mnist_vae.console.stage import UserError
@@ -28,6 +29,7 @@ _RESULTS = {
     "mse_minus1_to_1": "MSE per pixel, images in [-1, 1]",
     "kl_nats": "KL, nats per image",
     "elbo_nats": "ELBO, nats per image",
+    "nll_nats": "negative log-likelihood, nats per image, at most",
     "effective_beta": "β, if the loss is written as summed squared error + β · KL",
     "active_dimensions": "active latent dimensions",
 }
@@ -53,6 +55,8 @@ def classes_table(root: Path) -> str:
     with (root / paths.CLASSES).open(newline="", encoding="utf-8") as file:
         classes = list(csv.DictReader(file))
     columns = {"mse_minus1_to_1": "MSE per pixel, images in [-1, 1]", "kl_nats": "KL, nats per image"}
+    if "nll_nats" in classes[0]:
+        columns["nll_nats"] = "negative log-likelihood, nats per image"
     rows = [[line["class"], *(_number(float(line[column])) for column in columns)] for line in classes]
     return _table(["class", *columns.values()], rows)
 
@@ -72,6 +76,7 @@ def comparison_table(root: Path) -> str:
         "MSE per pixel, [-1, 1]",
         "KL, nats",
         "ELBO, nats (σ²)",
+        "NLL, nats",
         "active dimensions",
         "weights",
     ]
@@ -80,13 +85,18 @@ def comparison_table(root: Path) -> str:
 
 def _system_row(name: str, system: dict) -> list[str]:
     params, metrics = system["params"], system["metrics"]
-    elbo, variance = metrics.get("elbo_nats"), _variance(params["reconstruction"], metrics["effective_beta"])
+    elbo, nll, variance = (
+        metrics.get("elbo_nats"),
+        metrics.get("nll_nats"),
+        _variance(params["reconstruction"], metrics["effective_beta"]),
+    )
     return [
         f"`{name}`",
         f"{params['image_size']}×{params['image_size']}",
         _number(metrics["mse_minus1_to_1"]),
         _number(metrics["kl_nats"]),
         "none" if elbo is None else _number(elbo) + ("" if variance is None else f" ({_number(variance)})"),
+        "none" if nll is None else f"{nll:.2f}",
         f"{metrics['active_dimensions']} of {params['latent_dim']}",
         f"{metrics['parameter_count']:,}",
     ]
@@ -159,6 +169,7 @@ PAGES: Mapping[str, Mapping[str, Callable[[Path], str]]] = {
     "README.md": {"duration": duration, "results": results_table},
     "docs/parameters.md": {"parameters": parameters_table},
     "docs/systems.md": {"presets": presets_table, "comparison": comparison_table, "classes": classes_table},
+    "docs/likelihood.md": {"likelihoods": likelihood_table, "bounds": bounds_table, "checks": checks_table},
     "docs/reliability.md": {"crash test": crash_test_table, "failures": failures_table},
     "docs/benchmarks.md": {"headlines": headlines_table},
 }

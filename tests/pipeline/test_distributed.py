@@ -12,6 +12,8 @@ from rank_processes import RankProcesses
 from training_of_ranks import Trained, train
 
 MLP = {"network": "mlp"}
+BOUND = MLP | {"reconstruction": "bernoulli", "binarisation": "dynamic", "reduction": "sum", "kl_weight": 1}
+BOUND |= {"importance_samples": 3}
 DEEP = {"network": "deep", "deep_channels": [2, 2, 2]}
 
 
@@ -43,6 +45,7 @@ def _trained(ranks: RankProcesses, images: int, changes: dict, resume_after: int
         (MLP | {"free_nats": 0.1, "reduction": "sum", "kl_weight": 1}, 1e-6),
         ({"network": "conv"}, 1e-5),
         (DEEP, 1e-5),
+        (BOUND, 1e-6),
     ],
     ids=str,
 )
@@ -76,7 +79,7 @@ def test_each_image_is_seen_once_an_epoch_in_the_batches_of_one_process(
         assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
-@pytest.mark.parametrize("changes", [MLP, {"network": "conv"}, MLP | {"free_nats": 0.01}], ids=str)
+@pytest.mark.parametrize("changes", [MLP, {"network": "conv"}, MLP | {"free_nats": 0.01}, BOUND], ids=str)
 def test_course_is_that_of_one_process_and_the_same_on_all_ranks(two: RankProcesses, changes: dict) -> None:
     changes |= {"batch_size": 4, "epochs": 3, "learning_rate": 0.01}
     alone = train(Ranks(), 9, changes)

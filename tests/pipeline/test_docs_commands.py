@@ -67,9 +67,9 @@ class Insertion(NamedTuple):
 
 
 INSERTIONS = [
-    Insertion('"mine": Network(mine.Encoder, mine.Decoder),', NETWORKS, "Network(mlp.Encoder, mlp.Decoder),\n", "\n"),
+    Insertion('"mine": Network(mine.Encoder, mine.Decoder),', NETWORKS, "Network(deep.Encoder, deep.Decoder),\n", "\n"),
     Insertion('"mine"', PARAMS, 'network: Literal["conv", "deep", ', ", "),
-    Insertion('"mine": self.mlp_widths', PARAMS, 'return {"conv": self.conv_channels, ', ", "),
+    Insertion('"mine": self.mlp_widths', PARAMS, '"conv": self.conv_channels,\n', ",\n"),
     Insertion("median_mse: float", METRICS, "    parameter_count: int\n    ", "\n    "),
     Insertion(
         "median_mse=float(np.median(mse)),", METRICS, "for weight in model.parameters()),\n        ", "\n        "
@@ -98,9 +98,7 @@ def test_changes_that_the_readme_proposes_work_as_it_says(digits: WorkingCopy, t
     copy = digits.copied_to(tmp_path / "clone")
     networks = copy.folder / NETWORKS
     networks.with_name("mine.py").write_bytes(networks.with_name("mlp.py").read_bytes())
-    networks.write_text(
-        networks.read_text().replace("import deep, fast_conv, mlp", "import deep, fast_conv, mine, mlp")
-    )
+    networks.write_text(networks.read_text().replace("deep, fast_conv, mlp", "deep, fast_conv, mine, mlp"))
     for text, path, before, behind in INSERTIONS:
         assert text in readme
         _insert(text, copy.folder / path, before, behind)

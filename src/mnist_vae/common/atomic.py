@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,6 +29,14 @@ def write_whole(content: bytes, path: Path) -> None:
         if not isinstance(error, OSError):
             raise
         raise UserError(f"{path} cannot be written ({error.strerror}): mend that and start again") from None
+
+
+def code_md5(package: Path, folders: Iterable[str]) -> str:
+    """The md5 sum of the Python files in these folders of a package, their names included."""
+    digest = hashlib.md5(usedforsecurity=False)
+    for path in sorted(path for folder in folders for path in (package / folder).rglob("*.py")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def file_md5(path: Path) -> str:

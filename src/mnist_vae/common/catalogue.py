@@ -102,6 +102,12 @@ DATASETS = {
     ),
 }
 
+# MNIST's images as bits, drawn once by Larochelle & Murray 2011 ("The Neural Autoregressive Distribution Estimator"):
+# text files of a line for each image, without classes.
+LAROCHELLE_FILES = ("binarized_mnist_train.amat", "binarized_mnist_valid.amat", "binarized_mnist_test.amat")
+LAROCHELLE_SIZES = (50_000, 10_000, 10_000)
+LAROCHELLE_SIDE = 28  # pixels
+
 
 def dataset_title(name: str) -> str:
     """The data set's name in titles of figures."""

@@ -1,6 +1,8 @@
 """The device of the tensors, the number format of its products, and the settings that make its results repeatable."""
 
+import ctypes
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -15,6 +17,9 @@ from mnist_vae.console.stage import UserError
 # Images per forward pass outside training. It bounds the memory, and larger batches do not fit into a processor's
 # caches. Results depend on it, because noise is drawn, and free nats are averaged, for each batch.
 EVALUATION_BATCH = 500
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # as malloc.h numbers them
+_GIBIBYTE = 1 << 30
 
 Context = Callable[[], AbstractContextManager]
 
@@ -38,6 +43,7 @@ def prepare_device(name: str, threads: int, *, deterministic: bool) -> torch.dev
     """
     device = find_device(name)
     torch.set_num_threads(threads)
+    _keep_freed_memory()
     _multiply_in("ieee")
     # The same as use_deterministic_algorithms, which takes two seconds to import a compiler that is not used here.
     torch.set_deterministic_debug_mode("error" if deterministic else "default")
@@ -89,6 +95,17 @@ def is_emulated(precision: str, device: torch.device) -> bool:
 def place(images: UInt8[np.ndarray, "N 1 S S"], device: torch.device) -> UInt8[Tensor, "N 1 S S"]:
     """The images as one tensor on the device; on the CPU it shares the array's memory."""
     return torch.from_dlpack(images).to(device)  # unlike from_numpy, it does not warn about a read-only array
+
+
+def _keep_freed_memory() -> None:
+    """Let this process keep the memory that tensors free, for the next ones.
+
+    glibc gives it back otherwise, and the page faults of getting it again take a third of the time of estimating a
+    likelihood, and up to a fifth of a training's.
+    """
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):  # other libraries lack it
+        library.mallopt(_M_TRIM_THRESHOLD, _GIBIBYTE)
+        library.mallopt(_M_MMAP_THRESHOLD, _GIBIBYTE)
 
 
 def _multiply_in(precision: str) -> None:

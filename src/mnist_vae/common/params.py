@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from mnist_vae.common.catalogue import CUSTOM, DATASETS, DIGITS
+from mnist_vae.common.catalogue import CUSTOM, DATASETS, DIGITS, LAROCHELLE_SIDE, LAROCHELLE_SIZES
 from mnist_vae.common.yaml12 import load_yaml
 from mnist_vae.console.stage import UserError
 
@@ -49,6 +49,7 @@ class DataParams(_Group):
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     dataset: Literal["mnist", "fashion-mnist", "kmnist", "digits", "custom"]
     image_size: Annotated[int, Field(ge=16, le=512)]
+    binarisation: Literal["none", "dynamic", "fixed", "larochelle"]
     validation_size: _Size
 
 
@@ -63,14 +64,17 @@ class CustomParams(_Group):
 class ModelParams(DataParams):
     """The parameters that decide a trained model. They are stored in its file."""
 
-    network: Literal["conv", "deep", "mlp"]
+    network: Literal["conv", "deep", "mlp", "conv_dense"]
     variational: bool
     latent_dim: _Width
     conv_channels: _Widths
     deep_channels: _Widths
     mlp_widths: _Widths
+    activation: Literal["relu", "tanh", "silu"]
+    output_bias: Literal["random", "mean_image"]
     reconstruction: Literal["squared_error", "squared_error_sigmoid", "bernoulli"]
     reduction: Literal["mean", "sum"]
+    importance_samples: Annotated[int, Field(ge=1, le=10_000)]
     kl_weight: _NonNegative
     kl_warmup_epochs: Annotated[int, Field(ge=0)]
     free_nats: _NonNegative
@@ -79,6 +83,7 @@ class ModelParams(DataParams):
     learning_rate: Annotated[float, Field(gt=0)]
     learning_rate_schedule: Literal["constant", "linear"]
     adam_betas: Annotated[tuple[_Decay, _Decay], Field(strict=False)]
+    adam_epsilon: Annotated[float, Field(gt=0, le=1)]
     device: Literal["auto", "cpu", "cuda", "mps"]
     threads: Annotated[int, Field(ge=1, le=1024)]
     processes: Annotated[int, Field(ge=1, le=1024)]
@@ -96,12 +101,23 @@ class ModelParams(DataParams):
     @property
     def widths(self) -> tuple[int, ...]:
         """The widths of the network's levels: channels of convolutions, or units of hidden layers."""
-        return {"conv": self.conv_channels, "deep": self.deep_channels, "mlp": self.mlp_widths}[self.network]
+        return {
+            "conv": self.conv_channels,
+            "conv_dense": self.conv_channels,
+            "deep": self.deep_channels,
+            "mlp": self.mlp_widths,
+        }[self.network]
 
     @property
     def size_multiple(self) -> int:
         """image_size must be a multiple of this number, because each convolution halves the side."""
         return 1 if self.network == "mlp" else 2 ** len(self.widths)
+
+
+class EvaluationParams(_Group):
+    """What is measured of a given model."""
+
+    likelihood_samples: Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class FigureParams(_Group):
@@ -113,7 +129,7 @@ class FigureParams(_Group):
     fitted_components: Annotated[int, Field(ge=1, le=1000)]
 
 
-class Params(FigureParams, CustomParams, ModelParams):
+class Params(FigureParams, EvaluationParams, CustomParams, ModelParams):
     """All of params.yaml."""
 
     custom_data: str
@@ -140,7 +156,8 @@ class Params(FigureParams, CustomParams, ModelParams):
                 f"validation_size is {self.validation_size}, which leaves {train_size} of the training images of"
                 f" {self.dataset}; batch_size is {self.batch_size}, and at least one whole batch must remain"
             )
-        if (train_size - 1) % self.batch_size == 0 and self.image_size == self.size_multiple:
+        is_normed = self.network != "conv_dense"
+        if (train_size - 1) % self.batch_size == 0 and self.image_size == self.size_multiple and is_normed:
             return (
                 f"batch_size is {self.batch_size}, which leaves a last batch of one image; network {self.network} makes"
                 " that one pixel, and its batch norm needs more"
@@ -148,6 +165,10 @@ class Params(FigureParams, CustomParams, ModelParams):
         if self.fitted_components > train_size:
             return f"fitted_components is {self.fitted_components}, but there are {train_size} training images"
         return None
+
+    def of_evaluation(self) -> EvaluationParams:
+        """The parameters that decide what is measured."""
+        return EvaluationParams(likelihood_samples=self.likelihood_samples)
 
     def of_figures(self) -> FigureParams:
         """The parameters that decide the figures."""
@@ -180,6 +201,46 @@ class Params(FigureParams, CustomParams, ModelParams):
             raise ValueError(
                 f"kl_warmup_epochs is {self.kl_warmup_epochs}, but must be less than epochs, which is {self.epochs}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_binarisation(self) -> "Params":
+        bits = self.binarisation
+        if bits != "none" and self.reconstruction != "bernoulli":
+            raise ValueError(
+                f"binarisation is {bits}, but must be none where reconstruction is {self.reconstruction}: only"
+                " bernoulli is a likelihood of bits"
+            )
+        if bits == "larochelle":
+            needed = {"dataset": "mnist", "image_size": LAROCHELLE_SIDE, "validation_size": LAROCHELLE_SIZES[1]}
+            for name, value in needed.items():
+                if getattr(self, name) != value:
+                    raise ValueError(
+                        f"{name} is {getattr(self, name)}, but must be {value} where binarisation is larochelle: those"
+                        " files have their own images and their own split"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _check_likelihood(self) -> "Params":
+        if self.output_bias == "mean_image":
+            for name, value, reason in (
+                ("network", "mlp", "only its decoder has a bias for each pixel"),
+                ("reconstruction", "bernoulli", "the bias is the mean image's logit"),
+            ):
+                if getattr(self, name) != value:
+                    raise ValueError(
+                        f"output_bias is mean_image, but must be random where {name} is {getattr(self, name)}: {reason}"
+                    )
+        if self.importance_samples > 1:
+            # The bound is one on log p(x): of the terms as sums, each with its whole weight.
+            needed = {"variational": True, "reduction": "sum", "kl_weight": 1, "free_nats": 0}
+            for name, value in needed.items():
+                if getattr(self, name) != value:
+                    raise ValueError(
+                        f"importance_samples is {self.importance_samples}, but must be 1 where {name} is"
+                        f" {getattr(self, name)}: the importance-weighted bound needs {name} {value}"
+                    )
         return self
 
     @model_validator(mode="after")

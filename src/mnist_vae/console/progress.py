@@ -7,6 +7,7 @@ from typing import Any
 from tqdm import tqdm
 
 _SECONDS_BETWEEN_READINGS = 0.5  # each reading waits for the device
+_SECONDS_BETWEEN_LINES = 60
 
 
 class ProgressBar:
@@ -43,6 +44,24 @@ class ProgressBar:
         validation = _format(row.validation_loss, row.validation_distortion_per_image, row.validation_kl_nats_per_image)
         speed = f"{images_per_second:,.0f} images/s"
         print(f"epoch {row.epoch}/{self._epochs}  train {train}  validation {validation}  {speed}", flush=True)
+
+
+class LikelihoodProgress:
+    """Shows how far the estimate of a likelihood is: a bar on a terminal, a line a minute elsewhere."""
+
+    def __init__(self, images: int):
+        self._images, self._done, self._last_line = images, 0, time.monotonic()
+        self._bar = tqdm(total=images, desc="likelihood", unit=" images", leave=False, disable=None, dynamic_ncols=True)
+
+    def on_part(self, images: int) -> None:
+        """So many more images are done."""
+        self._done += images
+        self._bar.update(images)
+        if self._bar.disable and time.monotonic() - self._last_line >= _SECONDS_BETWEEN_LINES:
+            print(f"evaluate: likelihood of {self._done:,} of {self._images:,} images", flush=True)
+            self._last_line = time.monotonic()
+        if self._done >= self._images:
+            self._bar.close()
 
 
 def _format(loss: float, distortion: float, kl: float) -> str:

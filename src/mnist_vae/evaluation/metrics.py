@@ -17,6 +17,7 @@ from mnist_vae.common.device import EVALUATION_BATCH
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.data.latents import active_dimensions
 from mnist_vae.data.prepared import ClassNames
+from mnist_vae.evaluation.likelihood import Bounds
 from mnist_vae.model.autoencoder import Autoencoder
 
 
@@ -39,13 +40,23 @@ class ClassMetrics(NamedTuple):
     label: int
     mse_minus1_to_1: float
     kl_nats: float
+    nll_nats: float | None
+
+
+class SampledNll(NamedTuple):
+    """The negative log-likelihood as so many importance samples an image bound it."""
+
+    samples: int
+    nll_nats: float
 
 
 class Metrics(NamedTuple):
     """The metrics of the test set, and in `classes` those of each class in label order.
 
     The MSE is that of a pixel of images on [-1, 1], reconstructed from their mean codes; KL and ELBO are means per
-    image. `effective_beta` is the weight of one nat of KL against one unit of distortion.
+    image. `effective_beta` is the weight of one nat of KL against one unit of distortion. The negative log-likelihood
+    is an upper bound from the greatest number of importance samples, with its standard error over the images;
+    `nll_bounds` are those from fewer samples, too.
     """
 
     mse_minus1_to_1: float
@@ -54,17 +65,22 @@ class Metrics(NamedTuple):
     effective_beta: float
     active_dimensions: int
     parameter_count: int
+    nll_nats: float | None
+    nll_standard_error_nats: float | None
+    nll_bounds: list[SampledNll]
     classes: list[ClassMetrics]
 
 
 def save_metrics(metrics: Metrics, path: Path, classes_path: Path, class_names: ClassNames = DIGITS) -> None:
     """Write the headline numbers as JSON, without what this model has no value for, and those by class as CSV."""
-    *headline, (_, classes) = metrics._asdict().items()
+    *headline, (_, bounds), (_, classes) = metrics._asdict().items()
     named = {name: value for name, value in headline if value is not None}
+    named |= {f"nll_nats_k{bound.samples}": bound.nll_nats for bound in bounds}
+    columns = [name for name in ClassMetrics._fields[1:] if name in named]
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["class", *ClassMetrics._fields[1:]])
-    writer.writerows([class_names[label], *map(repr, numbers)] for label, *numbers in classes)
+    writer.writerow(["class", *columns])
+    writer.writerows([class_names[of.label], *(repr(getattr(of, name)) for name in columns)] for of in classes)
     write_whole((json.dumps(named, indent=2) + "\n").encode(), path)
     write_whole(table.getvalue().encode(), classes_path)
 
@@ -96,7 +112,12 @@ def encode_means(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Float3
 
 
 def compute_metrics(
-    model: Autoencoder, evaluation: Evaluation, labels: UInt[np.ndarray, " N"], pixels: int, class_count: int = 10
+    model: Autoencoder,
+    evaluation: Evaluation,
+    labels: UInt[np.ndarray, " N"],
+    pixels: int,
+    class_count: int = 10,
+    bounds: Bounds | None = None,
 ) -> Metrics:
     """The metrics from an evaluation on images of that many pixels.
 
@@ -110,6 +131,8 @@ def compute_metrics(
     if model.latent.has_prior:
         nll = model.likelihood.negative_log_likelihood(float(evaluation.sampled_distortion.mean()), pixels, beta)
     members = [labels == label for label in range(class_count)]
+    best = None if bounds is None else -bounds.log_likelihood[:, -1]
+    standard_error = None if best is None else float(best.std(ddof=1) / np.sqrt(len(best)))
     return Metrics(
         mse_minus1_to_1=float(mse.mean()),
         kl_nats=float(kl.mean()),
@@ -117,5 +140,13 @@ def compute_metrics(
         effective_beta=beta,
         active_dimensions=active_dimensions(evaluation.mean.var(axis=0, dtype=np.float64)),
         parameter_count=sum(weight.numel() for weight in model.parameters()),
-        classes=[ClassMetrics(label, float(mse[of].mean()), float(kl[of].mean())) for label, of in enumerate(members)],
+        nll_nats=None if bounds is None else float(bounds.nll()[-1]),
+        nll_standard_error_nats=standard_error,
+        nll_bounds=[] if bounds is None else list(map(SampledNll, bounds.samples, bounds.nll().tolist())),
+        classes=[
+            ClassMetrics(
+                label, float(mse[of].mean()), float(kl[of].mean()), None if best is None else float(best[of].mean())
+            )
+            for label, of in enumerate(members)
+        ],
     )

@@ -17,6 +17,8 @@ from mnist_vae.figures.gallery import plane_axis_titles
 from mnist_vae.figures.grids import draw_grid, interpolation_strip
 from mnist_vae.figures.style import TEXT_CHARACTER, WIDTH, figure_style, titled_figure
 
+# The look of a system's point. Bits are other images: their MSE is that of black and white pixels.
+_MARKERS = {"o": "VAE", "s": "plain autoencoder, no KL", "D": "VAE of binarised images"}
 _STRIP = 8  # images of an interpolation
 _LEGEND_HANDLE = 0.6  # inches of a legend's entry without its text
 _POINT = 5  # pixels from the middle of a point to its edge
@@ -82,8 +84,8 @@ def rate_distortion(systems: Sequence[System], title: str) -> Figure:
             least, greatest = family[0].params.kl_weight, family[-1].params.kl_weight
             label = f"{family[0].params.network}, kl_weight {least:g} to {greatest:g}"
             axis.plot(*_points(family).T, color="grey", linewidth=1.5, zorder=1, label=label)
-        for variational, marker, label in ((True, "o", "VAE"), (False, "s", "plain autoencoder, no KL")):
-            members = [system for system in systems if system.params.variational == variational]
+        for marker, label in _MARKERS.items():
+            members = [system for system in systems if _marker(system.params) == marker]
             if members:
                 axis.scatter(*_points(members).T, marker=marker, s=60, zorder=2, label=label)
         axis.set(
@@ -107,6 +109,12 @@ def side_by_side(members: Sequence[Member], title: str) -> Figure:
             _draw_interpolation(interpolation, member.pictures)
         _name_classes(figure, members[0].class_names)
         return figure
+
+
+def _marker(params: Params) -> str:
+    if not params.variational:
+        return "s"
+    return "o" if params.binarisation == "none" else "D"
 
 
 def _points(systems: Sequence[System]) -> np.ndarray:

@@ -1,18 +1,23 @@
 """The model: encoder, latent, decoder and likelihood, composed as params.yaml says."""
 
 from contextlib import nullcontext
+from typing import cast
 
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from mnist_vae.common.catalogue import WHITE
 from mnist_vae.common.device import Context
 from mnist_vae.common.params import ModelParams
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.model.likelihood import LIKELIHOODS, Bernoulli, SquaredError
 from mnist_vae.model.loss import Objective, Terms, make_objective
-from mnist_vae.model.networks import NETWORKS
+from mnist_vae.model.networks import NETWORKS, mlp
 from mnist_vae.model.posterior import GaussianCode, GaussianLatent, PointCode, PointLatent
+
+_MEANS = (0.001, 0.999)
+_SEVERAL = 3  # dimensions of noise for several codes of each image
 
 
 class Autoencoder(nn.Module):
@@ -49,16 +54,41 @@ class Autoencoder(nn.Module):
         return self.likelihood.distortion(self.likelihood.scale(images), self._compute(self.decoder, codes))
 
     def terms(
-        self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B D"] | None, rate_share: float = 1.0
+        self,
+        images: UInt8[Tensor, "B 1 S S"],
+        noise: Float[Tensor, "B *K D"] | None,
+        rate_share: float = 1.0,
     ) -> Terms:
         """Loss, reconstruction error and KL of each image, at a code sampled with the noise, or else at the mean code.
 
-        The loss takes that share of the rate's weight.
+        The loss takes that share of the rate's weight. With noise for K codes of each image it is the
+        importance-weighted bound, which needs a posterior that is a distribution.
         """
         scaled = self.likelihood.scale(images)
         code = self._encode_scaled(scaled)
+        if noise is not None and noise.ndim == _SEVERAL and isinstance(code, GaussianCode):
+            codes = code.sample_several(noise)
+            distortion = self._distortions(scaled, codes)
+            return self.objective.weighted_terms(distortion, code.log_ratio(noise, codes), code.kl(), rate_share)
         output = self._compute(self.decoder, code.mean if noise is None else code.sample(noise))
         return self.objective.terms(self.likelihood.distortion(scaled, output), code.kl(), rate_share)
+
+    def distortions(self, images: UInt8[Tensor, "B 1 S S"], codes: Float[Tensor, "B K D"]) -> Float[Tensor, "B K"]:
+        """The distortion of each image when reconstructed from each of its K codes, in the likelihood's unit."""
+        return self._distortions(self.likelihood.scale(images), codes)
+
+    def _distortions(self, scaled: Float[Tensor, "B 1 S S"], codes: Float[Tensor, "B K D"]) -> Float[Tensor, "B K"]:
+        output = self._compute(self.decoder, codes.flatten(0, 1)).unflatten(0, codes.shape[:2])  # (B, K, 1, S, S)
+        return self.likelihood.distortion(scaled[:, None], output)
+
+    def start_at_mean(self, images: UInt8[Tensor, "N 1 S S"]) -> None:
+        """Let the decoder's last bias be the logit of the mean image, so that a training begins with its likelihood.
+
+        The mean is kept between 0.001 and 0.999, since some pixels are black in all images (Burda et al. 2016's code).
+        """
+        sums = images.sum(dim=0).cpu()  # whole numbers, so the same on each machine
+        mean = (sums.double() / (WHITE * len(images))).clamp(*_MEANS)
+        cast("mlp.Decoder", self.decoder).set_output_bias(torch.logit(mean).float())
 
     def _encode_scaled(self, scaled: Float[Tensor, "B 1 S S"]) -> GaussianCode | PointCode:
         return self.latent.code(self._compute(self.encoder, scaled))
@@ -77,6 +107,7 @@ def build_autoencoder(params: ModelParams) -> Autoencoder:
     objective = make_objective(params.reduction, kl_weight, free_nats, params.image_size**2, params.latent_dim)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(params.seed, "first weights"))
-        encoder = network.encoder(params.image_size, params.widths, latent.outputs_per_dimension * params.latent_dim)
-        decoder = network.decoder(params.image_size, params.widths, params.latent_dim, likelihood.activation)
+        options, outputs = [getattr(params, name) for name in network.options], latent.outputs_per_dimension
+        encoder = network.encoder(params.image_size, params.widths, outputs * params.latent_dim, *options)
+        decoder = network.decoder(params.image_size, params.widths, params.latent_dim, likelihood.activation, *options)
     return Autoencoder(encoder, decoder, latent, likelihood, objective)

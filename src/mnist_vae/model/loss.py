@@ -3,6 +3,7 @@
 Alemi et al. 2018, "Fixing a Broken ELBO", call them distortion and rate.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -47,6 +48,22 @@ class Objective(NamedTuple):
         rate = kl.sum(dim=1)
         charged = self._charged(kl).sum(dim=1) if self.free_nats else rate
         return Terms(self.distortion_weight * distortion + rate_share * self.rate_weight * charged, distortion, rate)
+
+    def weighted_terms(
+        self,
+        distortion: Float[Tensor, "B K"],
+        log_ratio: Float[Tensor, "B K"],
+        kl: Float[Tensor, "B D"],
+        rate_share: float = 1.0,
+    ) -> Terms:
+        """The terms of each image with the importance-weighted bound as the loss, from K codes of each.
+
+        The loss is −log (1/K) Σ p(x|z) p(z) / q(z|x) (Burda et al. 2016, equation 8), of which log p(z) − log q(z|x),
+        the log ratio, takes the share. Distortion and rate are means over the codes, and of the whole posterior.
+        """
+        log_weights = rate_share * log_ratio - self.distortion_weight * distortion
+        bound = torch.logsumexp(log_weights, dim=1) - math.log(log_weights.shape[1])
+        return Terms(-bound, distortion.mean(dim=1), kl.sum(dim=1))
 
     def _charged(self, kl: Float[Tensor, "B D"]) -> Float[Tensor, "B D"]:
         # The batch mean of this is max(free_nats, KL) for each dimension, with the right gradient.

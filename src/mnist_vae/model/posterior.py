@@ -17,6 +17,16 @@ class GaussianCode(NamedTuple):
         """The code for standard normal noise: the reparameterization of Kingma & Welling 2014, section 2.4."""
         return self.mean + torch.exp(0.5 * self.log_variance) * noise
 
+    def sample_several(self, noise: Float[Tensor, "B K D"]) -> Float[Tensor, "B K D"]:
+        """The K codes of each image that standard normal noise picks."""
+        return self.mean[:, None] + torch.exp(self.log_variance / 2)[:, None] * noise
+
+    def log_ratio(self, noise: Float[Tensor, "B K D"], codes: Float[Tensor, "B K D"]) -> Float[Tensor, "B K"]:
+        """Of the codes z that the noise picks, the prior against the posterior: log N(z; 0, 1) − log q(z|x) in nats."""
+        # Of both densities the constants cancel: −½ z² against −½ ε² − ½ log σ².
+        squares = (noise.square() - codes.square()).sum(dim=2)
+        return 0.5 * (squares + self.log_variance.sum(dim=1, keepdim=True))
+
     def kl(self) -> Float[Tensor, "B D"]:
         """KL(q(z|x) || N(0, 1)) of each dimension in nats: ½ (σ² + μ² − log σ² − 1) (Kingma & Welling 2014, B)."""
         return 0.5 * (self.log_variance.exp() + self.mean.square() - self.log_variance - 1)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STAGES = ("train", "evaluate", "render")  # the stages that log into a run, in their order
 _NOT_IN_METRICS = re.compile(r"[^\w. -]|^\.+$")
+_BOUND = re.compile(r"nll_nats_k(\d+)")
 _LONGEST_CLASS = 100  # characters
 _METRICS_A_CALL = 1000  # MLflow refuses more
 _DIFF = "uncommitted.diff"
@@ -181,12 +182,18 @@ def _epoch_points(epochs: Iterable[EpochRow], steps: Iterable[StepRow]) -> list[
 
 def _test_points(folder: Path) -> list[_Point]:
     metrics = json.loads((folder / paths.METRICS).read_text("utf-8"))
-    points = [_Point(f"test/{name}", 0, value) for name, value in metrics.items()]
+    points = [_test_point(name, value) for name, value in metrics.items()]
     with (folder / paths.CLASSES).open(newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.DictReader(file)):
             label = _metric_part(row.pop("class"), number)
             points += [_Point(f"test/{name}/{label}", 0, float(value)) for name, value in row.items()]
     return points
+
+
+def _test_point(name: str, value: float) -> _Point:
+    """A number of metrics.json. Of the bounds on the likelihood, the numbers of samples are the steps of one curve."""
+    bound = _BOUND.fullmatch(name)
+    return _Point("test/nll_nats_by_samples", int(bound[1]), value) if bound else _Point(f"test/{name}", 0, value)
 
 
 def _metric_part(name: str, number: int) -> str:

@@ -57,6 +57,7 @@ _NUMBERS = {
     "test/mse_minus1_to_1": "MSE {:.4g} per pixel on [-1, 1]",
     "test/kl_nats": "KL {:.4g} nats",
     "test/elbo_nats": "ELBO {:.4g} nats",
+    "test/nll_nats": "NLL {:.2f} nats",
     "test/active_dimensions": "{:.0f} active dimensions",
 }
 _PICTURES = ("class_means.png", "reconstructions.png", "samples.png", "interpolation.gif")

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 import mnist_vae
+from mnist_vae.common.atomic import code_md5
 from mnist_vae.common.params import ModelParams
 
 # The folders of code that dvc.yaml names for the train stage (a test compares them).
@@ -21,16 +22,8 @@ def training_fingerprint(params: ModelParams, data_md5: str, device: torch.devic
     origin = {
         "params": params.model_dump(mode="json"),
         "data": data_md5,
-        "code": code_md5(Path(str(mnist_vae.__file__)).parent),
+        "code": code_md5(Path(str(mnist_vae.__file__)).parent, FOLDERS),
         "torch": str(torch.__version__),
         "device": device.type,
     }
     return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def code_md5(package: Path) -> str:
-    """The md5 sum of the Python files in FOLDERS of the package, their names included."""
-    digest = hashlib.md5(usedforsecurity=False)
-    for path in sorted(path for folder in FOLDERS for path in (package / folder).rglob("*.py")):
-        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()

@@ -8,10 +8,11 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
-from mnist_vae.common.device import EVALUATION_BATCH, autocast, tensor_cores
+from mnist_vae.common.device import EVALUATION_BATCH, autocast, place, tensor_cores
 from mnist_vae.common.params import ModelParams
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.console.stage import UserError
+from mnist_vae.data.binarisation import draw_bits
 from mnist_vae.data.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.model.autoencoder import Autoencoder
 from mnist_vae.model.loss import Terms
@@ -49,26 +50,29 @@ def fit(
 ) -> list[EpochHistory]:
     """Train a model in place with Adam (Kingma & Ba 2015), from the start or from the state `resume`.
 
-    The order of images and the noise are functions of the seed and the epoch, so a resumed training ends with the bits
-    of one that was never interrupted. Of several ranks, the main process validates, calls back and returns the history.
-    Raises UserError when a loss or a weight is not finite.
+    The order of images, the noise and dynamic bits of the images are functions of the seed and the epoch, so a resumed
+    training ends as one that was never interrupted. Of several ranks, the main process validates, calls back and
+    returns the history. Raises UserError when a loss or a weight is not finite.
     """
     training, step = _begin(model, images, params, resume, ranks)
+    several = params.importance_samples
+    codes = (params.latent_dim,) if several == 1 else (several, params.latent_dim)  # of an image in a step
     for epoch in range(training.epoch, params.epochs + 1):
         model.train()
         began, resumed_at = time.monotonic(), training.step
         order = torch.randperm(len(images.train), generator=_generator(params, "order of images", epoch))
         noise_source = _generator(params, "noise", epoch, model.device)
+        seen = _seen(images.train, params, epoch)
         with tensor_cores(params.precision, model.device):
             for number, batch in enumerate(order.to(model.device).split(params.batch_size)):
-                noise = torch.randn(len(batch), params.latent_dim, generator=noise_source, device=model.device)
+                noise = torch.randn(len(batch), *codes, generator=noise_source, device=model.device)
                 if number < resumed_at:  # done before the training was interrupted
                     continue
                 share_done = training.steps_done / (params.epochs * training.steps_per_epoch)
                 rate = scheduled_rate(params.learning_rate, params.learning_rate_schedule, share_done)
                 set_rate(training.optimizer, rate)
                 kl_share = warmup_share(epoch, params.kl_warmup_epochs)
-                shard, shard_noise = images.train[ranks.shard(batch)], ranks.shard(noise)
+                shard, shard_noise = seen[ranks.shard(batch)], ranks.shard(noise)
                 training.end_step(step(shard, shard_noise, kl_share, len(batch)))
                 for callback in callbacks:
                     callback.on_step(training)
@@ -95,13 +99,24 @@ def _begin(
     model: Autoencoder, images: TrainingImages, params: ModelParams, resume: TrainingState | None, ranks: Ranks
 ) -> tuple[Training, Step | CapturedStep]:
     (first, second), rate = params.adam_betas, initial_rate(params.learning_rate, model.device)
+    if params.output_bias == "mean_image":
+        model.start_at_mean(images.train)
     is_on_cuda = model.device.type == "cuda"
-    adam = torch.optim.Adam(model.parameters(), rate, (first, second), fused=True, capturable=is_on_cuda)
+    adam = torch.optim.Adam(
+        model.parameters(), rate, (first, second), eps=params.adam_epsilon, fused=True, capturable=is_on_cuda
+    )
     training = Training(model, adam, -(-len(images.train) // params.batch_size))
     if packed := ranks.broadcast(pack(resume) if resume else b""):
         training.restore(unpack(packed))
     model.autocast = autocast(params.precision, model.device)
     return training, make_step(ranks.replicate(model), adam, ranks, params.batch_size)
+
+
+def _seen(images: UInt8[Tensor, "N 1 S S"], params: ModelParams, epoch: int) -> UInt8[Tensor, "N 1 S S"]:
+    """The training images as an epoch sees them: with bits of its own, the same on each rank, if they are dynamic."""
+    if params.binarisation != "dynamic":
+        return images
+    return place(draw_bits(images.cpu().numpy(), params.seed, "train", epoch), images.device)
 
 
 def _history(training: Training, images: int, batch_size: int, validation: Terms, speed: float) -> EpochHistory:

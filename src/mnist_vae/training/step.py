@@ -20,7 +20,7 @@ class Step:
         self._terms_of, self._optimizer, self._ranks = terms_of, optimizer, ranks
 
     def __call__(
-        self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B D"], rate_share: float, batch_size: int
+        self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B *K D"], rate_share: float, batch_size: int
     ) -> Float[Tensor, "3"]:
         terms = self._terms_of(images, noise, rate_share)
         self._optimizer.zero_grad()
@@ -62,7 +62,7 @@ class CapturedStep:
         self._captured: _Captured | None = None
 
     def __call__(
-        self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B D"], rate_share: float, batch_size: int
+        self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B *K D"], rate_share: float, batch_size: int
     ) -> Float[Tensor, "3"]:
         self._done += 1
         if self._done <= _STEPS_BEFORE_CAPTURE or batch_size != self._batch_size:

@@ -23,11 +23,15 @@ TUTORIAL = {
     "kl_weight": 0.1,
     "kl_warmup_epochs": 0,
     "free_nats": 0,
+    "importance_samples": 1,
     "epochs": 10,
     "batch_size": 64,
     "learning_rate": 0.0001,
     "learning_rate_schedule": "constant",
     "adam_betas": (0.5, 0.999),
+    "adam_epsilon": 1e-8,
+    "binarisation": "none",
+    "output_bias": "random",
 }
 
 
@@ -109,6 +113,11 @@ def test_one_whole_batch_left_is_enough() -> None:
         {"free_nats": 0.5},
         # The knobs of the networks that are not in use do not matter.
         {"network": "mlp", "deep_channels": [2] * 20},
+        {"network": "conv_dense", "image_size": 28, "conv_channels": [4, 8], "activation": "silu"},
+        {"binarisation": "dynamic", "reconstruction": "bernoulli"},
+        {"network": "mlp", "reconstruction": "bernoulli", "output_bias": "mean_image"},
+        {"importance_samples": 5, "reduction": "sum", "kl_weight": 1, "kl_warmup_epochs": 1, "epochs": 2},
+        {"likelihood_samples": 0},
         PLAIN,
     ],
     ids=str,
@@ -172,7 +181,7 @@ def test_model_and_figures_share_all_parameters_out_between_them() -> None:
     assert type(model) is ModelParams
     assert type(figures) is FigureParams
     assert not model.model_dump().keys() & figures.model_dump().keys()
-    together = model.model_dump() | figures.model_dump() | custom.model_dump()
+    together = model.model_dump() | figures.model_dump() | custom.model_dump() | params.of_evaluation().model_dump()
     assert together | {"custom_data": ""} == params.model_dump()
 
 

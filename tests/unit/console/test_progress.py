@@ -83,3 +83,28 @@ def test_on_a_terminal_a_bar_shows_images_and_terms(
     assert "\n" not in shown
     assert re.search(r"\r +\r$", shown)  # it leaves no trace on its line
     assert re.fullmatch(LINE, capsys.readouterr().out)
+
+
+def test_likelihood_has_a_line_a_minute_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = iter([0.0, 20.0, 70.0, 70.0, 80.0, 131.0, 131.0, 140.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+    shown = progress.LikelihoodProgress(10_000)
+    for _ in range(5):
+        shown.on_part(2000)
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [f"evaluate: likelihood of {done:,} of 10,000 images" for done in (4000, 8000)]
+    assert err == ""
+
+
+def test_likelihood_has_a_bar_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    shown = progress.LikelihoodProgress(100)
+    shown.on_part(50)
+    shown.on_part(50)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "likelihood" in err

@@ -87,3 +87,12 @@ def test_members_stand_side_by_side_with_what_they_have(latent_dim: int) -> None
     # Eight images across at most, of the five that there are; straight and spherical.
     shown = np.asarray(figure.axes[5].images[0].get_array())
     assert shown.shape == (2 * 17, 5 * 17)
+
+
+def test_binarised_images_have_points_of_their_own_look() -> None:
+    bits = _system("bits", 25, 0.06, reconstruction="bernoulli", binarisation="dynamic")
+    (axis,) = rate_distortion([*SYSTEMS, bits], "Title").axes
+    (drawn,) = [points for points in axis.collections if points.get_label() == "VAE of binarised images"]
+    assert np.asarray(drawn.get_offsets()).tolist() == [[25, 0.06]]
+    others = [points for points in axis.collections if points is not drawn]
+    assert sum(len(np.asarray(points.get_offsets())) for points in others) == len(SYSTEMS)

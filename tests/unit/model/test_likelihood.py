@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, distributions
 
 from builders import tiny_images
-from mnist_vae.model.likelihood import LIKELIHOODS
+from mnist_vae.model.likelihood import LIKELIHOODS, sum_softplus
 
 RANGES = {"squared_error": (-1.0, 1.0), "squared_error_sigmoid": (0.0, 1.0), "bernoulli": (0.0, 1.0)}
 SQUARED = [name for name in RANGES if name.startswith("squared_error")]
@@ -71,18 +71,17 @@ def test_unit_of_squared_error_names_the_range(name: str) -> None:
 
 
 def test_bernoulli_distortion_equals_that_of_torch_distributions() -> None:
-    likelihood, outputs = LIKELIHOODS["bernoulli"], _outputs(3, 0.01, 0.99)
+    likelihood, probabilities = LIKELIHOODS["bernoulli"], _outputs(3, 0.01, 0.99)
     images = likelihood.scale((tiny_images(3) > 127).to(torch.uint8) * 255)
     assert set(images.unique().tolist()) == {0.0, 1.0}
-    expected = -distributions.Bernoulli(outputs).log_prob(images).sum(dim=(1, 2, 3))
-    torch.testing.assert_close(likelihood.distortion(images, outputs), expected)
+    expected = -distributions.Bernoulli(probabilities).log_prob(images).sum(dim=(1, 2, 3))
+    torch.testing.assert_close(likelihood.distortion(images, probabilities.logit()), expected)
 
 
 def test_bernoulli_distortion_of_grey_images_equals_a_plain_loop() -> None:
-    likelihood, images, outputs = LIKELIHOODS["bernoulli"], tiny_images(2), _outputs(2, 0.01, 0.99)
-    for image, output, nats in zip(
-        images, outputs, likelihood.distortion(likelihood.scale(images), outputs), strict=True
-    ):
+    likelihood, images, probabilities = LIKELIHOODS["bernoulli"], tiny_images(2), _outputs(2, 0.01, 0.99)
+    distortion = likelihood.distortion(likelihood.scale(images), probabilities.logit())
+    for image, output, nats in zip(images, probabilities, distortion, strict=True):
         total = 0.0
         for level, p in zip(image.flatten().tolist(), output.flatten().tolist(), strict=True):
             total -= level / 255 * math.log(p) + (1 - level / 255) * math.log(1 - p)
@@ -98,7 +97,8 @@ def test_bernoulli_distortion_is_the_likelihood_already(beta: float) -> None:
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_brightness_undoes_scale_for_every_grey_level(name: str) -> None:
     likelihood = LIKELIHOODS[name]
-    brightness = likelihood.brightness(likelihood.scale(GREY_LEVELS))
+    scaled = likelihood.scale(GREY_LEVELS)
+    brightness = likelihood.brightness(scaled.logit() if name == "bernoulli" else scaled)
     assert torch.equal((brightness * 255).round().to(torch.uint8), GREY_LEVELS)
     assert (float(brightness.min()), float(brightness.max())) == (0.0, 1.0)
 
@@ -108,5 +108,37 @@ def test_images_and_outputs_share_a_range(name: str) -> None:
     likelihood, (low, high) = LIKELIHOODS[name], RANGES[name]
     scaled = likelihood.scale(GREY_LEVELS)
     assert (float(scaled.min()), float(scaled.max())) == (low, high)
-    extremes = likelihood.activation()(torch.tensor([-100.0, 0.0, 100.0]))
+    # Of bernoulli the output is a logit, which has no range, and its sigmoid has the images'.
+    mean = torch.sigmoid if name == "bernoulli" else likelihood.activation()
+    extremes = mean(torch.tensor([-100.0, 0.0, 100.0]))
     torch.testing.assert_close(extremes, torch.tensor([low, (low + high) / 2, high]))
+
+
+def test_bernoulli_distortion_of_a_sure_and_wrong_output_is_its_logit() -> None:
+    # By way of a sigmoid in float32 it would be cut off at 100 nats, and at 17 without gradient.
+    black, white = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
+    for logit in (17.5, 40.0, 300.0):
+        output = torch.full((1, 1, 1, 1), logit, requires_grad=True)
+        wrong = LIKELIHOODS["bernoulli"].distortion(black, output)
+        assert wrong.item() == pytest.approx(logit, rel=1e-6)
+        (gradient,) = torch.autograd.grad(wrong.sum(), output)
+        assert gradient.item() == pytest.approx(1.0, abs=1e-6)
+        assert float(LIKELIHOODS["bernoulli"].distortion(white, output.detach())) < 1e-7
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_several_outputs_of_an_image_have_the_distortions_of_each(name: str) -> None:
+    likelihood, images = LIKELIHOODS[name], LIKELIHOODS[name].scale(tiny_images(3))
+    outputs = torch.randn(3, 4, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    distortions = likelihood.distortion(images[:, None], outputs)
+    for place in range(4):
+        torch.testing.assert_close(distortions[:, place], likelihood.distortion(images, outputs[:, place]))
+
+
+@pytest.mark.parametrize("pixels", [1, 7, 64, 256, 784, 1024])
+def test_sum_of_softplus_with_and_without_gradients_is_that_in_float64(pixels: int) -> None:
+    for scale in (0.1, 5.0, 80.0):
+        values = scale * torch.randn(3, 2, pixels, generator=torch.Generator().manual_seed(pixels))
+        expected = torch.log1p(values.double().exp()).sum(dim=-1).float()
+        torch.testing.assert_close(sum_softplus(values), expected, rtol=2e-6, atol=2e-5)
+        torch.testing.assert_close(sum_softplus(values.requires_grad_()).detach(), expected, rtol=2e-6, atol=2e-5)

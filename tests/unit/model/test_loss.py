@@ -1,8 +1,13 @@
+import copy
+import math
+
 import pytest
 import torch
+from torch import distributions
 from torch.nn import functional
 
 from builders import PLAIN, tiny_images, tiny_model, tiny_params
+from mnist_vae.model.autoencoder import Autoencoder
 from mnist_vae.model.likelihood import LIKELIHOODS
 from mnist_vae.model.loss import Objective, make_objective
 from tutorial import TutorialVAE
@@ -10,6 +15,7 @@ from tutorial import TutorialVAE
 DISTORTION = torch.tensor([3.0, 5.0, 4.0, 8.0])
 # As means over the images, dimension by dimension: 0.2, 0.5, 1.25, 0.
 KL = torch.tensor([[0.1, 0.9, 2.0, 0.0], [0.3, 0.1, 0.5, 0.0], [0.2, 0.4, 1.5, 0.0], [0.2, 0.6, 1.0, 0.0]])
+BITS = (tiny_images(6) > 127).to(torch.uint8) * 255
 NOISE = torch.randn(6, 3, generator=torch.Generator().manual_seed(4))
 
 
@@ -114,3 +120,76 @@ def test_plain_autoencoders_loss_is_its_distortion_at_any_noise(reduction: str) 
     assert torch.equal(terms.loss, terms.distortion / (256 if reduction == "mean" else 1))
     assert terms.rate.tolist() == [0.0] * 6
     assert torch.equal(terms.distortion, without.distortion)
+
+
+def _log_weights(model: Autoencoder, images: torch.Tensor, noise: torch.Tensor, rate_share: float) -> torch.Tensor:
+    """log p(x|z) + share · (log p(z) − log q(z|x)) of each image and sample, by torch's distributions, in float64."""
+    model = copy.deepcopy(model).double()
+    scaled = images.double() / 255
+    mean, log_variance = model.encoder(scaled).chunk(2, dim=1)
+    posterior = distributions.Normal(mean, (log_variance / 2).exp())
+    rows = []
+    for sample in noise.double().unbind(dim=1):
+        codes = mean + sample * (log_variance / 2).exp()
+        likelihood = distributions.Bernoulli(logits=model.decoder(codes)).log_prob((scaled > 0.5).double())
+        ratio = distributions.Normal(0.0, 1.0).log_prob(codes) - posterior.log_prob(codes)
+        rows.append(likelihood.sum(dim=(1, 2, 3)) + rate_share * ratio.sum(dim=1))
+    return torch.stack(rows, dim=1)
+
+
+BOUND = {"reconstruction": "bernoulli", "reduction": "sum", "kl_weight": 1}
+
+
+@pytest.mark.parametrize("rate_share", [1.0, 0.25])
+@pytest.mark.parametrize("network", ["mlp", "conv_dense", "conv"])
+def test_importance_weighted_loss_is_the_log_of_the_mean_weight(network: str, rate_share: float) -> None:
+    model = tiny_model(**BOUND, network=network, importance_samples=5).eval()
+    images, noise = BITS, torch.randn(6, 5, 3, generator=torch.Generator().manual_seed(1))
+    weights = _log_weights(model, images, noise, rate_share)
+    terms = model.terms(images, noise, rate_share)
+    losses = terms.loss.tolist()
+    for image, logs in enumerate(weights.tolist()):
+        greatest = max(logs)
+        expected = greatest + math.log(sum(math.exp(log - greatest) for log in logs) / 5)
+        assert -losses[image] == pytest.approx(expected, rel=1e-5)
+    torch.testing.assert_close(terms.rate, model.terms(images, None).rate)
+    singles = [model.terms(images, noise[:, place]).distortion for place in range(5)]
+    torch.testing.assert_close(terms.distortion, torch.stack(singles).mean(dim=0))
+
+
+def test_gradient_of_the_importance_weighted_loss_is_that_of_the_log_weights_weighted_by_themselves() -> None:
+    # Burda et al. 2016, equation 14: Σ w̃ ∇ log w with w̃ the weights divided by their sum.
+    model = tiny_model(**BOUND, network="mlp")
+    noise = torch.randn(6, 4, 3, generator=torch.Generator().manual_seed(1))
+    model.terms(BITS, noise).loss.sum().backward()
+    found = [weight.grad.double() for weight in model.parameters() if weight.grad is not None]
+    weights, total = model.double(), torch.zeros((), dtype=torch.float64)
+    for place in range(4):
+        logs = _differentiable_log_weight(weights, BITS, noise[:, place].double())
+        normalised = _log_weights(model, BITS, noise, 1.0).detach().softmax(dim=1)[:, place]
+        total = total - (normalised * logs).sum()
+    expected = torch.autograd.grad(total, list(weights.parameters()))
+    for mine, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-4)
+
+
+def _differentiable_log_weight(model: Autoencoder, images: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+    scaled = images.double() / 255
+    mean, log_variance = model.encoder(scaled).chunk(2, dim=1)
+    deviation = (log_variance / 2).exp()
+    codes = mean + noise * deviation
+    likelihood = -functional.binary_cross_entropy_with_logits(model.decoder(codes), scaled, reduction="none")
+    ratio = distributions.Normal(0.0, 1.0).log_prob(codes) - distributions.Normal(mean, deviation).log_prob(codes)
+    return likelihood.sum(dim=(1, 2, 3)) + ratio.sum(dim=1)
+
+
+def test_more_importance_samples_give_a_tighter_bound() -> None:
+    model = tiny_model(**BOUND, network="mlp").eval()
+    for name, weight in model.named_parameters():
+        weight.data *= 3 if "decoder" in name else 1
+    noise = torch.randn(6, 400, 3, generator=torch.Generator().manual_seed(1))
+    means = [
+        sum(model.terms(BITS, part).loss.mean().item() for part in noise.split(count, dim=1)) / (400 // count)
+        for count in (1, 4, 40)
+    ]
+    assert means[0] > means[1] > means[2]

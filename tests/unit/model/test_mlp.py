@@ -1,31 +1,36 @@
+import math
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from builders import gaussian_code, tiny_images, tiny_model
-from mnist_vae.model.networks.mlp import Decoder, Encoder
+from mnist_vae.model.networks.mlp import Decoder, Encoder, Tanh
+
+HIDDEN = {"relu": lambda x: x.clamp(min=0), "tanh": torch.tanh, "silu": lambda x: x / (1 + torch.exp(-x))}
 
 
-def _by_hand(values: Tensor, weights: list[Tensor]) -> Tensor:
-    """Matrix products with ReLU between them, from weights and biases in turn."""
+def _by_hand(values: Tensor, weights: list[Tensor], hidden: str = "relu") -> Tensor:
+    """Matrix products with an activation between them, from weights and biases in turn."""
     pairs = list(zip(weights[::2], weights[1::2], strict=True))
     for place, (weight, bias) in enumerate(pairs):
         values = values @ weight.T + bias
-        values = values if place == len(pairs) - 1 else values.clamp(min=0)
+        values = values if place == len(pairs) - 1 else HIDDEN[hidden](values)
     return values
 
 
 @pytest.mark.parametrize("widths", [[5], [7, 4], [6, 5, 4]], ids=str)
 @pytest.mark.parametrize("size", [16, 17])
-def test_model_equals_one_written_out_in_matrix_products(widths: list[int], size: int) -> None:
-    model = tiny_model(network="mlp", mlp_widths=widths, image_size=size)
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_model_equals_one_written_out_in_matrix_products(widths: list[int], size: int, hidden: str) -> None:
+    model = tiny_model(network="mlp", mlp_widths=widths, image_size=size, activation=hidden)
     images = tiny_images(5, size=size)
     code, pixels = gaussian_code(model, images), images.flatten(1) / 127.5 - 1
-    output = _by_hand(pixels, list(model.encoder.parameters()))
+    output = _by_hand(pixels, list(model.encoder.parameters()), hidden)
     torch.testing.assert_close(code.mean, output[:, :3])
     torch.testing.assert_close(code.log_variance, output[:, 3:])
-    brightness = (torch.tanh(_by_hand(code.mean, list(model.decoder.parameters()))) + 1) / 2
+    brightness = (torch.tanh(_by_hand(code.mean, list(model.decoder.parameters()), hidden)) + 1) / 2
     torch.testing.assert_close(model.decode(code.mean), brightness.reshape(5, 1, size, size))
 
 
@@ -57,3 +62,22 @@ def test_number_of_weights_is_the_formulas(size: int, latent_dim: int, weights: 
     encoder = (pixels + 1) * 512 + (512 + 1) * 2 * latent_dim
     decoder = (latent_dim + 1) * 512 + (512 + 1) * pixels
     assert sum(weight.numel() for weight in model.parameters()) == encoder + decoder == weights
+
+
+def test_tanh_is_that_of_the_standard_library() -> None:
+    values = torch.linspace(-60, 60, 2001)
+    expected = torch.tensor([math.tanh(value) for value in values.tolist()])
+    torch.testing.assert_close(Tanh()(values), expected, rtol=0, atol=3e-7)
+
+
+def test_training_may_begin_with_the_mean_image() -> None:
+    model = tiny_model(network="mlp", reconstruction="bernoulli", output_bias="mean_image", mlp_widths=[7, 4])
+    images = tiny_images(50)
+    images[:, 0, 0, :2] = torch.tensor([0, 255], dtype=torch.uint8)  # always black, always white
+    before = [weight.clone() for weight in model.parameters()]
+    model.start_at_mean(images)
+    *others, bias = model.parameters()
+    mean = images.double().flatten(1).mean(dim=0) / 255
+    expected = [math.log(p / (1 - p)) for p in mean.clamp(0.001, 0.999).tolist()]
+    assert bias.tolist() == pytest.approx(expected, rel=1e-5)
+    assert all(torch.equal(weight, kept) for weight, kept in zip(others, before, strict=False))

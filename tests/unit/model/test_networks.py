@@ -26,6 +26,7 @@ class Expected(NamedTuple):
 
 NETWORKS_HERE = {
     "conv": Expected({32, 64}, 476_353),
+    "conv_dense": Expected({32, 64}, 1_330_081),
     "deep": Expected({32, 64}, 3_343_617),
     "mlp": Expected({28, 32, 64}, 1_247_488),
 }
@@ -44,11 +45,13 @@ def _weights(network: str, params: ModelParams, outputs: int) -> int:
 
 
 def _encoder(network: str, params: ModelParams, outputs: int) -> nn.Module:
-    return NETWORKS[network].encoder(params.image_size, params.widths, outputs)
+    options = [getattr(params, name) for name in NETWORKS[network].options]
+    return NETWORKS[network].encoder(params.image_size, params.widths, outputs, *options)
 
 
 def _decoder(network: str, params: ModelParams, activation: type[nn.Module]) -> nn.Module:
-    return NETWORKS[network].decoder(params.image_size, params.widths, params.latent_dim, activation)
+    options = [getattr(params, name) for name in NETWORKS[network].options]
+    return NETWORKS[network].decoder(params.image_size, params.widths, params.latent_dim, activation, *options)
 
 
 def test_all_networks_are_tested() -> None:
@@ -84,7 +87,7 @@ def test_default_widths_give_the_known_number_of_weights(network: str) -> None:
 def test_its_own_widths_count_and_those_of_other_networks_do_not(network: str, changes: dict) -> None:
     plain = _weights(network, tiny_params(network=network).of_model(), 6)
     assert _weights(network, tiny_params(network=network, **changes).of_model(), 6) != plain
-    for other in NETWORKS_HERE.keys() - {network}:
+    for other in NETWORKS_HERE.keys() - {network, "conv_dense"}:  # which has the convolutions' and the layers'
         params = tiny_params(network=other).of_model()
         assert _weights(other, tiny_params(network=other, **changes).of_model(), 6) == _weights(other, params, 6)
 

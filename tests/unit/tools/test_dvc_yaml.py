@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from mnist_vae.common import paths
-from mnist_vae.common.params import CustomParams, DataParams, FigureParams, ModelParams, Params
+from mnist_vae.common.params import CustomParams, DataParams, EvaluationParams, FigureParams, ModelParams, Params
 from mnist_vae.training.fingerprint import FOLDERS
 from places import REPOSITORY
 
@@ -20,6 +20,7 @@ FLOORS = ["console", "common", "data", "model", "sources", "figures", "page", "t
 STAGE_PARAMS = {
     "preprocess": [*DataParams.model_fields, *CustomParams.model_fields],
     "train": [*ModelParams.model_fields],
+    "evaluate": [*EvaluationParams.model_fields],
     "render": [*FigureParams.model_fields],
 }
 
@@ -109,13 +110,12 @@ def test_params_of_a_stage_are_those_of_its_group(stage: str) -> None:
     assert STAGES[stage]["params"] == STAGE_PARAMS[stage]
 
 
-def test_first_stage_reads_all_parameters_and_evaluation_none() -> None:
+def test_first_stage_reads_all_parameters() -> None:
     assert STAGES["download"]["params"] == [{"params.yaml": None}]
-    assert "params" not in STAGES["evaluate"]
 
 
 def test_groups_of_parameters_are_all_of_them() -> None:
-    groups = [ModelParams, CustomParams, FigureParams]
+    groups = [ModelParams, CustomParams, EvaluationParams, FigureParams]
     assert set(Params.model_fields) == {"custom_data"}.union(*(group.model_fields for group in groups))
 
 

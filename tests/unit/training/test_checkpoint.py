@@ -11,6 +11,15 @@ from mnist_vae.training.loop import Callback, TrainingImages, fit
 from mnist_vae.training.state import Training, TrainingState, pack, unpack
 
 IMAGES = TrainingImages(tiny_images(20), tiny_images(7, seed=1))
+BITS = {
+    "network": "mlp",
+    "reconstruction": "bernoulli",
+    "binarisation": "dynamic",
+    "output_bias": "mean_image",
+    "reduction": "sum",
+    "kl_weight": 1,
+    "importance_samples": 3,
+}
 STEPS, EPOCHS = 3, 3  # of 8, 8 and 4 images
 
 
@@ -49,7 +58,7 @@ def _state(recorder: Recorder) -> TrainingState:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"learning_rate_schedule": "linear"}, {"network": "deep", "deep_channels": [2, 2]}, PLAIN],
+    [{"learning_rate_schedule": "linear"}, {"network": "deep", "deep_channels": [2, 2]}, BITS, PLAIN],
     ids=str,
 )
 @pytest.mark.parametrize("after", range(1, STEPS * EPOCHS))

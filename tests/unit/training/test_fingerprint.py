@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from builders import PLAIN, tiny_params
+from mnist_vae.common.atomic import code_md5
 from mnist_vae.common.params import ModelParams
-from mnist_vae.training.fingerprint import FOLDERS, code_md5, training_fingerprint
+from mnist_vae.training.fingerprint import FOLDERS, training_fingerprint
 
 CPU = torch.device("cpu")
 MD5 = "0" * 32
@@ -19,6 +20,7 @@ CHANGED = {
     "conv_channels": [3, 4, 8],
     "deep_channels": [2, 4],
     "mlp_widths": [5, 5],
+    "activation": "tanh",
     "reconstruction": "bernoulli",
     "reduction": "sum",
     "kl_weight": 0.11,
@@ -28,6 +30,7 @@ CHANGED = {
     "learning_rate": 0.002,
     "learning_rate_schedule": "linear",
     "adam_betas": [0.5, 0.99],
+    "adam_epsilon": 0.0001,
     "device": "auto",
     "threads": 2,
     "processes": 2,
@@ -46,16 +49,24 @@ def test_same_origin_has_the_same_fingerprint() -> None:
 
 
 def test_every_parameter_of_the_model_counts() -> None:
-    # The other two keys cannot change alone.
-    assert CHANGED.keys() | {"variational", "kl_warmup_epochs"} == set(ModelParams.model_fields)
+    # The other keys cannot change alone.
+    together = {"variational", "kl_warmup_epochs", "binarisation", "output_bias", "importance_samples"}
+    assert CHANGED.keys() | together == set(ModelParams.model_fields)
     others = [{key: value} for key, value in CHANGED.items()]
     others += [{"kl_weight": 0}, PLAIN, {"epochs": 3}, {"epochs": 3, "kl_warmup_epochs": 1}]
+    bits = {"reconstruction": "bernoulli", "network": "mlp"}
+    others += [
+        bits,
+        *(bits | {"binarisation": name} for name in ("dynamic", "fixed")),
+        bits | {"output_bias": "mean_image"},
+    ]
+    others += [bound := {"reduction": "sum", "kl_weight": 1}, bound | {"importance_samples": 2}]
     found = {_fingerprint(), *(_fingerprint(**changes) for changes in others)}
     assert len(found) == 1 + len(others)
 
 
-def test_parameters_of_figures_do_not_count() -> None:
-    figures = {"interpolation_to": 3, "interpolation_steps": 50, "fitted_components": 4}
+def test_parameters_of_evaluation_and_figures_do_not_count() -> None:
+    figures = {"interpolation_to": 3, "interpolation_steps": 50, "fitted_components": 4, "likelihood_samples": 5}
     assert _fingerprint(**figures) == _fingerprint()
 
 
@@ -77,15 +88,15 @@ def test_code_in_the_folders_of_a_training_counts_and_other_code_does_not(tmp_pa
     for folder in (*FOLDERS, "tracking", "console"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "part.py").write_text("one")
-    before = code_md5(tmp_path)
+    before = code_md5(tmp_path, FOLDERS)
     for aside in ("tracking", "console"):
         (tmp_path / aside / "part.py").write_text("two")
     (tmp_path / "model" / "__pycache__").mkdir()
     (tmp_path / "model" / "__pycache__" / "part.pyc").write_bytes(b"two")
-    assert code_md5(tmp_path) == before
+    assert code_md5(tmp_path, FOLDERS) == before
     seen = {before}
     for folder in FOLDERS:
         (tmp_path / folder / "part.py").write_text("two")
-        seen.add(code_md5(tmp_path))
+        seen.add(code_md5(tmp_path, FOLDERS))
     (tmp_path / "model" / "part.py").rename(tmp_path / "model" / "other.py")
-    assert len(seen | {code_md5(tmp_path)}) == len(FOLDERS) + 2
+    assert len(seen | {code_md5(tmp_path, FOLDERS)}) == len(FOLDERS) + 2

@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from itertools import chain
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -10,6 +11,7 @@ from builders import PLAIN, tiny_images, tiny_model, tiny_params
 from mnist_vae.common.params import ModelParams
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.console.stage import UserError
+from mnist_vae.data.binarisation import draw_bits
 from mnist_vae.data.history import EpochHistory
 from mnist_vae.model.autoencoder import Autoencoder, build_autoencoder
 from mnist_vae.model.loss import Terms
@@ -66,7 +68,8 @@ def _generator(purpose: str, epoch: int) -> torch.Generator:
 
 @pytest.mark.parametrize("changes", [{"network": name} for name in NETWORKS] + [PLAIN], ids=str)
 def test_loss_falls(changes: dict) -> None:
-    _, histories = _trained(epochs=12, learning_rate=0.01, **changes)
+    params = tiny_params(epochs=12, learning_rate=0.01, **changes).of_model()
+    histories = _train(tiny_model(**changes), params, images=IMAGES // 2)  # dark ones, which all can learn to be
     losses = [history.epoch.train_loss for history in histories]
     assert losses[-1] < 0.9 * losses[0]
     assert losses[-1] < losses[len(losses) // 2] < losses[0]
@@ -324,3 +327,71 @@ def test_bfloat16_learns_as_float32_does_to_one_percent_with_weights_in_float32(
 def test_tf32_is_refused_on_the_cpu() -> None:
     with pytest.raises(UserError, match="precision is tf32, which cpu lacks: set precision to float32 or bfloat16"):
         _train(tiny_model(), tiny_params(precision="tf32").of_model())
+
+
+def _seen(binarisation: str) -> list[Tensor]:
+    """The images of each of two epochs, as the model is given them, put back into their own order."""
+    changes = {"reconstruction": "bernoulli", "binarisation": binarisation, "epochs": 2, "batch_size": 20}
+    model, batches = tiny_model(**changes), []
+    terms = model.terms
+
+    def spy(images: Tensor, noise: Tensor | None, rate_share: float = 1.0) -> Terms:
+        batches.extend([images.clone()] if noise is not None else [])
+        return terms(images, noise, rate_share)
+
+    model.terms = spy
+    _train(model, tiny_params(**changes).of_model())
+    orders = [torch.randperm(20, generator=_generator("order of images", epoch)) for epoch in (1, 2)]
+    return [batch[order.argsort()] for batch, order in zip(batches, orders, strict=True)]
+
+
+def test_dynamic_bits_are_those_of_each_epoch_and_image() -> None:
+    first, second = _seen("dynamic")
+    for epoch, images in ((1, first), (2, second)):
+        assert np.array_equal(images.numpy(), draw_bits(IMAGES.numpy(), 0, "train", epoch))
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("binarisation", ["none", "fixed"])
+def test_other_images_are_seen_as_they_were_prepared(binarisation: str) -> None:
+    assert all(torch.equal(images, IMAGES) for images in _seen(binarisation))
+
+
+def test_step_on_the_importance_weighted_bound_equals_one_written_by_hand() -> None:
+    changes = {"network": "mlp", "reconstruction": "bernoulli", "reduction": "sum", "kl_weight": 1, "batch_size": 20}
+    changes |= {"importance_samples": 4, "adam_epsilon": 0.01, "output_bias": "mean_image"}
+    model, twin = tiny_model(**changes), tiny_model(**changes)
+    twin.start_at_mean(IMAGES)
+    optimizer = torch.optim.Adam(twin.parameters(), lr=0.001, betas=(0.5, 0.999), eps=0.01)
+    order = torch.randperm(20, generator=_generator("order of images", 1))
+    noise = torch.randn(20, 4, 3, generator=_generator("noise", 1))
+    scaled = IMAGES[order] / 255
+    mean, log_variance = twin.encoder(scaled).chunk(2, dim=1)
+    logs = []
+    for place in range(4):
+        codes = mean + (log_variance / 2).exp() * noise[:, place]
+        error = functional.binary_cross_entropy_with_logits(twin.decoder(codes), scaled, reduction="none")
+        ratio = (noise[:, place].square() - codes.square() + log_variance).sum(dim=1) / 2
+        logs.append(ratio - error.sum(dim=(1, 2, 3)))
+    loss = -(torch.stack(logs).double().exp().mean(dim=0).log()).mean()
+    loss.backward()
+    optimizer.step()
+    (history,) = _train(model, tiny_params(**changes).of_model())
+    assert history.epoch.train_loss == pytest.approx(loss.item(), rel=1e-5)
+    for trained, expected in zip(model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(trained, expected, rtol=0, atol=2e-6)
+
+
+def test_warmed_up_bound_takes_the_epochs_share_of_the_log_ratio() -> None:
+    changes = {"network": "mlp", "reconstruction": "bernoulli", "reduction": "sum", "kl_weight": 1, "batch_size": 20}
+    changes |= {"importance_samples": 3, "epochs": 3, "kl_warmup_epochs": 2}
+    model, shares = tiny_model(**changes), []
+    terms = model.terms
+
+    def spy(images: Tensor, noise: Tensor | None, rate_share: float = 1.0) -> Terms:
+        shares.extend([rate_share] if noise is not None else [])
+        return terms(images, noise, rate_share)
+
+    model.terms = spy
+    _train(model, tiny_params(**changes).of_model())
+    assert shares == [0, 0.5, 1]

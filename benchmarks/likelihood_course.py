@@ -1,0 +1,107 @@
+"""How the likelihood of validation images falls with the seconds of training, of presets of binarised images.
+
+Each preset is trained in this process, without files and MLflow, and measured after 1, 2, 4, 8, ... epochs and at the
+end. The seconds are those of the training alone. No test image is looked at.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from measure import ROOT, measured_on, run
+from mnist_vae.common import paths
+from mnist_vae.common.catalogue import DATASETS
+from mnist_vae.common.device import find_device, place
+from mnist_vae.common.params import Params, image_count
+from mnist_vae.console.stage import UserError
+from mnist_vae.data.binarisation import binarise
+from mnist_vae.evaluation.likelihood import estimate_bounds
+from mnist_vae.figures.likelihood import Curve, course_figure
+from mnist_vae.figures.style import save_png
+from mnist_vae.model.autoencoder import build_autoencoder
+from mnist_vae.sources.prepare import prepare
+from mnist_vae.training.loop import TrainingImages, fit
+from mnist_vae.training.state import Training
+
+sys.path.append(str(ROOT / "tools"))
+
+from presets import Preset, load_presets
+
+_PRESETS = ("burda-vae", "burda-iwae-5", "conv-nll")
+_TARGET = 90  # nats: the seconds to it are a headline
+
+
+class Course:
+    """A callback that measures the likelihood of images after 1, 2, 4, ... epochs, and after the last one."""
+
+    def __init__(self, name: str, images: torch.Tensor, params: Params, samples: int):
+        self._name, self._images, self._params, self._samples = name, images, params, samples
+        self.seconds, self._resumed = 0.0, time.perf_counter()
+        self.points: list[dict[str, float]] = []
+
+    def on_step(self, training: Training) -> None:
+        """Nothing."""
+
+    def on_epoch_end(self, training: Training) -> None:
+        """Measure, if it is time to; what that takes does not count."""
+        self.seconds += time.perf_counter() - self._resumed
+        done = training.epoch - 1
+        if done & (done - 1) == 0 or done == self._params.epochs:
+            nll = float(estimate_bounds(training.model, self._images, self._params.seed, self._samples, {}).nll()[-1])
+            self.points.append({"epoch": done, "seconds": round(self.seconds, 1), "nll": round(nll, 3)})
+            print(f"{self._name}: epoch {done}, {self.seconds:.0f} s, {nll:.2f} nats", flush=True)
+        self._resumed = time.perf_counter()
+
+
+def main() -> None:
+    """Train the presets that are asked for one after the other; what is kept of others stays."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("presets", nargs="*", metavar="PRESET", default=_PRESETS, help="what to train")
+    parser.add_argument("--epochs", type=int, help="instead of the presets' own")
+    parser.add_argument("--images", type=int, default=1000, help="validation images that are measured")
+    parser.add_argument("--samples", type=int, default=100, help="importance samples of each")
+    parser.add_argument(
+        "--result", type=Path, default=ROOT / "benchmarks" / "likelihood_course.json", help="where it goes"
+    )
+    asked = parser.parse_args()
+    known = {preset.name: preset for preset in load_presets(ROOT) if preset.params.binarisation != "none"}
+    if unknown := sorted(set(asked.presets) - known.keys()):
+        raise UserError(f"{unknown[0]!r} is no preset of binarised images; those are {', '.join(known)}")
+    content = json.loads(asked.result.read_text("utf-8")) if asked.result.exists() else {"courses": {}}
+    content |= {"images": asked.images, "samples": asked.samples}
+    for name in asked.presets:
+        content["courses"][name] = _course(known[name], asked)
+        asked.result.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+    curves = [
+        Curve(name, {point["seconds"]: point["nll"] for point in course["points"]})
+        for name, course in content["courses"].items()
+    ]
+    save_png(course_figure(curves, asked.samples), asked.result.with_suffix(".png"))
+
+
+def _course(preset: Preset, asked: argparse.Namespace) -> dict:
+    params = preset.params.model_copy(update={"epochs": asked.epochs} if asked.epochs else {})
+    machine = measured_on(params.of_model())
+    dataset, device = DATASETS[params.dataset], find_device(params.device)
+    size = image_count(params.validation_size, dataset.train_size)
+    grey = prepare(dataset, ROOT / paths.raw(params.dataset), params.image_size, size, params.seed)
+    prepared = binarise(grey, params.binarisation, params.seed)
+    images = TrainingImages(place(prepared.train.images, device), place(prepared.validation.images, device))
+    model = build_autoencoder(params.of_model()).to(device)
+    course = Course(preset.name, images.validation[: asked.images], params, asked.samples)
+    fit(model, images, params.of_model(), callbacks=[course])
+    return {**machine, "epochs": params.epochs, "points": course.points, **_headline(course.points)}
+
+
+def _headline(points: Sequence[dict[str, float]]) -> dict[str, float]:
+    below = [point["seconds"] for point in points if point["nll"] < _TARGET]
+    return {f"seconds to {_TARGET} nats": below[0]} if below else {}
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,92 @@
+"""The tables of docs/likelihood.md: likelihoods obtained beside those that others published, and what was checked."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+_RESULTS = Path("reports/likelihood/likelihood.json")
+_BOUNDS = Path("reports/likelihood/bounds.png")
+_COURSE = Path("benchmarks/likelihood_course.png")
+_CHECKS = Path("benchmarks/likelihood.json")
+_BOUND = "nll_nats_k"
+_NOT_RUN = "not run"
+
+
+class Reference(NamedTuple):
+    """What others published: the model, this project's preset of it, the test images' nats, and where they stand."""
+
+    model: str
+    preset: str
+    nats: str
+    source: str
+
+
+_BURDA = "[Burda et al. 2016](https://arxiv.org/abs/1509.00519)"
+_VEL = "[vel, docs/Benchmarks.md](https://github.com/MillionIntegrals/vel/blob/master/docs/Benchmarks.md)"
+_PYTHAE = "[pythae, reproducibility](https://github.com/clementchadebec/benchmark_VAE/tree/main/examples/scripts/reproducibility)"
+REFERENCES = (
+    Reference("VAE 784-200-200, 50 dimensions, dynamic", "burda-vae", "86.76", f"{_BURDA}, table 1"),
+    Reference("IWAE k = 5, dynamic", "burda-iwae-5", "85.54", f"{_BURDA}, table 1"),
+    Reference("IWAE k = 50, dynamic", "burda-iwae-50", "84.78", f"{_BURDA}, table 1"),
+    Reference("VAE, fixed", "burda-vae-fixed", "88.71 (Larochelle's bits)", f"{_BURDA}, appendix D"),
+    Reference("IWAE k = 5, fixed", "burda-iwae-5-fixed", "87.63 (Larochelle's bits)", f"{_BURDA}, appendix D"),
+    Reference("conv VAE, one layer, 50 dimensions, dynamic", "conv-nll", "81.02 ± 0.05", _VEL),
+    Reference("VAE 784-400, 40 dimensions, fixed", "pythae-vae-fixed", "89.78 ± 0.01 (Larochelle's bits)", _PYTHAE),
+)
+
+
+def likelihood_table(root: Path) -> str:
+    """Obtained, reference, source, and the seconds of training."""
+    results = _load(root / _RESULTS)
+    header = ["model, binarisation", "preset", "obtained", "reference", "source", "seconds of training, machine"]
+    return _table(header, [_reference_row(reference, results.get(reference.preset)) for reference in REFERENCES])
+
+
+def _reference_row(reference: Reference, result: dict | None) -> list[str]:
+    model, preset, nats, source = reference
+    if result is None:
+        return [model, f"`{preset}`", _NOT_RUN, nats, source, _NOT_RUN]
+    metrics, seconds = result["metrics"], result["training_seconds"]
+    obtained = f"{metrics['nll_nats']:.2f} ± {metrics['nll_standard_error_nats']:.2f}"
+    took = "not known" if seconds is None else f"{seconds:,}"
+    return [model, f"`{preset}`", f"**{obtained}**", nats, source, f"{took}; {result['environment']}"]
+
+
+def bounds_table(root: Path) -> str:
+    """The bounds of each preset by the number of samples, and their figure."""
+    results = _load(root / _RESULTS)
+    bounds = {
+        name: {key.removeprefix(_BOUND): nats for key, nats in result["metrics"].items() if key.startswith(_BOUND)}
+        for name, result in results.items()
+    }
+    samples = sorted({key for found in bounds.values() for key in found}, key=int)
+    header = ["samples per image", *samples, "active dimensions"]
+    rows = [
+        [
+            f"`{name}`",
+            *(f"{found[key]:.2f}" if key in found else "" for key in samples),
+            f"{results[name]['metrics']['active_dimensions']} of {results[name]['params']['latent_dim']}",
+        ]
+        for name, found in bounds.items()
+    ]
+    return _table(header, rows or [["no preset has been run", ""]]) + _picture(root, _BOUNDS, "The bounds by samples")
+
+
+def checks_table(root: Path) -> str:
+    """What benchmarks/likelihood.py measured, and the figure of benchmarks/likelihood_course.py."""
+    checks = _load(root / _CHECKS).get("checks", {})
+    rows = [[name, value] for name, value in checks.items()] or [["`benchmarks/likelihood.py`", _NOT_RUN]]
+    return _table(["measured", ""], rows) + _picture(root, _COURSE, "Validation likelihood by seconds of training")
+
+
+def _picture(root: Path, path: Path, title: str) -> str:
+    return f"\n\n![{title}](../{path})" if (root / path).exists() else ""
+
+
+def _load(path: Path) -> dict:
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+def _table(header: list[str], rows: list[list[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines).replace("|  |", "| |")
