@@ -71,7 +71,7 @@ def main() -> None:
     asked = parser.parse_args()
     known = {preset.name: preset for preset in load_presets(ROOT) if preset.params.binarisation != "none"}
     if unknown := sorted(set(asked.presets) - known.keys()):
-        raise UserError(f"{unknown[0]!r} is no preset of binarised images; those are {', '.join(known)}")
+        raise UserError(f"{unknown[0]!r} is not a preset of binarised images; those are {', '.join(known)}")
     content = json.loads(asked.result.read_text("utf-8")) if asked.result.exists() else {"courses": {}}
     content |= {"images": asked.images, "samples": asked.samples}
     for name in asked.presets:

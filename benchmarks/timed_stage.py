@@ -93,7 +93,7 @@ def replace_parts(watch: Stopwatch, script: Path, *, untracked: bool) -> None:
     """Replace the counted functions, before the stage and its modules import them."""
     from mnist_vae.common import atomic
 
-    atomic.write_whole = partial(watch.timed, "writing", atomic.write_whole)
+    atomic.write_atomically = partial(watch.timed, "writing", atomic.write_atomically)
     if "mnist_vae.tracking" in script.read_text("utf-8"):  # it imports torch; other stages do not
         from mnist_vae.tracking import run
 

@@ -5,7 +5,7 @@ from mnist_vae.console.early import end_in_a_line
 end_in_a_line()  # also during the imports below, which take seconds
 
 from mnist_vae.common import paths
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 from mnist_vae.common.catalogue import dataset_title
 from mnist_vae.common.device import place, prepare_device
 from mnist_vae.common.params import load_params
@@ -35,7 +35,7 @@ def main() -> None:
         model, test_images = trained.autoencoder, place(data.test.images, device)
         pictures = draw_pictures(model, test_images, latents, params.seed, figure_params, class_names)
         save_pictures(pictures, paths.PICTURES, class_names)
-        unit = model.likelihood.distortion_unit
+        unit = model.likelihood.reconstruction_unit
         subject = Subject(dataset_title(params.dataset), unit, figure_params, class_names)
         epochs = read_epochs(paths.EPOCHS, params.epochs)
         course = Course(epochs, read_steps(paths.STEPS, origin.steps))
@@ -47,14 +47,14 @@ def main() -> None:
                 print(f"render: no {name}: {absence}")
             else:
                 save_png(figure, paths.FIGURES / f"{name}.png")
-        if pictures.straight_interpolation is not None:
-            frames = grids.animation(pictures.straight_interpolation)
+        if pictures.linear_interpolation is not None:
+            frames = grids.animation(pictures.linear_interpolation)
             milliseconds = grids.animation_milliseconds(figure_params.interpolation_steps)
             save_gif(frames, milliseconds, paths.FIGURES / "interpolation.gif")
         model.cpu()
         run = Run(trained, data, latents, numbers, course, pictures, absences, figure_params, class_names)
-        write_whole(render_report(run), paths.REPORT)
-    animation = "" if pictures.straight_interpolation is None else " and an animation"
+        write_atomically(render_report(run), paths.REPORT)
+    animation = "" if pictures.linear_interpolation is None else " and an animation"
     count = len(list(paths.FIGURES.glob("*.png")))
     print(f"render: {count} figures{animation} in {paths.FIGURES}, the page of the run in {paths.REPORT}")
 

@@ -7,7 +7,7 @@ end_in_a_line()  # also during the imports below, which take seconds
 from pathlib import Path
 
 from mnist_vae.common import paths
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 from mnist_vae.common.catalogue import CUSTOM
 from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import repository_root, run_stage, way_back_in_message
@@ -22,7 +22,7 @@ def main() -> None:
             print(f"watch: nothing to watch: dataset is {params.dataset}")
         else:
             manifest = list_folder(params.custom_data, repository_root(Path.cwd()))
-            write_whole(manifest.text().encode(), paths.watched(CUSTOM))
+            write_atomically(manifest.text().encode(), paths.watched(CUSTOM))
 
 
 def list_folder(custom_data: str, root: Path) -> Manifest:

@@ -69,6 +69,6 @@ class Clone:
         lines = path.read_text("utf-8").splitlines()
         for key, value in changes.items():
             if not any(line.startswith(f"{key}:") for line in lines):
-                raise UserError(f"{key} is no parameter")
+                raise UserError(f"{key} is not a parameter")
             lines = [f"{key}: {value}" if line.startswith(f"{key}:") else line for line in lines]
         path.write_text("\n".join(lines) + "\n", "utf-8")

@@ -123,7 +123,9 @@ def chosen(presets: Sequence[Preset], names: Sequence[str], root: Path) -> list[
     Raises UserError for a name that no preset has.
     """
     if unknown := sorted(set(names) - {preset.name for preset in presets}):
-        raise UserError(f"{unknown[0]!r} is no preset; those are {', '.join(preset.name for preset in presets)}")
+        raise UserError(
+            f"{unknown[0]!r} is not a preset; the presets are {', '.join(preset.name for preset in presets)}"
+        )
     return [
         preset
         for preset in presets

@@ -181,8 +181,8 @@ def _summary(rounds: Sequence[Round], expected: Results) -> dict:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=20, help="how many (20)")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments (0)")
+    parser.add_argument("--kills", type=int, default=20, help="number of kills (20)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the moments of the kills (0)")
     parser.add_argument("--report", type=Path, default=ROOT / ".dvc/tmp/crash_test.json", help="file for the result")
     parser.add_argument(
         "-S", dest="changes", action="append", metavar="KEY=VALUE", help=f"a changed parameter ({' '.join(_DIGITS)})"

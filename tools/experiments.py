@@ -14,7 +14,7 @@ import command  # noqa: F401 (it puts the package on the path)
 from filelock import FileLock
 
 from mnist_vae.common import paths
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 from mnist_vae.common.yaml12 import parse_yaml
 from mnist_vae.console.stage import UserError
 
@@ -63,7 +63,7 @@ class Running(NamedTuple):
             ]  # the stage's last line comes before DVC's errors
             raise UserError(f"{self.name} failed ({told.strip()}): see {self.log}")
         if not git(self.root, "for-each-ref", self.reference):
-            raise UserError(f"DVC kept nothing of {self.name}: see {self.log}")
+            raise UserError(f"DVC kept no result of {self.name}: see {self.log}")
 
     def stop(self) -> None:
         """Interrupt it if it runs, as Ctrl-C does. Its checkpoint is kept, and so is the workspace's params.yaml."""
@@ -179,9 +179,9 @@ def _keep_params(root: Path) -> Iterator[None]:
     with FileLock(kept.with_suffix(".lock")):
         if kept.exists():
             kept.replace(params)
-            print("params.yaml is as it was before a process was killed that began an experiment")
+            print("params.yaml is restored: an experiment that changed it was killed")
         content = params.read_bytes()
-        write_whole(content, kept)
+        write_atomically(content, kept)
         try:
             yield
         finally:

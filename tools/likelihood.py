@@ -87,7 +87,7 @@ def likelihoods(names: Sequence[str], jobs: int, root: Path) -> None:
     presets = [preset for preset in load_presets(root) if preset.params.binarisation != "none"]
     if unknown := sorted(set(names) - {preset.name for preset in presets}):
         known = ", ".join(preset.name for preset in presets)
-        raise UserError(f"{unknown[0]!r} is no preset of binarised images; those are {known}")
+        raise UserError(f"{unknown[0]!r} is not a preset of binarised images; those are {known}")
     run_missing([preset for preset in presets if preset.name in names], jobs, root)
     found = collect(presets, root)
     print(f"likelihood: results of {', '.join(found) or 'no preset'} collected in {FOLDER}")

@@ -42,7 +42,7 @@ def make_preset(name: str, changes: Mapping[str, object], base: Params, source: 
 
 
 def load_presets(root: Path) -> list[Preset]:
-    """All presets. Raises UserError for one that is no valid change of params.yaml, or that is defined twice."""
+    """All presets. Raises UserError for one that is not a valid change of params.yaml, or that is defined twice."""
     base = load_params(root / paths.PARAMS)
     presets = load_yaml(root / _FILE)
     if not isinstance(presets, dict) or not all(isinstance(changes, dict) for changes in presets.values()):
@@ -66,7 +66,7 @@ def run(name: str, root: Path) -> int:
     """Run a preset in the workspace, or apply its result if it has one. Returns the exit code."""
     presets = {preset.name: preset for preset in load_presets(root)}
     if name not in presets:
-        raise UserError(f"{name!r} is no preset; those are {', '.join(presets)}")
+        raise UserError(f"{name!r} is not a preset; the presets are {', '.join(presets)}")
     done = find_result(presets[name], root)
     command = ["dvc", "exp", "apply", name] if done else presets[name].command()
     print(f"{name} is done already: {shlex.join(command)}" if done else shlex.join(command), flush=True)

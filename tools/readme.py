@@ -20,7 +20,7 @@ import yaml
 
 from likelihood_table import bounds_table, checks_table, likelihood_table
 from mnist_vae.common import paths
-from mnist_vae.common.atomic import file_md5, write_whole
+from mnist_vae.common.atomic import file_md5, write_atomically
 from mnist_vae.console.stage import UserError
 from presets import load_presets
 
@@ -193,7 +193,7 @@ def publish_page(root: Path) -> None:
     md5 = next((out["md5"] for out in outs if out["path"] == str(paths.REPORT)), "")
     page = root / paths.REPORT
     if page.exists() and file_md5(page) == md5:
-        write_whole(page.read_bytes(), root / REPORT_COPY)
+        write_atomically(page.read_bytes(), root / REPORT_COPY)
     else:
         print(f"readme: {REPORT_COPY} stays: {paths.REPORT} is missing or is not that of dvc.lock (dvc repro)")
 

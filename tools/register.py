@@ -19,7 +19,7 @@ _MOST = 50_000  # runs, the most that MLflow gives
 
 
 def find_run_id(name: str, store: Store, root: Path) -> str:
-    """The id of the run with that name. Raises UserError if there is no run or more than one."""
+    """The id of the run with that name. Raises UserError if there is not a run or more than one."""
     commits = {"HEAD": "HEAD"} | experiment_commits(root)
     query = f"tags.model_md5 = '{model_md5(commits[name], root)}'" if name in commits else ""
     runs = store.client.search_runs(

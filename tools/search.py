@@ -195,7 +195,9 @@ def _parsed(address: str) -> URL:
     try:
         return make_url(address)
     except (ArgumentError, ValueError):
-        raise UserError(f"{STORAGE} is no address such as postgresql://user@host/database or sqlite:///file") from None
+        raise UserError(
+            f"{STORAGE} is not an address such as postgresql://user@host/database or sqlite:///file"
+        ) from None
 
 
 @contextmanager

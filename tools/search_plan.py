@@ -117,7 +117,8 @@ def load_plan(path: Path, base: Params) -> SearchPlan:
 def _check_objective(plan: SearchPlan, path: Path) -> None:
     if wrong := [name for name in plan.objective if name not in _COLUMNS]:
         raise UserError(
-            f"{path}: objective has {wrong[0]}, but only the validation images may choose: {', '.join(_COLUMNS)}"
+            f"{path}: objective has {wrong[0]}, but a search may use the columns of the validation images only:"
+            f" {', '.join(_COLUMNS)}"
         )
     if "validation_loss" in plan.objective and (of_loss := sorted(_OF_THE_LOSS & plan.space.keys())):
         raise UserError(

@@ -55,7 +55,7 @@ if ! $sync --quiet --offline >"$log" 2>&1; then
     echo "setup: downloading the packages that requirements.txt locks (about 3 GB on Linux, once)"
     UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-30} $sync --quiet --dry-run >"$log" 2>&1 ||
         fail "the package index did not give what requirements.txt locks: is there a network? (log: $log)"
-    UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300} $sync || fail "the download broke off; type it again to go on"
+    UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300} $sync || fail "the download was interrupted; type it again to continue"
 fi
 rm -f "$log"
 wanted >"$stamp"

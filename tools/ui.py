@@ -16,7 +16,7 @@ from mnist_vae.tracking.store import failures_in_a_line, open_store, store_addre
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=5000, help="of the server (5000)")
+    parser.add_argument("--port", type=int, default=5000, help="port of the server (5000)")
     port = parser.parse_args().port
     with failures_in_a_line():
         address, experiment = store_address(ROOT), open_store(ROOT).experiment_id

@@ -118,7 +118,7 @@ def test_params_are_brought_back_after_a_kill_in_the_moment_when_dvc_had_changed
     for told in (1, 0):
         start_experiment("weak", [], tiny.folder).wait()
         assert params.read_text() == mine
-        assert capsys.readouterr().out.count("params.yaml is as it was") == told
+        assert capsys.readouterr().out.count("params.yaml is restored") == told
 
 
 def test_git_that_fails_is_not_taken_for_no_experiments(tiny: TinyPipeline) -> None:

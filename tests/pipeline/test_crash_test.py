@@ -44,7 +44,7 @@ def test_every_difference_is_named(other: Results, names: list[str]) -> None:
         (["--kills", "0"], 2, "--kills must be at least 1"),
         (["--seed", "x"], 2, "invalid int value: 'x'"),
         (["-S", "epochs"], 2, "-S is 'epochs', but must be KEY=VALUE"),
-        (["-S", "epoch=3"], 1, "crash_test: epoch is no parameter"),
+        (["-S", "epoch=3"], 1, "crash_test: epoch is not a parameter"),
         (["-S", "dataset=nist"], 1, "dataset is 'nist', but must be"),
     ],
 )

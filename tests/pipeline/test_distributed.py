@@ -137,5 +137,5 @@ def test_batch_norm_of_a_shared_batch_is_torchs_of_the_whole(three: RankProcesse
 def test_rank_with_another_fingerprint_says_so(two: RankProcesses) -> None:
     assert two.call("training_of_ranks", "disagree") == [
         None,
-        "process 1 of 2 has other data, code, parameters or torch than process 0: make them equal",
+        "process 1 of 2 differs from process 0 in data, code, parameters or torch: make them equal",
     ]

@@ -68,7 +68,7 @@ def test_files_come_from_a_mirror_byte_for_byte(
 @pytest.mark.parametrize(
     ("manner", "reason"),
     [
-        ("truncated", "broke off"),
+        ("truncated", "was interrupted"),
         ("corrupt", "wrong checksum"),
         ("absent", "HTTP 404 Not Found"),
         ("dripping", "too slow: "),
@@ -168,7 +168,7 @@ def test_no_file_is_in_the_folder_before_all_are_verified(
 def test_last_file_missing_leaves_none(repository: Repository, server: FileServer, set_mirrors: SetMirrors) -> None:
     del server.files["t10k-labels-idx1-ubyte.gz"]
     set_mirrors(f"{server.address}/whole")
-    assert "t10k-labels-idx1-ubyte.gz could be had from nowhere" in repository.refusal()
+    assert "t10k-labels-idx1-ubyte.gz could not be obtained" in repository.refusal()
 
 
 def test_files_that_are_there_need_no_source(
@@ -180,7 +180,7 @@ def test_files_that_are_there_need_no_source(
     assert server.requested == []
 
 
-def test_only_a_damaged_file_is_fetched_anew(
+def test_only_a_damaged_file_is_fetched_again(
     repository: Repository, server: FileServer, set_mirrors: SetMirrors
 ) -> None:
     repository.data.write(repository.folder)

@@ -40,7 +40,7 @@ def test_way_out_that_the_message_names_works_by_every_command_and_keeps_the_fil
     clone: WorkingCopy, tmp_path: Path, order: tuple[tuple[str, ...], ...], way: str
 ) -> None:
     refused = clone.run(*order[0])
-    (message,) = [line for line in refused.stdout.splitlines() if "could be had from nowhere" in line]
+    (message,) = [line for line in refused.stdout.splitlines() if "could not be obtained" in line]
     folder = tmp_path / "files"
     if way == "MNIST_MIRROR":
         assert "MNIST_MIRROR" in message

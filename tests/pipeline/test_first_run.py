@@ -15,7 +15,7 @@ from working_copy import WorkingCopy
 
 @pytest.mark.parametrize(
     ("manner", "reason"),
-    [("truncated", "broke off"), ("corrupt", "wrong checksum"), ("absent", "HTTP 404")],
+    [("truncated", "was interrupted"), ("corrupt", "wrong checksum"), ("absent", "HTTP 404")],
 )
 def test_bad_server_stops_the_pipeline_with_one_message_and_leaves_nothing(
     clone: WorkingCopy, tiny_server: TinyServer, manner: str, reason: str
@@ -24,7 +24,7 @@ def test_bad_server_stops_the_pipeline_with_one_message_and_leaves_nothing(
     done = clone.run("dvc", "repro")
     assert done.returncode != 0
     assert "Traceback" not in done.stdout
-    (message,) = [line for line in done.stdout.splitlines() if "could be had from nowhere" in line]
+    (message,) = [line for line in done.stdout.splitlines() if "could not be obtained" in line]
     assert reason in message
     assert "MNIST_MIRROR" in message
     assert not [name for name in clone.outputs() if not name.endswith(".gitignore")]

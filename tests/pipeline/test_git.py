@@ -67,7 +67,7 @@ def test_experiment_of_which_dvc_kept_nothing_ends_with_the_place_of_its_log(
 ) -> None:
     with subprocess.Popen(["true"]) as ended_well:
         running = Running("mine", ended_well, tmp_path / "log", "refs/exps/00/00/mine", reproduced.folder)
-        with pytest.raises(UserError, match=f"DVC kept nothing of mine: see {tmp_path}/log"):
+        with pytest.raises(UserError, match=f"DVC kept no result of mine: see {tmp_path}/log"):
             running.wait()
 
 

@@ -56,7 +56,7 @@ def test_second_repro_does_nothing(reproduced: WorkingCopy) -> None:
     assert reproduced.succeed("git", "status", "--porcelain") == ""
 
 
-def test_run_mirrors_the_files(reproduced: WorkingCopy) -> None:
+def test_run_has_what_the_files_have(reproduced: WorkingCopy) -> None:
     (run,) = runs_of(reproduced)
     assert run.info.status == "FINISHED"
     params = {name: value for name, value in reproduced.params().items() if name in ModelParams.model_fields}
@@ -116,7 +116,7 @@ def test_store_is_in_wal_mode(reproduced: WorkingCopy) -> None:
 
 
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "SIGINT"), (signal.SIGTERM, "SIGTERM")])
-def test_interrupted_training_ends_in_one_line_and_a_killed_run_and_goes_on(
+def test_interrupted_training_ends_in_one_line_and_a_killed_run_and_resumes(
     reproduced: WorkingCopy, tmp_path: Path, number: signal.Signals, name: str
 ) -> None:
     copy = reproduced.copied_to(tmp_path / "clone")
@@ -189,7 +189,7 @@ def test_experiment_gives_another_result_and_a_second_run(
     assert copy.outputs() == reproduced.outputs()
 
 
-def test_training_killed_in_a_temporary_copy_goes_on_to_the_same_bytes_in_the_same_run(
+def test_training_killed_in_a_temporary_copy_resumes_to_the_same_bytes_in_the_same_run(
     reproduced: WorkingCopy, undisturbed: WorkingCopy, tmp_path: Path
 ) -> None:
     copy = reproduced.copied_to(tmp_path / "clone")
@@ -210,7 +210,7 @@ def test_training_killed_in_a_temporary_copy_goes_on_to_the_same_bytes_in_the_sa
     assert not list((copy.folder / "checkpoints").glob("*.safetensors"))
 
 
-def test_training_killed_and_then_on_a_full_disk_goes_on_when_there_is_room(
+def test_training_killed_and_then_on_a_full_disk_resumes_when_there_is_room(
     undisturbed: WorkingCopy, tmp_path: Path
 ) -> None:
     copy = undisturbed.copied_to(tmp_path / "clone")
@@ -231,7 +231,7 @@ def test_training_killed_and_then_on_a_full_disk_goes_on_when_there_is_room(
     stopped = copy.run(*full, PYTHONPATH="src", MNIST_VAE_CHECKPOINT_SECONDS="0")
     assert stopped.returncode == 1
     assert "train: resuming at epoch " in stopped.stdout
-    assert stopped.stdout.splitlines()[-1].endswith(" cannot be written (File too large): mend that and start again")
+    assert stopped.stdout.splitlines()[-1].endswith(" cannot be written (File too large): fix that and start again")
     assert "Traceback" not in stopped.stdout
     assert "train: resuming at epoch " in copy.succeed(*train, PYTHONPATH="src")
     assert {name: (copy.folder / name).read_bytes() for name in before} == before
@@ -275,7 +275,7 @@ def test_missing_data_set_is_dvcs_own_refusal_and_harms_nothing(reproduced: Work
     assert copy.outputs() == before
 
 
-def test_figures_alone_are_drawn_anew_when_their_code_or_parameters_change(
+def test_figures_alone_are_redrawn_when_their_code_or_parameters_change(
     reproduced: WorkingCopy, tmp_path: Path
 ) -> None:
     copy = reproduced.copied_to(tmp_path / "clone")

@@ -39,8 +39,8 @@ def test_there_are_the_systems_of_the_notebooks() -> None:
     [
         ("wrong: {netwrok: mlp}", "presets.yaml: wrong: netwrok"),
         ("wrong: {kl_weight: -1}", "presets.yaml: wrong: kl_weight is -1"),
-        ("a: {seed: 1}\na: {seed: 2}", "presets.yaml is not YAML: a stands there twice"),
-        ("a: &a {seed: 1}\nb: {<<: *a, seed: 2, seed: 3}", "presets.yaml is not YAML: seed stands there twice"),
+        ("a: {seed: 1}\na: {seed: 2}", "presets.yaml is not YAML: a appears twice"),
+        ("a: &a {seed: 1}\nb: {<<: *a, seed: 2, seed: 3}", "presets.yaml is not YAML: seed appears twice"),
     ],
 )
 def test_wrong_preset_is_refused_in_a_line(tmp_path: Path, presets: str, complaint: str) -> None:
@@ -99,5 +99,5 @@ def test_experiment_counts_with_the_presets_parameters_and_todays_code_on_the_co
 
 
 def test_unknown_preset_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="'weka' is no preset; those are weak, strong"):
+    with pytest.raises(UserError, match="'weka' is not a preset; the presets are weak, strong"):
         run("weka", _with_presets(tmp_path, "weak: {}\nstrong: {}"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from builders import tiny_model, tiny_origin
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 from mnist_vae.model.file import save_model
 from places import REPOSITORY, SUPPORT
 from stage_process import can_mount
@@ -23,11 +23,11 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from mnist_vae.console.stage import UserError
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 try:
-    write_whole(bytes(2000), Path(sys.argv[1]))
+    write_atomically(bytes(2000), Path(sys.argv[1]))
 except UserError as error:
     print(error)
 """
@@ -35,11 +35,11 @@ except UserError as error:
 
 def test_full_disk_gets_one_line_and_leaves_the_former_content_alone(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    write_whole(b"former", path)
+    write_atomically(b"former", path)
     environment = os.environ | {"PYTHONPATH": SOURCE}
     command = [sys.executable, "-c", FULL, str(path)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == f"{path} cannot be written (File too large): mend that and start again\n"
+    assert done.stdout == f"{path} cannot be written (File too large): fix that and start again\n"
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"former"]
 
 
@@ -59,7 +59,7 @@ def test_really_full_disk_gets_one_line_and_leaves_the_former_content_alone(tmp_
     environment = os.environ | {"PYTHONPATH": SOURCE}
     command = ["unshare", "-m", "sh", "-ec", "; ".join(commands)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    full = "file cannot be written (No space left on device): mend that and start again"
+    full = "file cannot be written (No space left on device): fix that and start again"
     assert done.stdout.splitlines() == [full, "file", "former"]
 
 
@@ -67,11 +67,11 @@ def test_really_full_disk_gets_one_line_and_leaves_the_former_content_alone(tmp_
 WRITER = """
 import sys
 from pathlib import Path
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 print("ready", flush=True)
 while True:
     for byte in (b"a", b"b"):
-        write_whole(byte * 3_000_000, Path(sys.argv[1]))
+        write_atomically(byte * 3_000_000, Path(sys.argv[1]))
 """
 
 
@@ -79,7 +79,7 @@ def test_killed_writer_leaves_one_content_whole(tmp_path: Path) -> None:
     path = tmp_path / "file"
     environment = os.environ | {"PYTHONPATH": SOURCE}
     for milliseconds in range(5):
-        write_whole(b"a" * 3_000_000, path)
+        write_atomically(b"a" * 3_000_000, path)
         command = [sys.executable, "-c", WRITER, str(path)]
         writer = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
         assert writer.stdout is not None
@@ -109,8 +109,8 @@ def test_other_instructions_are_another_environment() -> None:
 
 
 def test_atomic_writes_and_imports_of_a_stage_are_counted_and_its_peak_memory(tmp_path: Path) -> None:
-    script = "from mnist_vae.common.atomic import write_whole\nfrom pathlib import Path\nimport colorsys\n"
-    (tmp_path / "stage.py").write_text(f"{script}kept = b'x' * 50_000_000\nwrite_whole(b'content', Path('out'))\n")
+    script = "from mnist_vae.common.atomic import write_atomically\nfrom pathlib import Path\nimport colorsys\n"
+    (tmp_path / "stage.py").write_text(f"{script}kept = b'x' * 50_000_000\nwrite_atomically(b'content', Path('out'))\n")
     costs = tmp_path / "costs"
     environment = os.environ | {"PYTHONPATH": SOURCE, "STAGE_COSTS": str(costs)}
     for _ in range(2):

@@ -106,7 +106,7 @@ def test_epochs_are_in_mlflow_while_the_training_runs(root: Path, origin: Origin
         (Terminated(), "KILLED", "train: stopped by SIGTERM"),
     ],
 )
-def test_run_that_does_not_end_well_says_why_and_a_later_success_mends_it(
+def test_run_that_does_not_end_well_says_why_and_a_later_success_repairs_it(
     root: Path, origin: Origin, error: BaseException, status: str, reason: str
 ) -> None:
     with pytest.raises(type(error)), chdir(root), tracked_run("train", origin):
@@ -184,7 +184,7 @@ def test_orphaned_run_is_closed_by_the_next_stage_and_that_of_a_living_process_i
     evaluate(root, other)
     orphan, mine = contents(open_store(root).client)
     assert (orphan["status"], orphan["tags"]["stage.train"]) == ("KILLED", "killed")
-    assert orphan["tags"]["reason"] == "train: its process ended without a word"
+    assert orphan["tags"]["reason"] == "train: its process ended without giving a reason"
     assert mine["status"] == "SCHEDULED"
     assert list((root / ".dvc" / "tmp" / "runs").iterdir()) == []
 
@@ -286,7 +286,7 @@ def test_database_that_refuses_is_asked_once(
     monkeypatch.setattr("mlflow.store.db.utils.time.sleep", lambda _: pytest.fail("waits to ask again"))
     train(root, origin)
     (line,) = capsys.readouterr().out.splitlines()
-    assert "MLflow failed, so this stage goes on without it" in line
+    assert "MLflow failed, so this stage continues without it" in line
     assert "hunter7" not in line
 
 
@@ -311,7 +311,7 @@ def test_failing_server_costs_one_wait_and_one_line_a_stage_and_is_made_up_for(
         # One that answers at all is asked twice. Each waits for MLFLOW_HTTP_REQUEST_TIMEOUT at most.
         assert bad_server.requests == calls * (1 if bad_server.manner == "hangs" else 2)
         (line,) = capsys.readouterr().out.splitlines()
-        assert "MLflow failed, so this stage goes on without it" in line
+        assert "MLflow failed, so this stage continues without it" in line
         assert "hunter7" not in line
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "3"
     assert not [path for path in root.rglob("*") if path.is_file() and b"hunter7" in path.read_bytes()]

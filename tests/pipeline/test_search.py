@@ -97,7 +97,8 @@ def test_best_trial_is_the_least_objective_and_a_reached_number_begins_none(
     recorder = Recorder()
     run(root, 6, recorder)
     objectives = {
-        preset.name: columns["validation_distortion_per_image"] + 0.5 * columns["validation_kl_nats_per_image"]
+        preset.name: columns["validation_reconstruction_error_per_image"]
+        + 0.5 * columns["validation_kl_nats_per_image"]
         for preset in recorder.presets
         for columns in [outcome(preset, root).columns]
     }
@@ -181,7 +182,7 @@ def test_killed_trial_is_tried_again(root: Path, start: Start) -> None:
 def test_study_does_not_resume_with_another_plan(root: Path) -> None:
     run(root, 1)
     for changes, what in (
-        ({"objective": {"validation_distortion_per_image": 1}}, "objective"),
+        ({"objective": {"validation_reconstruction_error_per_image": 1}}, "objective"),
         ({"space": {"kl_weight": {"low": 0.1, "high": 1}}}, "space"),
         ({"fixed": {"batch_size": TINY["batch_size"] + 1}}, "other parameters"),
     ):
@@ -226,7 +227,7 @@ def test_two_machines_share_one_study_on_postgresql(
     ],
 )
 def test_failing_storage_is_told_in_a_line_without_the_password(root: Path, address: str) -> None:
-    with pytest.raises(UserError, match=r"the storage failed|is no address") as caught:
+    with pytest.raises(UserError, match=r"the storage failed|is not an address") as caught:
         run(root, 1, address=address.format(port=free_port()))
     assert "hunter7" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -243,7 +244,7 @@ def test_password_in_what_a_driver_says_is_not_told(root: Path, monkeypatch: pyt
     assert "er7" not in str(caught.value)
 
 
-def test_search_goes_on_without_mlflow_and_links_later(
+def test_search_continues_without_mlflow_and_links_later(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:hunter7@127.0.0.1:{free_port()}")
@@ -274,7 +275,7 @@ def test_trials_are_experiments_judged_by_their_validation_columns(tmp_path: Pat
     for name, trial in trials.items():
         head, last = tiny.succeed("git", "show", f"{experiments[name]}:reports/history/epochs.csv").splitlines()
         columns = dict(zip(head.split(","), map(float, last.split(",")), strict=True))
-        expected = columns["validation_distortion_per_image"] + 0.5 * columns["validation_kl_nats_per_image"]
+        expected = columns["validation_reconstruction_error_per_image"] + 0.5 * columns["validation_kl_nats_per_image"]
         assert trial.value == pytest.approx(expected)
         params = yaml.safe_load(tiny.succeed("git", "show", f"{experiments[name]}:params.yaml"))
         assert (params["kl_weight"], str(params["latent_dim"])) == (
@@ -319,8 +320,10 @@ def test_committed_plan_weighs_as_the_defaults_loss_does() -> None:
     ["train_loss", "train_kl_nats_per_image", "epoch", "kl_nats", "mse_per_pixel_0_to_1", "test/mse"],
 )
 def test_objective_refuses_what_is_not_of_the_validation_images(tmp_path: Path, column: str) -> None:
-    with pytest.raises(UserError, match=f"objective has {column}, but only the validation images may choose"):
-        _plan(tmp_path, objective={"validation_distortion_per_image": 1, column: 1})
+    with pytest.raises(
+        UserError, match=f"objective has {column}, but a search may use the columns of the validation images only"
+    ):
+        _plan(tmp_path, objective={"validation_reconstruction_error_per_image": 1, column: 1})
 
 
 @pytest.mark.parametrize(
@@ -333,7 +336,7 @@ def test_objective_refuses_what_is_not_of_the_validation_images(tmp_path: Path, 
         ({"seed": -1}, "seed"),
         ({"sampler": "tpe"}, "sampler"),
         ({"space": {}}, "space"),
-        ({"space": {"kl_wieght": {"low": 0.1, "high": 1}}}, "kl_wieght .* is no parameter"),
+        ({"space": {"kl_wieght": {"low": 0.1, "high": 1}}}, "kl_wieght .* is not a parameter"),
         ({"space": {"kl_weight": {"low": -1, "high": 1}}}, "kl_weight is -1.0, but must be"),
         ({"space": {"kl_weight": {"low": 0, "high": 1, "log": True}}}, "log needs a low above 0"),
         ({"space": {"kl_weight": {"low": 1, "high": 1}}}, "must be less than high"),

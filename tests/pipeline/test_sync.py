@@ -92,7 +92,7 @@ def test_what_a_stage_could_not_log_is_logged(reproduced: WorkingCopy, tmp_path:
     copy = reproduced.copied_to(tmp_path / "clone")
     copy.set_param("interpolation_steps", 6)
     printed = copy.succeed("dvc", "repro", MLFLOW_TRACKING_URI="http://me:hunter7@127.0.0.1:9")
-    assert printed.count("MLflow failed, so this stage goes on without it") == 1
+    assert printed.count("MLflow failed, so this stage continues without it") == 1
     assert "hunter7" not in printed
     assert _content(copy)[0]["tags"]["interpolation_steps"] == "5"
     copy.succeed(*SYNC, PYTHONPATH="src")

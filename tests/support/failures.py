@@ -74,9 +74,9 @@ def _parameters() -> Iterator[Failure]:
         yield row(f"{key} is missing", spoil=_params({}, without=key), says=[f"{key} is missing"])
     for changes, says in CONTRADICTIONS:
         yield row(f"{changes} together", spoil=_params({"dataset": "digits"} | changes), says=says)
-    yield row("an unknown key", spoil=_params({"kl_wieght": 1}), says=["kl_wieght (value 1) is no parameter"])
+    yield row("an unknown key", spoil=_params({"kl_wieght": 1}), says=["kl_wieght (value 1) is not a parameter"])
     texts = {
-        "a key twice": ("kl_weight: 0.1\nkl_weight: 0.2\n", "kl_weight stands there twice"),
+        "a key twice": ("kl_weight: 0.1\nkl_weight: 0.2\n", "kl_weight appears twice"),
         "no YAML": ("seed: [\n", "is not YAML"),
         "a tab": ("\tseed: 1\n", "is not YAML"),
         "a list": ("- 1\n", "not a line `key: value`"),
@@ -86,7 +86,7 @@ def _parameters() -> Iterator[Failure]:
     }
     for what, (text, says) in texts.items():
         yield row(f"params.yaml holds {what}", spoil=_write(Path("params.yaml"), text.encode()), says=[says])
-    yield row("params.yaml is no text", spoil=_write(Path("params.yaml"), b"\xff\xfe\x00"), says=["is not YAML"])
+    yield row("params.yaml is not text", spoil=_write(Path("params.yaml"), b"\xff\xfe\x00"), says=["is not YAML"])
     yield row("params.yaml is missing", spoil=_remove(Path("params.yaml")), says=["is missing", "git restore"])
 
 
@@ -113,7 +113,7 @@ def _original_files() -> Iterator[Failure]:
         )
     yield row("fewer images", TRAIN_IMAGES, lambda _: plain_idx(np.zeros((9, 28, 28), np.uint8)), "holds 9 items")
     yield row("more labels than images", TRAIN_LABELS, lambda _: plain_idx(np.zeros(161, np.uint8)), "holds 161 items")
-    yield row("a label 10", TEST_LABELS, lambda content: content[:-1] + b"\x0a", "holds the label 10")
+    yield row("a label 10", TEST_LABELS, lambda content: content[:-1] + b"\x0a", "contains the label 10")
     huge = (0x803).to_bytes(4, "big") + (2**31).to_bytes(4, "big") * 3
     yield row("announces exabytes", TRAIN_IMAGES, lambda _: huge, "is the most that is read")
     yield row("unpacks to more than announced", TRAIN_IMAGES, lambda one: one + bytes(200_000_000), "but more follow")
@@ -183,9 +183,9 @@ def _model_files() -> Iterator[Failure]:
     yield from row("it has another network's weights", _weights(other_network), "does not fit its own parameters")
     for number in (float("nan"), float("inf")):
         yield from row(f"it holds {number}", _weights(partial(spoilt, number)), "not finite", "encoder.layers.3.weight")
-    yield from row("it does not say what made it", _metadata(foreign), "is no model of this project")
+    yield from row("it does not say what made it", _metadata(foreign), "is not a model of this project")
     yield from row("its parameters are of another model", _metadata(other_latent_dim), "does not fit its own")
-    yield from row("its parameters are wrong", _metadata(wrong_params), "is no model of this project")
+    yield from row("its parameters are wrong", _metadata(wrong_params), "is not a model of this project")
 
 
 def _training() -> Iterator[Failure]:
@@ -207,7 +207,7 @@ def _machine() -> Iterator[Failure]:
     outs = {"preprocess": PREPARED, "train": MODEL, "evaluate": LATENTS, "render": PICTURES}
     for stage, path in outs.items():
         row = partial(Failure, "the machine", stage=stage)
-        says = ["cannot be written (File too large): mend that and start again"]
+        says = ["cannot be written (File too large): fix that and start again"]
         yield row(f"{stage}: no room for its files", spoil=_nothing, says=says, around=Circumstances(file_bytes=500))
         yield row(f"{stage}: {path.name} is a folder", spoil=_folder(path), says=[str(path)])
         around = Circumstances(read_only=True)
@@ -215,7 +215,7 @@ def _machine() -> Iterator[Failure]:
         yield row(f"{stage}: a read-only disk", spoil=spoil, says=says, around=around)
     huge = _params({"conv_channels": [65_536] * 3})
     yield Failure("the machine", "train: too little memory", "train", huge, ["too little memory: lower batch_size or"])
-    says = [".dvc/tmp", "cannot be used (Read-only file system): mend that and start again"]
+    says = [".dvc/tmp", "cannot be used (Read-only file system): fix that and start again"]
     around = Circumstances(read_only=True)
     yield Failure("the machine", "download: a read-only disk", "download", _remove(TRAIN_IMAGES), says, around)
     for stage in STAGES:

@@ -17,7 +17,7 @@ from search_plan import load_plan
 PLAN = {
     "study": "fake",
     "seed": 5,
-    "objective": {"validation_distortion_per_image": 1, "validation_kl_nats_per_image": 0.5},
+    "objective": {"validation_reconstruction_error_per_image": 1, "validation_kl_nats_per_image": 0.5},
     "space": {
         "kl_weight": {"low": 0.01, "high": 1, "log": True},
         "latent_dim": {"low": 2, "high": 9},
@@ -37,7 +37,7 @@ def make_root(folder: Path) -> Path:
 def outcome(preset: Preset, _: Path) -> Outcome:
     """A made-up result. The best one is at kl_weight 0.1 and latent_dim 4, although other columns say the contrary."""
     error = (math.log10(preset.params.kl_weight) + 1) ** 2
-    columns = {"validation_distortion_per_image": error, "validation_loss": -error, "train_loss": -error}
+    columns = {"validation_reconstruction_error_per_image": error, "validation_loss": -error, "train_loss": -error}
     return Outcome(columns | {"validation_kl_nats_per_image": abs(preset.params.latent_dim - 4.0)}, "")
 
 

@@ -55,10 +55,10 @@ def train(ranks: Ranks, images: int, changes: dict, resume_after: int = 0) -> Tr
         resume = keeper.kept if ranks.is_main else None  # only the main process has the checkpoint
     batches, terms = [], model.terms
 
-    def spy(images: Tensor, noise: Tensor | None, rate_share: float = 1.0) -> Terms:
+    def spy(images: Tensor, noise: Tensor | None, kl_factor: float = 1.0) -> Terms:
         if noise is not None:
             batches.append(images[:, 0, 0, 0].tolist())
-        return terms(images, noise, rate_share)
+        return terms(images, noise, kl_factor)
 
     model.terms = spy
     histories = fit(model, TrainingImages(numbered, VALIDATION), params, resume, ranks=ranks)

@@ -82,7 +82,7 @@ CONTRADICTIONS: list[tuple[dict, list[str]]] = [
     ),
     ({"processes": 9}, ["batch_size is 8", "at least processes, which is 9"]),
     ({"processes": 2, "device": "mps"}, ["processes is 2", "must be 1", "device is mps"]),
-    ({"interpolation_to": 1}, ["interpolation_to is 1", "another class"]),
+    ({"interpolation_to": 1}, ["interpolation_to is 1", "must differ from"]),
     ({"interpolation_from": "two"}, ["interpolation_from is 'two'", "must be a class of digits", "from 0 to 9"]),
     ({"validation_size": 0.0001}, ["validation_size is 0.0001", "no image of digits"]),
     ({"dataset": "custom"}, ["dataset is custom", "custom_data is empty"]),

@@ -137,7 +137,9 @@ def checkpoint_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @FUZZ
 @given(data=st.data())
-def test_any_damage_to_a_checkpoint_starts_afresh(tmp_path: Path, checkpoint_file: bytes, data: st.DataObject) -> None:
+def test_any_damage_to_a_checkpoint_starts_from_the_beginning(
+    tmp_path: Path, checkpoint_file: bytes, data: st.DataObject
+) -> None:
     content = bytearray(checkpoint_file)
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.one_of(st.integers(0, 400), st.integers(0, len(content) - 1)))

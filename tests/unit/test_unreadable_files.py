@@ -32,7 +32,7 @@ CONTENTS = {
     "text": b"a: 1\nb: 2\n",
     "no text": bytes(range(256)),
     "a header of safetensors without an end": (2**62).to_bytes(8, "little") + b"{",
-    "a header of safetensors that is no JSON": (4).to_bytes(8, "little") + b"abcd",
+    "a header of safetensors that is not JSON": (4).to_bytes(8, "little") + b"abcd",
     "safetensors with nothing in it": (2).to_bytes(8, "little") + b"{}",
 }
 

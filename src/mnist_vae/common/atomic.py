@@ -9,7 +9,7 @@ from pathlib import Path
 from mnist_vae.console.stage import UserError
 
 
-def write_whole(content: bytes, path: Path) -> None:
+def write_atomically(content: bytes, path: Path) -> None:
     """Write the bytes to the file atomically, and create its parent folders.
 
     At each moment the file has either its former content or all of the new content, even after a power cut. Raises
@@ -28,7 +28,7 @@ def write_whole(content: bytes, path: Path) -> None:
             unfinished.unlink()
         if not isinstance(error, OSError):
             raise
-        raise UserError(f"{path} cannot be written ({error.strerror}): mend that and start again") from None
+        raise UserError(f"{path} cannot be written ({error.strerror}): fix that and start again") from None
 
 
 def code_md5(package: Path, folders: Iterable[str]) -> str:

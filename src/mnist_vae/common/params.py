@@ -182,7 +182,7 @@ class Params(FigureParams, EvaluationParams, CustomParams, ModelParams):
                 " them takes its part of a batch"
             )
         if self.device == "mps" and self.processes > 1:
-            raise ValueError(f"processes is {self.processes}, but must be 1 where device is mps")
+            raise ValueError(f"processes is {self.processes}, but must be 1 if device is mps")
         return self
 
     @model_validator(mode="after")
@@ -194,9 +194,7 @@ class Params(FigureParams, EvaluationParams, CustomParams, ModelParams):
             )
         for name in ("kl_warmup_epochs", "free_nats"):
             if getattr(self, name) and self.variational and not self.kl_weight:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)}, but must be 0 where kl_weight is 0: it has no effect"
-                )
+                raise ValueError(f"{name} is {getattr(self, name)}, but must be 0 if kl_weight is 0: it has no effect")
         if self.kl_warmup_epochs >= self.epochs:
             raise ValueError(
                 f"kl_warmup_epochs is {self.kl_warmup_epochs}, but must be less than epochs, which is {self.epochs}"
@@ -250,7 +248,7 @@ class Params(FigureParams, EvaluationParams, CustomParams, ModelParams):
         if self.dataset == CUSTOM and not self.custom_data.strip():
             raise ValueError("dataset is custom, but custom_data is empty: name your folder of images or IDX files")
         if self.dataset != CUSTOM and image_count(self.validation_size, DATASETS[self.dataset].train_size) < 1:
-            raise ValueError(f"validation_size is {self.validation_size}, which is no image of {self.dataset}")
+            raise ValueError(f"validation_size is {self.validation_size}, which selects no image of {self.dataset}")
         if self.train_size is not None and (complaint := self.complaint_about(self.train_size)):
             raise ValueError(complaint)
         for name in ("interpolation_from", "interpolation_to"):
@@ -260,9 +258,7 @@ class Params(FigureParams, EvaluationParams, CustomParams, ModelParams):
                     f" {len(DIGITS) - 1}"
                 )
         if self.interpolation_from == self.interpolation_to:
-            raise ValueError(
-                f"interpolation_to is {self.interpolation_to}, but must be another class than interpolation_from"
-            )
+            raise ValueError(f"interpolation_to is {self.interpolation_to}, but must differ from interpolation_from")
         return self
 
 
@@ -291,9 +287,9 @@ def _complaint(error: ErrorDetails) -> str:
         case "missing":
             return f"{key} is missing"
         case "extra_forbidden":
-            return f"{key} (value {value!r}) is no parameter; those are {', '.join(Params.model_fields)}"
+            return f"{key} (value {value!r}) is not a parameter; the parameters are {', '.join(Params.model_fields)}"
         case "invalid_key":
-            return f"{value!r} is no parameter: a key must be text"
+            return f"{value!r} is not a parameter: a key must be text"
         case "value_error":
             return error["msg"].removeprefix("Value error, ")
         case "model_type":

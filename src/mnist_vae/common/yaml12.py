@@ -19,7 +19,7 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:  # noqa: FBT001, FBT002
         keys = [key.value for key, _ in node.value]
         if twice := [key for key in keys if keys.count(key) > 1]:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} stands there twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"{twice[0]} appears twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
     def construct_whole_number(self, node: yaml.ScalarNode) -> int:
@@ -47,14 +47,14 @@ def load_yaml(path: Path) -> object:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{path} is missing: bring it back by `git restore {path}`") from None
+        raise UserError(f"{path} is missing: restore it with `git restore {path}`") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error}") from None
     return parse_yaml(content, str(path))
 
 
 def parse_yaml(content: str | bytes, source: str) -> object:
-    """The content of a YAML text; bytes are UTF-8. Raises UserError, which names the source, if it is no YAML."""
+    """The content of a YAML text; bytes are UTF-8. Raises UserError, which names the source, if it is not YAML."""
     try:
         return yaml.load(content, _Loader)  # noqa: S506 (it is a SafeLoader)
     except (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError) as error:

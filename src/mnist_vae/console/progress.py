@@ -40,8 +40,10 @@ class ProgressBar:
             self._bar.close()
             self._bar = None
         row, _, images_per_second = training.histories[-1]
-        train = _format(row.train_loss, row.train_distortion_per_image, row.train_kl_nats_per_image)
-        validation = _format(row.validation_loss, row.validation_distortion_per_image, row.validation_kl_nats_per_image)
+        train = _format(row.train_loss, row.train_reconstruction_error_per_image, row.train_kl_nats_per_image)
+        validation = _format(
+            row.validation_loss, row.validation_reconstruction_error_per_image, row.validation_kl_nats_per_image
+        )
         speed = f"{images_per_second:,.0f} images/s"
         print(f"epoch {row.epoch}/{self._epochs}  train {train}  validation {validation}  {speed}", flush=True)
 
@@ -64,5 +66,5 @@ class LikelihoodProgress:
             self._bar.close()
 
 
-def _format(loss: float, distortion: float, kl: float) -> str:
-    return f"loss {loss:.4f} distortion {distortion:.1f} KL {kl:.1f}"
+def _format(loss: float, reconstruction_error: float, kl: float) -> str:
+    return f"loss {loss:.4f} reconstruction {reconstruction_error:.1f} KL {kl:.1f}"

@@ -132,7 +132,7 @@ def machine_complaint(error: BaseException) -> str | None:
     """What to tell the person about an error of the machine, such as a full disk or too little memory; else None."""
     match error:
         case OSError(errno=number, strerror=reason, filename=place) if number in _MACHINE_ERRORS:
-            return f"{place or 'a file'} cannot be used ({reason}): mend that and start again"
+            return f"{place or 'a file'} cannot be used ({reason}): fix that and start again"
         case MemoryError():
             return "too little memory: lower the sizes in params.yaml"
         case RuntimeError() if any(sign in str(error) for sign in ("out of memory", "allocate memory")):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 from mnist_vae.console.stage import UserError
 
 _KEY = "environment"
@@ -28,7 +28,7 @@ def find_environment(device: torch.device) -> str:
 
 def save_environment(environment: str, path: Path) -> None:
     """Write the environment as JSON. Raises UserError if it cannot be written."""
-    write_whole((json.dumps({_KEY: environment}) + "\n").encode(), path)
+    write_atomically((json.dumps({_KEY: environment}) + "\n").encode(), path)
 
 
 def load_environment(path: Path) -> str:
@@ -42,4 +42,4 @@ def load_environment(path: Path) -> str:
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro train`") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no record of an environment ({error}): run `dvc repro train --force`") from None
+        raise UserError(f"{path} is not a record of an environment ({error}): run `dvc repro train --force`") from None

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 from mnist_vae.console.stage import UserError
 
 
@@ -20,10 +20,10 @@ class EpochRow(NamedTuple):
 
     epoch: int
     train_loss: float
-    train_distortion_per_image: float
+    train_reconstruction_error_per_image: float
     train_kl_nats_per_image: float
     validation_loss: float
-    validation_distortion_per_image: float
+    validation_reconstruction_error_per_image: float
     validation_kl_nats_per_image: float
 
 
@@ -55,7 +55,7 @@ def _write_rows(rows: Iterable[EpochRow] | Iterable[StepRow], header: tuple[str,
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows([f"{value:.9g}" if isinstance(value, float) else value for value in row] for row in rows)
-    write_whole(text.getvalue().encode(), path)
+    write_atomically(text.getvalue().encode(), path)
 
 
 def read_epochs(path: Path, count: int) -> list[EpochRow]:
@@ -84,12 +84,12 @@ def _readable(path: Path) -> Iterator[None]:
 
 def _require_all(path: Path, numbers: list[int], count: int) -> None:
     if numbers != list(range(1, count + 1)):
-        raise UserError(f"{path} does not hold the whole training: run `dvc repro train --force`")
+        raise UserError(f"{path} does not contain the whole training: run `dvc repro train --force`")
 
 
 def _lines(path: Path, header: tuple[str, ...]) -> list[list[str]]:
     with path.open(newline="", encoding="utf-8") as file:
         found, *lines = csv.reader(file, strict=True)
     if tuple(found) != header or any(len(line) != len(header) for line in lines):
-        raise UserError(f"{path} is no history with the columns {', '.join(header)}: run `dvc repro train --force`")
+        raise UserError(f"{path} is not a history with the columns {', '.join(header)}: run `dvc repro train --force`")
     return lines

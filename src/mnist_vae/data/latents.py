@@ -8,7 +8,7 @@ from jaxtyping import Float, Float32, UInt
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 from mnist_vae.console.stage import UserError
 
 # A latent dimension is active if its mean code varies more than this over the images (Burda et al. 2016, "Importance
@@ -30,7 +30,7 @@ class Latents(NamedTuple):
 
 def save_latents(latents: Latents, path: Path) -> None:
     """Write the latents to a file. Raises UserError if it cannot be written."""
-    write_whole(save({name: np.ascontiguousarray(array) for name, array in latents._asdict().items()}), path)
+    write_atomically(save({name: np.ascontiguousarray(array) for name, array in latents._asdict().items()}), path)
 
 
 def load_latents(path: Path) -> Latents:
@@ -41,7 +41,7 @@ def load_latents(path: Path) -> Latents:
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro evaluate`") from None
     except (SafetensorError, OSError, KeyError) as error:
-        raise UserError(f"{path} is no file of latents ({error}): delete it and run `dvc repro`") from None
+        raise UserError(f"{path} is not a file of latents ({error}): delete it and run `dvc repro`") from None
 
 
 def active_dimensions(variance: Float[np.ndarray, " D"]) -> int:

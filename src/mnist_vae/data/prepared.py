@@ -9,7 +9,7 @@ from jaxtyping import UInt, UInt8
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 from mnist_vae.common.catalogue import DIGITS
 from mnist_vae.console.stage import UserError
 
@@ -42,7 +42,7 @@ def save_prepared(prepared: Prepared, path: Path, class_names: ClassNames = DIGI
         arrays |= {f"{name}_images": split.images, f"{name}_labels": split.labels}
     # safetensors silently writes wrong values of an array that is not contiguous.
     whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    write_whole(save(whole, names_entry(class_names)), path)
+    write_atomically(save(whole, names_entry(class_names)), path)
 
 
 def load_prepared(path: Path) -> Prepared:
@@ -53,7 +53,7 @@ def load_prepared(path: Path) -> Prepared:
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro`") from None
     except (SafetensorError, OSError, KeyError) as error:
-        raise UserError(f"{path} is no file of prepared data ({error}): delete it and run `dvc repro`") from None
+        raise UserError(f"{path} is not a file of prepared data ({error}): delete it and run `dvc repro`") from None
 
 
 def names_entry(class_names: ClassNames) -> dict[str, str] | None:
@@ -70,7 +70,7 @@ def load_class_names(path: Path) -> ClassNames:
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro`") from None
     except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise UserError(f"{path} is no file of prepared data ({error}): delete it and run `dvc repro`") from None
+        raise UserError(f"{path} is not a file of prepared data ({error}): delete it and run `dvc repro`") from None
 
 
 def class_number(chosen: int | str, names: ClassNames) -> int | None:

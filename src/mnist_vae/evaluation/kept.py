@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 import mnist_vae
-from mnist_vae.common.atomic import code_md5, file_md5, write_whole
+from mnist_vae.common.atomic import code_md5, file_md5, write_atomically
 
 # The folders of code that dvc.yaml names for the evaluate stage (a test compares them).
 FOLDERS = ("common", "data", "model", "evaluation")
@@ -33,7 +33,10 @@ class KeptParts:
         except FileNotFoundError:
             pass
         except (SafetensorError, OSError, ValueError) as error:
-            print(f"evaluate: estimating the likelihood afresh: {self._path} cannot be used ({error})", flush=True)
+            print(
+                f"evaluate: estimating the likelihood from the beginning: {self._path} cannot be used ({error})",
+                flush=True,
+            )
 
     @property
     def images(self) -> int:
@@ -43,7 +46,7 @@ class KeptParts:
     def on_part(self, images: int) -> None:  # noqa: ARG002 (a callback)
         """Save the parts, if the last save is old enough. Raises UserError if that cannot be."""
         if time.monotonic() - self._last_saved >= self._seconds:
-            write_whole(save({str(first): bounds for first, bounds in self.parts.items()}), self._path)
+            write_atomically(save({str(first): bounds for first, bounds in self.parts.items()}), self._path)
             self._last_saved = time.monotonic()
 
     def remove(self) -> None:

@@ -36,8 +36,8 @@ def why_no_likelihood(model: Autoencoder, *, bits: bool) -> str | None:
     """What keeps the model from having a likelihood of images; None if it has one."""
     if not model.latent.has_prior:
         return "a plain autoencoder has no prior"
-    if model.likelihood.is_of_bits and not bits:
-        return "bernoulli is no density of grey levels: set binarisation"
+    if model.likelihood.is_binary and not bits:
+        return "bernoulli is not a density of grey levels: set binarisation"
     if model.likelihood.negative_log_likelihood(0.0, 1, model.objective.beta) is None:
         return "its loss implies no likelihood"
     return None
@@ -120,8 +120,8 @@ def _of_part(
 def _log_weights(model: Autoencoder, images: Tensor, code: GaussianCode, noise: Tensor) -> Tensor:
     """Log p(x|z) + log p(z) − log q(z|x) in nats, of each image at each of its codes."""
     codes = code.sample_several(noise)
-    distortion, pixels = model.distortions(images, codes), images[0].numel()
-    nll = model.likelihood.negative_log_likelihood(distortion, pixels, model.objective.beta)
+    reconstruction_error, pixels = model.reconstruction_errors(images, codes), images[0].numel()
+    nll = model.likelihood.negative_log_likelihood(reconstruction_error, pixels, model.objective.beta)
     if nll is None:
         raise ValueError("the loss implies no likelihood")
     return code.log_ratio(noise, codes) - nll

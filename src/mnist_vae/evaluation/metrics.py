@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float32, Float64, UInt, UInt8
 from torch import Tensor
 
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 from mnist_vae.common.catalogue import DIGITS, WHITE
 from mnist_vae.common.device import EVALUATION_BATCH
 from mnist_vae.common.seeds import derived_seed
@@ -25,11 +25,11 @@ class Evaluation(NamedTuple):
     """The evaluation of each image.
 
     `squared_error` is summed over pixels of brightness 0..1, for the reconstruction from the mean code.
-    `sampled_distortion` is the reconstruction error at one sampled code, in the likelihood's unit. `kl` is in nats.
+    `sampled_reconstruction_error` is the one at a sampled code, in the likelihood's unit. `kl` is in nats.
     """
 
     squared_error: Float64[np.ndarray, " N"]
-    sampled_distortion: Float64[np.ndarray, " N"]
+    sampled_reconstruction_error: Float64[np.ndarray, " N"]
     mean: Float32[np.ndarray, "N D"]
     kl: Float32[np.ndarray, "N D"]
 
@@ -53,10 +53,10 @@ class SampledNll(NamedTuple):
 class Metrics(NamedTuple):
     """The metrics of the test set, and in `classes` those of each class in label order.
 
-    The MSE is that of a pixel of images on [-1, 1], reconstructed from their mean codes; KL and ELBO are means per
-    image. `effective_beta` is the weight of one nat of KL against one unit of distortion. The negative log-likelihood
-    is an upper bound from the greatest number of importance samples, with its standard error over the images;
-    `nll_bounds` are those from fewer samples, too.
+    The MSE is per pixel, for images on [-1, 1] reconstructed from their mean codes. KL and ELBO are means per image.
+    `effective_beta` is the weight of one nat of KL relative to one unit of reconstruction error. The negative
+    log-likelihood is an upper bound, from the greatest number of importance samples, with its standard error over the
+    images. `nll_bounds` also has those from fewer samples.
     """
 
     mse_minus1_to_1: float
@@ -81,13 +81,13 @@ def save_metrics(metrics: Metrics, path: Path, classes_path: Path, class_names: 
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["class", *columns])
     writer.writerows([class_names[of.label], *(repr(getattr(of, name)) for name in columns)] for of in classes)
-    write_whole((json.dumps(named, indent=2) + "\n").encode(), path)
-    write_whole(table.getvalue().encode(), classes_path)
+    write_atomically((json.dumps(named, indent=2) + "\n").encode(), path)
+    write_atomically(table.getvalue().encode(), classes_path)
 
 
 def evaluate(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], seed: int) -> Evaluation:
     """Encode and reconstruct each image. The noise of the sampled codes depends only on the seed."""
-    squared_error, distortion, mean, kl = [], [], [], []
+    squared_error, reconstruction_error, mean, kl = [], [], [], []
     model.eval()
     with torch.inference_mode():
         for number, batch in enumerate(images.split(EVALUATION_BATCH)):
@@ -98,10 +98,10 @@ def evaluate(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"], seed: int) ->
             # The noise is seeded for each batch, so that it does not depend on what was evaluated before.
             source = torch.Generator().manual_seed(derived_seed(seed, "evaluation noise", number))
             noise = torch.randn(code.mean.shape, generator=source).to(model.device)
-            distortion.append(model.distortion(batch, code.sample(noise)).cpu().double())
+            reconstruction_error.append(model.reconstruction_error(batch, code.sample(noise)).cpu().double())
             mean.append(code.mean.cpu())
             kl.append(code.kl().cpu())
-    return Evaluation(*(torch.cat(values).numpy() for values in (squared_error, distortion, mean, kl)))
+    return Evaluation(*(torch.cat(values).numpy() for values in (squared_error, reconstruction_error, mean, kl)))
 
 
 def encode_means(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Float32[np.ndarray, "N D"]:
@@ -129,7 +129,9 @@ def compute_metrics(
     kl = evaluation.kl.sum(axis=1, dtype=np.float64)
     beta, nll = model.objective.beta, None
     if model.latent.has_prior:
-        nll = model.likelihood.negative_log_likelihood(float(evaluation.sampled_distortion.mean()), pixels, beta)
+        nll = model.likelihood.negative_log_likelihood(
+            float(evaluation.sampled_reconstruction_error.mean()), pixels, beta
+        )
     members = [labels == label for label in range(class_count)]
     best = None if bounds is None else -bounds.log_likelihood[:, -1]
     standard_error = None if best is None else float(best.std(ddof=1) / np.sqrt(len(best)))

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 from torch import Tensor
 
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 from mnist_vae.common.catalogue import DIGITS, WHITE
 from mnist_vae.common.params import FigureParams
 from mnist_vae.common.seeds import derived_seed
@@ -29,7 +29,7 @@ _MOST_ROWS = 50  # of figures with a row for each class
 _SAMPLES_A_SIDE = 10
 _PERTURBED = 8
 _PLANE_SIDE = 20
-_BY_CLASS = {"class_originals", "class_reconstructions", "class_means", "labels", "straight_interpolation"}
+_BY_CLASS = {"class_originals", "class_reconstructions", "class_means", "labels", "linear_interpolation"}
 
 
 class Pictures(NamedTuple):
@@ -44,7 +44,7 @@ class Pictures(NamedTuple):
     class_reconstructions: Float[np.ndarray, "rows columns S S"] | None
     fitted_samples: Float[np.ndarray, "10 10 S S"]
     class_means: Float[np.ndarray, "1 classes S S"] | None
-    straight_interpolation: Float[np.ndarray, "1 steps S S"] | None
+    linear_interpolation: Float[np.ndarray, "1 steps S S"] | None
     labels: UInt[np.ndarray, " N"] | None
     mean_variance: Float[np.ndarray, " D"]  # the variance of the mean codes in each dimension
     # These three are None without a prior. A row of `perturbed`: an original, its decoded mean code, and that code
@@ -65,19 +65,19 @@ class Pictures(NamedTuple):
 def save_pictures(pictures: Pictures, path: Path, class_names: ClassNames = DIGITS) -> None:
     """Write the arrays to a safetensors file, for other drawings. load_class_names reads the class names from it."""
     arrays = {name: np.ascontiguousarray(array) for name, array in pictures._asdict().items() if array is not None}
-    write_whole(save(arrays, names_entry(class_names)), path)
+    write_atomically(save(arrays, names_entry(class_names)), path)
 
 
 def load_pictures(path: Path) -> Pictures:
     """Read what save_pictures wrote. Raises UserError if the file is missing, damaged or of another kind."""
     try:
         arrays: dict[str, Any] = load_file(path)
-        may_lack = {"straight_interpolation"} if "labels" in arrays else _BY_CLASS
+        may_lack = {"linear_interpolation"} if "labels" in arrays else _BY_CLASS
         return Pictures(**{**dict.fromkeys(may_lack), **arrays})
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro render`") from None
     except (SafetensorError, OSError, TypeError) as error:  # TypeError: an array is missing or unknown
-        raise UserError(f"{path} is no file of pictures ({error}): delete it and run `dvc repro`") from None
+        raise UserError(f"{path} is not a file of pictures ({error}): delete it and run `dvc repro`") from None
 
 
 def draw_pictures(
@@ -101,7 +101,7 @@ def draw_pictures(
         class_reconstructions=regenerated,
         fitted_samples=painter.fitted_samples(params),
         class_means=painter.decode(means[None]) if means is not None else None,
-        straight_interpolation=painter.decode(line[None]) if line is not None else None,
+        linear_interpolation=painter.decode(line[None]) if line is not None else None,
         labels=latents.labels if class_names else None,
         mean_variance=latents.mean.var(axis=0, dtype=np.float64),
         samples=painter.decode(painter.noise("samples", _SAMPLES_A_SIDE, _SAMPLES_A_SIDE)) if has_prior else None,

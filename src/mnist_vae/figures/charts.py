@@ -20,7 +20,9 @@ _LEGEND_ROWS = 24
 _DISTINCT = 10  # colours
 
 
-def training_curves(epochs: Sequence[EpochRow], steps: Sequence[StepRow], distortion_unit: str, title: str) -> Figure:
+def training_curves(
+    epochs: Sequence[EpochRow], steps: Sequence[StepRow], reconstruction_unit: str, title: str
+) -> Figure:
     """The loss of each step, and the loss, reconstruction error and KL of each epoch for training and validation."""
     with figure_style():
         figure = titled_figure(title, 6.2)
@@ -29,7 +31,11 @@ def training_curves(epochs: Sequence[EpochRow], steps: Sequence[StepRow], distor
         number = [row.epoch for row in epochs]
         for axis, name, unit in (
             (axes[0, 1], "loss", "loss"),
-            (axes[1, 0], "distortion_per_image", f"reconstruction error,\n{distortion_unit}".replace(", ", ",\n", 1)),
+            (
+                axes[1, 0],
+                "reconstruction_error_per_image",
+                f"reconstruction error,\n{reconstruction_unit}".replace(", ", ",\n", 1),
+            ),
             (axes[1, 1], "kl_nats_per_image", "KL, nats per image"),
         ):
             for split, label in ("train", "training, sampled codes"), ("validation", "validation, mean codes"):

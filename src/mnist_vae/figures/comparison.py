@@ -162,10 +162,10 @@ def _name_classes(figure: Figure, class_names: ClassNames) -> None:
 
 
 def _draw_interpolation(axis: Axes, pictures: Pictures) -> None:
-    if pictures.straight_interpolation is None:
+    if pictures.linear_interpolation is None:
         axis.set(title="no interpolation")
         axis.axis("off")
         return
-    strip = interpolation_strip(pictures.straight_interpolation, pictures.spherical_interpolation, _STRIP)
+    strip = interpolation_strip(pictures.linear_interpolation, pictures.spherical_interpolation, _STRIP)
     draw_grid(axis, strip.images, strip.rows)
     axis.set(title="interpolation of mean codes")

@@ -25,7 +25,7 @@ class Subject(NamedTuple):
     """
 
     data: str
-    distortion_unit: str
+    reconstruction_unit: str
     params: FigureParams
     class_names: ClassNames = DIGITS
 
@@ -50,7 +50,7 @@ def draw_gallery(pictures: Pictures, course: Course, subject: Subject) -> Iterat
     yield from _images(pictures, subject)
     yield from _latents(pictures, subject)
     title = f"{subject.data}: training"
-    yield Drawing("training", charts.training_curves(course.epochs, course.steps, subject.distortion_unit, title))
+    yield Drawing("training", charts.training_curves(course.epochs, course.steps, subject.reconstruction_unit, title))
 
 
 def plane_axis_titles(pictures: Pictures) -> tuple[str, str]:
@@ -92,7 +92,7 @@ def _images(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
 
 def _interpolation(pictures: Pictures, subject: Subject) -> Iterator[Drawing]:
     params, names = subject.params, subject.class_names
-    straight, spherical = pictures.straight_interpolation, pictures.spherical_interpolation
+    straight, spherical = pictures.linear_interpolation, pictures.spherical_interpolation
     first, second = (class_number(end, names) for end in (params.interpolation_from, params.interpolation_to))
     if straight is None or first is None or second is None:
         yield Drawing("interpolation", None, _no_interpolation(params, names))
@@ -130,7 +130,7 @@ def _no_interpolation(params: FigureParams, names: ClassNames) -> str:
         return _NO_CLASSES
     for name in ("interpolation_from", "interpolation_to"):
         if class_number(getattr(params, name), names) is None:
-            return f"{name} is {getattr(params, name)!r}, but there are {len(names)} classes: let it name one"
+            return f"{name} is {getattr(params, name)!r}, but there are {len(names)} classes: choose one of them"
     return "interpolation_from and interpolation_to are the same class"
 
 

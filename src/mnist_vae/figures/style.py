@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 
 # All figures have one width in inches, so that text of one size has one size on a page. A page shows a figure about
 # 800 pixels wide: a point of type is then 1.4 pixels, and the file has two pixels for each pixel of the page.
@@ -59,11 +59,11 @@ def save_png(figure: Figure, path: Path) -> None:
     """Write the figure to a PNG file without matplotlib's version and the time in its metadata."""
     content = io.BytesIO()
     figure.savefig(content, format="png", metadata={"Software": None})
-    write_whole(content.getvalue(), path)
+    write_atomically(content.getvalue(), path)
 
 
 def save_gif(frames: Sequence[Image.Image], milliseconds: int, path: Path) -> None:
     """Write an animation that loops. Each frame is shown for the given time."""
     content = io.BytesIO()
     frames[0].save(content, "gif", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
-    write_whole(content.getvalue(), path)
+    write_atomically(content.getvalue(), path)

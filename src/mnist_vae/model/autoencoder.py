@@ -49,37 +49,45 @@ class Autoencoder(nn.Module):
         """Decode latent codes to images, as brightness from 0 to 1."""
         return self.likelihood.brightness(self._compute(self.decoder, codes))
 
-    def distortion(self, images: UInt8[Tensor, "B 1 S S"], codes: Float[Tensor, "B D"]) -> Float[Tensor, " B"]:
+    def reconstruction_error(
+        self, images: UInt8[Tensor, "B 1 S S"], codes: Float[Tensor, "B D"]
+    ) -> Float[Tensor, " B"]:
         """The reconstruction error of each image when it is decoded from its code, in the likelihood's unit."""
-        return self.likelihood.distortion(self.likelihood.scale(images), self._compute(self.decoder, codes))
+        return self.likelihood.reconstruction_error(self.likelihood.scale(images), self._compute(self.decoder, codes))
 
     def terms(
         self,
         images: UInt8[Tensor, "B 1 S S"],
         noise: Float[Tensor, "B *K D"] | None,
-        rate_share: float = 1.0,
+        kl_factor: float = 1.0,
     ) -> Terms:
         """Loss, reconstruction error and KL of each image, at a code sampled with the noise, or else at the mean code.
 
-        The loss takes that share of the rate's weight. With noise for K codes of each image it is the
+        `kl_factor` scales the KL's weight in the loss. With noise for K codes of each image, the loss is the
         importance-weighted bound, which needs a posterior that is a distribution.
         """
         scaled = self.likelihood.scale(images)
         code = self._encode_scaled(scaled)
         if noise is not None and noise.ndim == _SEVERAL and isinstance(code, GaussianCode):
             codes = code.sample_several(noise)
-            distortion = self._distortions(scaled, codes)
-            return self.objective.weighted_terms(distortion, code.log_ratio(noise, codes), code.kl(), rate_share)
+            reconstruction_error = self._reconstruction_errors(scaled, codes)
+            return self.objective.weighted_terms(
+                reconstruction_error, code.log_ratio(noise, codes), code.kl(), kl_factor
+            )
         output = self._compute(self.decoder, code.mean if noise is None else code.sample(noise))
-        return self.objective.terms(self.likelihood.distortion(scaled, output), code.kl(), rate_share)
+        return self.objective.terms(self.likelihood.reconstruction_error(scaled, output), code.kl(), kl_factor)
 
-    def distortions(self, images: UInt8[Tensor, "B 1 S S"], codes: Float[Tensor, "B K D"]) -> Float[Tensor, "B K"]:
-        """The distortion of each image when reconstructed from each of its K codes, in the likelihood's unit."""
-        return self._distortions(self.likelihood.scale(images), codes)
+    def reconstruction_errors(
+        self, images: UInt8[Tensor, "B 1 S S"], codes: Float[Tensor, "B K D"]
+    ) -> Float[Tensor, "B K"]:
+        """The reconstruction error of each image from each of its K codes, in the likelihood's unit."""
+        return self._reconstruction_errors(self.likelihood.scale(images), codes)
 
-    def _distortions(self, scaled: Float[Tensor, "B 1 S S"], codes: Float[Tensor, "B K D"]) -> Float[Tensor, "B K"]:
+    def _reconstruction_errors(
+        self, scaled: Float[Tensor, "B 1 S S"], codes: Float[Tensor, "B K D"]
+    ) -> Float[Tensor, "B K"]:
         output = self._compute(self.decoder, codes.flatten(0, 1)).unflatten(0, codes.shape[:2])  # (B, K, 1, S, S)
-        return self.likelihood.distortion(scaled[:, None], output)
+        return self.likelihood.reconstruction_error(scaled[:, None], output)
 
     def start_at_mean(self, images: UInt8[Tensor, "N 1 S S"]) -> None:
         """Let the decoder's last bias be the logit of the mean image, so that a training begins with its likelihood.

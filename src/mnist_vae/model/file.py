@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 from mnist_vae.common.params import ModelParams
 from mnist_vae.console.stage import UserError
 from mnist_vae.model.autoencoder import Autoencoder, build_autoencoder
@@ -47,7 +47,7 @@ class TrainedModel(NamedTuple):
 def save_model(autoencoder: Autoencoder, origin: Origin, path: Path) -> None:
     """Write the weights and their origin to a safetensors file."""
     weights = {name: tensor.contiguous().cpu() for name, tensor in autoencoder.state_dict().items()}
-    write_whole(save(weights, {_ENTRY: origin.model_dump_json(exclude_none=True)}), path)
+    write_atomically(save(weights, {_ENTRY: origin.model_dump_json(exclude_none=True)}), path)
 
 
 def load_origin(path: Path) -> Origin:
@@ -59,7 +59,7 @@ def load_origin(path: Path) -> Origin:
         raise UserError(f"{path} is missing: run `dvc repro train`") from None
     except (SafetensorError, OSError, KeyError, ValidationError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is no model of this project ({reason}): delete it and run `dvc repro`") from None
+        raise UserError(f"{path} is not a model of this project ({reason}): delete it and run `dvc repro`") from None
 
 
 def load_model(path: Path, device: torch.device) -> TrainedModel:
@@ -67,7 +67,7 @@ def load_model(path: Path, device: torch.device) -> TrainedModel:
     origin = load_origin(path)
     autoencoder = build_autoencoder(origin.params)
     with safe_open(path, "pt") as file:
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is not a dict)
     shapes = {name: tensor.shape for name, tensor in weights.items()}
     wanted = {name: tensor.shape for name, tensor in autoencoder.state_dict().items()}
     if wrong := sorted(name for name in shapes.keys() | wanted.keys() if shapes.get(name) != wanted.get(name)):
@@ -76,6 +76,6 @@ def load_model(path: Path, device: torch.device) -> TrainedModel:
             " `dvc repro`"
         )
     if spoilt := sorted(name for name, tensor in weights.items() if not tensor.isfinite().all()):
-        raise UserError(f"{path} holds numbers that are not finite, in {spoilt[0]}: delete it and run `dvc repro`")
+        raise UserError(f"{path} contains numbers that are not finite, in {spoilt[0]}: delete it and run `dvc repro`")
     autoencoder.load_state_dict(weights)
     return TrainedModel(autoencoder.to(device).eval(), origin)

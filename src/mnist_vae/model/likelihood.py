@@ -19,11 +19,11 @@ class SquaredError:
     The likelihood is always that of images on [-1, 1], so that its values can be compared between the two.
     """
 
-    is_of_bits = False  # whether it is one of black and white pixels alone
+    is_binary = False  # whether it is one of black and white pixels alone
 
     def __init__(self, activation: type[nn.Module], span: int):
         self.activation, self._span = activation, span
-        self.distortion_unit = f"summed squared error, images in {'[-1, 1]' if span == _WIDE else '[0, 1]'}"
+        self.reconstruction_unit = f"summed squared error, images in {'[-1, 1]' if span == _WIDE else '[0, 1]'}"
 
     def scale(self, images: UInt8[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
         """Grey levels 0..255 as the numbers that the networks work with."""
@@ -33,7 +33,9 @@ class SquaredError:
         """The decoder's output as brightness from 0 (black) to 1 (white)."""
         return (output + (self._span - 1)) / self._span
 
-    def distortion(self, images: Float[Tensor, "*#B 1 H W"], output: Float[Tensor, "*B 1 H W"]) -> Float[Tensor, "*B"]:
+    def reconstruction_error(
+        self, images: Float[Tensor, "*#B 1 H W"], output: Float[Tensor, "*B 1 H W"]
+    ) -> Float[Tensor, "*B"]:
         """Summed squared error of each image, on the scale of the range."""
         return (output - images).square().sum(dim=(-3, -2, -1))
 
@@ -45,12 +47,12 @@ class SquaredError:
         """
         return beta / 2 * self._unit if beta > 0 else None
 
-    def negative_log_likelihood(self, distortion: Number, pixels: int, beta: float) -> Number | None:
-        """−log p(x|z) of an image on [-1, 1] in nats, from its distortion, under the Gaussian of variance(beta)."""
+    def negative_log_likelihood(self, reconstruction_error: Number, pixels: int, beta: float) -> Number | None:
+        """−log p(x|z) of an image on [-1, 1] in nats, under the Gaussian of variance(beta); None if beta is 0."""
         variance = self.variance(beta)
         if variance is None:
             return None
-        return distortion * self._unit / (2 * variance) + pixels / 2 * math.log(2 * math.pi * variance)
+        return reconstruction_error * self._unit / (2 * variance) + pixels / 2 * math.log(2 * math.pi * variance)
 
     @property
     def _unit(self) -> float:
@@ -61,8 +63,8 @@ class Bernoulli:
     """Images scaled to [0, 1], a decoder whose output is the logit of each pixel's mean, and binary cross-entropy."""
 
     activation = nn.Identity  # the sigmoid would round what is near 0 or 1, and its cross-entropy with it
-    distortion_unit = "nats"
-    is_of_bits = True
+    reconstruction_unit = "nats"
+    is_binary = True
 
     def scale(self, images: UInt8[Tensor, "B 1 H W"]) -> Float[Tensor, "B 1 H W"]:
         """Grey levels 0..255 as the numbers that the networks work with."""
@@ -72,7 +74,9 @@ class Bernoulli:
         """The decoder's output as brightness from 0 (black) to 1 (white)."""
         return output.sigmoid()
 
-    def distortion(self, images: Float[Tensor, "*#B 1 H W"], output: Float[Tensor, "*B 1 H W"]) -> Float[Tensor, "*B"]:
+    def reconstruction_error(
+        self, images: Float[Tensor, "*#B 1 H W"], output: Float[Tensor, "*B 1 H W"]
+    ) -> Float[Tensor, "*B"]:
         """Binary cross-entropy of each image in nats, summed over pixels (Kingma & Welling 2014, C.1).
 
         −x log p − (1 − x) log (1 − p) with p the sigmoid of the output a is log (1 + exp a) − x a.
@@ -82,9 +86,9 @@ class Bernoulli:
     def variance(self, beta: float) -> None:
         """None: a Bernoulli distribution has no free variance."""
 
-    def negative_log_likelihood(self, distortion: Number, pixels: int, beta: float) -> Number | None:  # noqa: ARG002
-        """−log p(x|z) of an image in nats, which its distortion is already."""
-        return distortion
+    def negative_log_likelihood(self, reconstruction_error: Number, pixels: int, beta: float) -> Number | None:  # noqa: ARG002
+        """−log p(x|z) of an image in nats: its reconstruction error."""
+        return reconstruction_error
 
 
 def sum_softplus(values: Float[Tensor, "*B P"]) -> Float[Tensor, "*B"]:

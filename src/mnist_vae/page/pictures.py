@@ -116,9 +116,9 @@ def _list(names: ClassNames) -> str:
 
 
 def _interpolation(pictures: Pictures, classes: Classes) -> Iterator[Picture]:
-    if pictures.straight_interpolation is None:
+    if pictures.linear_interpolation is None:
         return
-    strip = interpolation_strip(pictures.straight_interpolation, pictures.spherical_interpolation, _STRIP)
+    strip = interpolation_strip(pictures.linear_interpolation, pictures.spherical_interpolation, _STRIP)
     rows = "Above along the straight line, below around the origin." if len(strip.images) > 1 else "Along the line."
     numbers = [
         class_number(end, classes.names)

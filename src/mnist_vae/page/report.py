@@ -67,7 +67,7 @@ def render_report(run: Run) -> bytes:
         origin=run.trained.origin,
         system=None if data is None else system_view(data),
         absence=absence,
-        charts=course_charts(run.course, model.likelihood.distortion_unit),
+        charts=course_charts(run.course, model.likelihood.reconstruction_unit),
         bars=_bars(run, has_prior=model.latent.has_prior),
         pictures=page_pictures(run.pictures, classes, run.absences),
         scripts=[*SCRIPTS, "start.js"],
@@ -145,7 +145,7 @@ def course_charts(course: Course, unit: str) -> list[Chart]:
         Chart(
             "Loss", "What training makes smaller: reconstruction error and weighted KL.", "epoch", epochs, both("loss")
         ),
-        Chart("Reconstruction error", f"Per image: {unit}.", "epoch", epochs, both("distortion_per_image")),
+        Chart("Reconstruction error", f"Per image: {unit}.", "epoch", epochs, both("reconstruction_error_per_image")),
         Chart("KL", "Per image, in nats.", "epoch", epochs, both("kl_nats_per_image")),
         Chart(
             "Loss of each step",

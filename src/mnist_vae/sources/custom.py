@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from mnist_vae.common.atomic import file_md5, write_whole
+from mnist_vae.common.atomic import file_md5, write_atomically
 from mnist_vae.console.stage import UserError
 from mnist_vae.sources.faults import Faults
 from mnist_vae.sources.grey import ImageFaultError, read_grey
@@ -47,7 +47,7 @@ def keep_custom(folder: Path, manifest: Manifest, kept: Path, root: Path, check:
             _copy_idx(folder, manifest, layout, scratch)
         else:
             _pack_images(folder, manifest, scratch / PACK)
-        write_whole(manifest.text().encode(), scratch / MANIFEST)
+        write_atomically(manifest.text().encode(), scratch / MANIFEST)
         check(scratch)
         # The manifest marks the folder as complete, so it is deleted first and written last.
         (kept / MANIFEST).unlink(missing_ok=True)
@@ -115,5 +115,5 @@ def _check_all(folder: Path, manifest: Manifest) -> Iterator[_Checked]:
 def require_kept(kept: Path) -> Manifest:
     """The manifest of `kept`. Raises UserError if there is none, so the folder is not complete."""
     if not (kept / MANIFEST).is_file():
-        raise UserError(f"{kept} does not hold the custom images: run `dvc repro download --force`")
+        raise UserError(f"{kept} does not contain the custom images: run `dvc repro download --force`")
     return load_manifest(kept / MANIFEST)

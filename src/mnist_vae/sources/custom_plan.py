@@ -96,7 +96,7 @@ def _idx_labels(kept: Path, layout: IdxLayout) -> _Labelled:
     letters = _letters(kept / layout.mapping) if layout.mapping else {}
     names = tuple(letters.get(number, str(number)) for number in numbers.tolist())
     if len(set(names)) < len(names):
-        raise UserError(f"{layout.mapping} gives two classes one name")
+        raise UserError(f"{layout.mapping} gives two classes the same name")
     labels = np.searchsorted(numbers, np.concatenate(parts))
     return _Labelled(names, _narrow(labels, len(names)), train_size)
 
@@ -107,7 +107,7 @@ def _letters(path: Path) -> dict[int, str]:
         rows = [line.split() for line in path.read_text("ascii").splitlines() if line.strip()]
         return {int(label): printable(chr(int(code))) for label, code, *_ in rows}
     except (OSError, ValueError, OverflowError) as error:
-        raise UserError(f"{path.name} is no table of labels and characters: {error}") from None
+        raise UserError(f"{path.name} is not a table of labels and characters: {error}") from None
 
 
 def _list(names: ClassNames) -> str:
@@ -125,9 +125,9 @@ def _require_no_fault(class_names: ClassNames, labels: UInt[np.ndarray, " N"], t
     in_test = np.bincount(labels[len(labels) if train_size is None else train_size :], minlength=count)
     for name, of_train, of_test in zip(class_names or ("images",), in_train.tolist(), in_test.tolist(), strict=True):
         if train_size is None and of_train < 2:
-            faults.add("a class of one image, which cannot be for training and for the test", name)
+            faults.add("a class of one image, which cannot be in both training and test", name)
         elif of_train == 0:
-            faults.add("a class of test images alone", name)
+            faults.add("a class with test images only", name)
         elif train_size is not None and of_test == 0:
             faults.add("a class without test images", name)
     faults.require_none("the data set")

@@ -49,13 +49,13 @@ def fetch(dataset: Dataset, folder: Path, originals: Path, root: Path, patience:
     folder.mkdir(parents=True, exist_ok=True)
     names = {name for file in dataset.files for name in (file.name, file.unpacked_name)}
     if strangers := sorted(entry.name for entry in folder.iterdir() if entry.name not in names):
-        raise UserError(f"{folder} holds {strangers[0]}, which is none of the data set's files: move it elsewhere")
+        raise UserError(f"{folder} holds {strangers[0]}, which is not a file of the data set: move it elsewhere")
     missing = [file for file in dataset.files if not _is_verified(folder, file)]
     if not missing:
         return "already there"
     for file in missing:
         if file.find(folder).exists():
-            print(f"download: {file.find(folder)} is not the known file: it is fetched again", flush=True)
+            print(f"download: {file.find(folder)} has another checksum: downloading it again", flush=True)
     # The scratch folder is outside `folder`, so that a killed download leaves nothing in what DVC hashes. It is on the
     # same file system, so that files can be renamed into place.
     (root / ".dvc" / "tmp").mkdir(exist_ok=True)
@@ -123,7 +123,7 @@ def _download(files: Sequence[SourceFile], sources: _Sources, patience: Patience
         if not waiting:
             return ", ".join(dict.fromkeys(origins))
     raise UnreachableError(
-        f"{waiting[0].name} could be had from nowhere. Tried {'; '.join(tried)}. {sources.ways_out(files)}"
+        f"{waiting[0].name} could not be obtained. Tried {'; '.join(tried)}. {sources.ways_out(files)}"
     )
 
 
@@ -212,7 +212,7 @@ def _copy(source: str, name: str, target: Path, patience: Patience) -> None:
     except (requests.Timeout, urllib3.exceptions.ReadTimeoutError):
         raise _TransferError(f"no answer within {patience.read_seconds:g} s") from None
     except urllib3.exceptions.ProtocolError:
-        raise _TransferError("broke off") from None
+        raise _TransferError("was interrupted") from None
     except requests.ConnectionError:
         raise _TransferError("no connection") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:

@@ -97,7 +97,7 @@ def _read(image: Image.Image, size: int, aspect: Aspect, *, transpose: bool) -> 
 def _flatten(image: Image.Image, mode: str, changes: list[str]) -> Image.Image:
     """The image in 8 bits of grey, with transparent parts laid on white."""
     if mode in _RANGELESS:
-        raise ImageFaultError("32 bits a pixel, whose white is not known")
+        raise ImageFaultError("32 bits a pixel, whose white level is unknown")
     if mode in _16_BITS:
         changes.append(_DEPTH)
         levels = np.asarray(image).astype(np.uint32)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 from mnist_vae.common.catalogue import LAROCHELLE_FILES, LAROCHELLE_SIDE, LAROCHELLE_SIZES, WHITE
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.prepared import Prepared, Split
@@ -32,7 +32,7 @@ def keep_larochelle(folder: Path, originals: Path, root: Path) -> str:
             for name, size in zip(LAROCHELLE_FILES, LAROCHELLE_SIZES, strict=True):
                 read_bits(place / name, size)
                 if place != folder:
-                    write_whole((place / name).read_bytes(), folder / name)
+                    write_atomically((place / name).read_bytes(), folder / name)
             return "already there" if place == folder else str(place)
     raise UserError(
         f"binarisation is larochelle, but {', '.join(LAROCHELLE_FILES)} are not together in any of"

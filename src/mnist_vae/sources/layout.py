@@ -55,7 +55,7 @@ def _idx_layout(files: Sequence[str], place: object) -> IdxLayout:
         elif _MAPPING.fullmatch(path):
             role = "mapping"
         else:
-            faults.add("a file beside the IDX files that is none", path)
+            faults.add("a file beside the IDX files that is not an IDX file", path)
             continue
         if role in roles:
             faults.add(f"a second file of {role.replace('_', ' ')}", f"{path} beside {roles[role]}")
@@ -65,7 +65,7 @@ def _idx_layout(files: Sequence[str], place: object) -> IdxLayout:
     if "test_labels" in roles and "test_images" not in roles:
         faults.add("labels without images", roles["test_labels"])
     if "test_images" in roles and ("test_labels" in roles) != ("train_labels" in roles):
-        faults.add("labels of one split alone", roles.get("test_labels") or roles.get("train_labels", ""))
+        faults.add("labels of one split only", roles.get("test_labels") or roles.get("train_labels", ""))
     faults.require_none(place)
     return IdxLayout(roles["train_images"], *(roles.get(name) for name in IdxLayout._fields[1:]))
 
@@ -77,11 +77,11 @@ def _image_layout(files: Sequence[str], place: object) -> ImageLayout:
         if is_image_name(path):
             images.append(path)
         else:
-            faults.add("a file that is no image", path)
+            faults.add("a file that is not an image", path)
     tops = {path.split("/")[0] for path in images if "/" in path}
     has_split = bool(tops) and {top.lower() for top in tops} == _SPLITS
     if not has_split and any(top.lower() == "train" for top in tops):
-        faults.add("a folder train without a folder test beside it alone", ", ".join(sorted(tops)))
+        faults.add("a folder train that is not beside a folder test alone", ", ".join(sorted(tops)))
     depth = 1 if has_split else 0
     classes = {path.split("/")[depth] for path in images if path.count("/") > depth}
     if classes:

@@ -24,7 +24,7 @@ def list_files(folder: Path) -> list[str]:
     machine.
     """
     if not folder.is_dir():
-        raise UserError(f"custom_data is {folder}, which is {'no folder' if folder.exists() else 'missing'}")
+        raise UserError(f"custom_data is {folder}, which is {'not a folder' if folder.exists() else 'missing'}")
     faults = Faults()
     files = list(_walk(folder.resolve(), "", faults, _DEEPEST))
     faults.require_none(folder)
@@ -35,7 +35,7 @@ def list_files(folder: Path) -> list[str]:
 
 def is_image_name(path: str) -> bool:
     """Whether the name has the suffix of an image format that can be read."""
-    return os.path.splitext(path)[1].lower() in _IMAGE_SUFFIXES  # noqa: PTH122 (it is no path of this machine)
+    return os.path.splitext(path)[1].lower() in _IMAGE_SUFFIXES  # noqa: PTH122 (it is not a path of this machine)
 
 
 def _walk(root: Path, below: str, faults: Faults, depth: int) -> Iterator[str]:
@@ -54,7 +54,7 @@ def _walk(root: Path, below: str, faults: Faults, depth: int) -> Iterator[str]:
         path = below + entry.name
         same = unicodedata.normalize("NFC", entry.name).casefold()
         if seen.setdefault(same, path) != path:
-            faults.add("a name that differs from another in capitals alone", f"{path} beside {seen[same]}")
+            faults.add("a name that differs from another only in upper and lower case", f"{path} beside {seen[same]}")
         if problem := _problem(root, path, entry, depth):
             faults.add(problem, path)
         elif entry.is_dir(follow_symlinks=False):
@@ -66,7 +66,7 @@ def _walk(root: Path, below: str, faults: Faults, depth: int) -> Iterator[str]:
 def _problem(root: Path, path: str, entry: os.DirEntry, depth: int) -> str | None:
     name = entry.name
     if not name.isprintable() or name != name.strip() or "\\" in name:
-        return "a name that not every system takes"  # a name that is not UTF-8 has surrogates: it is not printable
+        return "a name that not every system accepts"  # a name that is not UTF-8 has surrogates: it is not printable
     if entry.is_symlink():
         target = (root / path).resolve()
         if not target.is_file():

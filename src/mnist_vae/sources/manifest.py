@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
-from mnist_vae.common.atomic import file_md5, write_whole
+from mnist_vae.common.atomic import file_md5, write_atomically
 from mnist_vae.console.stage import UserError
 from mnist_vae.sources.faults import Faults
 from mnist_vae.sources.listing import list_files
@@ -42,7 +42,7 @@ def load_manifest(path: Path) -> Manifest:
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro`") from None
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is no list of files ({error}): delete it and run `dvc repro`") from None
+        raise UserError(f"{path} is not a list of files ({error}): delete it and run `dvc repro`") from None
 
 
 def take_stock(folder: Path, custom_data: str, memory: Path) -> Manifest:
@@ -70,7 +70,7 @@ def take_stock(folder: Path, custom_data: str, memory: Path) -> Manifest:
         seen[path] = entry
     faults.require_none(folder)
     settled = {path: entry for path, entry in seen.items() if max(entry[1:3]) < now - _SETTLED_NANOSECONDS}
-    write_whole(json.dumps({"folder": str(folder), "files": settled}).encode(), memory)
+    write_atomically(json.dumps({"folder": str(folder), "files": settled}).encode(), memory)
     return Manifest(custom_data, {path: entry[-1] for path, entry in seen.items()})
 
 

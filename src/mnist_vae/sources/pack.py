@@ -35,7 +35,7 @@ def read_pack(path: Path) -> Iterator[Packed]:
             while entry := tar.next():
                 file = tar.extractfile(entry)
                 if file is None:
-                    raise tarfile.ReadError(f"{entry.name} is no file")
+                    raise tarfile.ReadError(f"{entry.name} is not a file")
                 yield Packed(entry.name, file.read())
                 tar.members = []
     except FileNotFoundError:

@@ -58,5 +58,5 @@ def _read(folder: Path, images_file: SourceFile, labels_file: SourceFile, size: 
         if len(array) != size:
             raise UserError(f"{path} holds {len(array)} items, but this data set has {size}")
     if labels.max() >= len(DIGITS):
-        raise UserError(f"{labels_path} holds the label {labels.max()}, but the classes are 0 to {len(DIGITS) - 1}")
+        raise UserError(f"{labels_path} contains the label {labels.max()}, but the classes are 0 to {len(DIGITS) - 1}")
     return Split(images[:, np.newaxis], labels)

@@ -77,6 +77,6 @@ def _prepare_images(kept: Path, layout: ImageLayout, plan: Plan, params: Params)
         changes.update(made)
         count += 1
     if count != len(places):
-        raise UserError(f"{kept / PACK} does not hold all images: run `dvc repro download --force`")
+        raise UserError(f"{kept / PACK} does not contain all images: run `dvc repro download --force`")
     splits = (Split(array, plan.labels[chosen]) for array, chosen in zip(arrays, plan[2:], strict=True))
     return CustomData(Prepared(*splits), plan.class_names, changes)

@@ -71,7 +71,7 @@ def register(store: Store, run_id: str, alias: str) -> int:
     models = client.search_logged_models([store.experiment_id], f"source_run_id = '{run_id}'")
     ready = [model for model in models if model.status == "READY"]
     if not ready:
-        raise UserError(f"run {run_id} holds no model")
+        raise UserError(f"run {run_id} has no model")
     latest = max(ready, key=lambda model: model.creation_timestamp)
     if not client.search_registered_models(f"name = '{REGISTERED}'"):
         client.create_registered_model(REGISTERED)
@@ -140,7 +140,7 @@ def _check_shape(rows: np.ndarray, wanted: int, what: str) -> None:
 
 
 def _load_pyfunc(path: str) -> ServedModel:
-    """Called by MLflow to load the model. Raises UserError for a file that is no model."""
+    """Called by MLflow to load the model. Raises UserError for a file that is not a model."""
     return ServedModel(load_model(Path(path), torch.device("cpu")))
 
 

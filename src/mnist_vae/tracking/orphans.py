@@ -12,7 +12,7 @@ from mnist_vae.console.stage import without_password
 from mnist_vae.tracking.store import Store
 
 _LONGEST_TAG = 5000
-_REASON = "its process ended without a word"
+_REASON = "its process ended without giving a reason"
 
 
 def repository_id(root: Path) -> str:

@@ -96,8 +96,8 @@ class TrackedRun:
         except Exception as error:  # noqa: BLE001 (a tracking store can fail in any way; the training must not)
             self._failed = True
             self._say(
-                f"MLflow failed, so this stage goes on without it: {reason_of(error)}; the next stage or tools/sync.py"
-                " logs what is missing"
+                f"MLflow failed, so this stage continues without it: {reason_of(error)}; the next stage or"
+                " tools/sync.py logs what is missing"
             )
 
     def _open(self) -> StoredRun:

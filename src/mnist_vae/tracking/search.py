@@ -103,7 +103,7 @@ class SearchRun:
         except Exception as error:  # noqa: BLE001 (a tracking store can fail in any way; the search must not)
             if not self._failed:
                 print(
-                    f"{self._study}: MLflow failed, so the search goes on without it: {reason_of(error)}; the next"
+                    f"{self._study}: MLflow failed, so the search continues without it: {reason_of(error)}; the next"
                     " start logs what is missing",
                     flush=True,
                 )

@@ -94,7 +94,7 @@ def store_address(root: Path) -> str:
 
     url = make_url(address)
     if url.database in {None, "", ":memory:"}:
-        raise UserError(f"MLFLOW_TRACKING_URI is {address}, which keeps nothing: name a file")
+        raise UserError(f"MLFLOW_TRACKING_URI is {address}, which is kept in memory only: name a file")
     return url.set(database=str((root / str(url.database)).resolve())).render_as_string(hide_password=False)
 
 
@@ -168,7 +168,7 @@ def _mend_places(database: Path, experiment_id: str, artifacts: str) -> None:
                 [artifacts, len(former) + 1, experiment_id, former, len(former) + 1, f"{former}/"],
             )
         connection.commit()
-    print(f"MLflow's runs had their artifacts in {former}; they are looked for in {artifacts} now", flush=True)
+    print(f"MLflow's runs had their artifacts in {former}; they are now expected in {artifacts}", flush=True)
 
 
 def _experiment(client: "MlflowClient", artifacts: str | None) -> str:

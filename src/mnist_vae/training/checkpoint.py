@@ -8,7 +8,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
-from mnist_vae.common.atomic import write_whole
+from mnist_vae.common.atomic import write_atomically
 from mnist_vae.console.stage import UserError
 from mnist_vae.training.state import Training, TrainingState, pack, unpack
 
@@ -36,7 +36,7 @@ class Checkpoint:
             raise UserError("the same training is running already, here or in the queue: wait for it") from None
         except OSError as error:
             raise UserError(
-                f"checkpoints cannot be kept in {self._path.parent} ({error.strerror}): mend that and start again"
+                f"checkpoints cannot be kept in {self._path.parent} ({error.strerror}): fix that and start again"
             ) from None
         return self
 
@@ -56,7 +56,7 @@ class Checkpoint:
         """Write the state to the file. Raises UserError if it cannot be written; the former one is then kept."""
         packed = pack(state)
         digest = hashlib.sha256(packed).hexdigest()
-        write_whole(f"{self._fingerprint} {digest}\n".encode() + packed, self._path)
+        write_atomically(f"{self._fingerprint} {digest}\n".encode() + packed, self._path)
         self._last_saved = time.monotonic()
 
     def load(self) -> TrainingState | None:
@@ -64,14 +64,17 @@ class Checkpoint:
         try:
             header, _, packed = self._path.read_bytes().partition(b"\n")
             if header.decode() != f"{self._fingerprint} {hashlib.sha256(packed).hexdigest()}":
-                raise ValueError("it is torn, or of another training")
+                raise ValueError("it is damaged, or belongs to another training")
             state = unpack(packed)
         except FileNotFoundError:
             return None
         except (SafetensorError, OSError, ValueError, LookupError) as error:
             aside = self._path.with_suffix(".unusable")
             self._path.replace(aside)
-            print(f"train: starting afresh: the checkpoint cannot be used ({error}); it is now {aside}", flush=True)
+            print(
+                f"train: starting from the beginning: the checkpoint cannot be used ({error}); it is now {aside}",
+                flush=True,
+            )
             return None
         print(f"train: resuming at epoch {state.epoch}, step {len(state.terms)}", flush=True)
         return state

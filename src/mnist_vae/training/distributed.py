@@ -87,7 +87,7 @@ class Ranks:
         """Raise UserError on a rank whose data, code, parameters or torch differ from the main process's."""
         if self.broadcast(fingerprint.encode()) != fingerprint.encode():
             raise UserError(
-                f"process {self.rank} of {self.count} has other data, code, parameters or torch than process 0: make"
+                f"process {self.rank} of {self.count} differs from process 0 in data, code, parameters or torch: make"
                 " them equal"
             )
 
@@ -257,8 +257,8 @@ class _TermsOf(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, images: Tensor, noise: Tensor, rate_share: float) -> Terms:
-        return self.model.terms(images, noise, rate_share)
+    def forward(self, images: Tensor, noise: Tensor, kl_factor: float) -> Terms:
+        return self.model.terms(images, noise, kl_factor)
 
 
 class GlobalBatchNorm2d(nn.BatchNorm2d):

@@ -20,9 +20,9 @@ class Step:
         self._terms_of, self._optimizer, self._ranks = terms_of, optimizer, ranks
 
     def __call__(
-        self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B *K D"], rate_share: float, batch_size: int
+        self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B *K D"], kl_factor: float, batch_size: int
     ) -> Float[Tensor, "3"]:
-        terms = self._terms_of(images, noise, rate_share)
+        terms = self._terms_of(images, noise, kl_factor)
         self._optimizer.zero_grad()
         self._ranks.loss(terms.loss, batch_size).backward()
         self._optimizer.step()
@@ -62,26 +62,26 @@ class CapturedStep:
         self._captured: _Captured | None = None
 
     def __call__(
-        self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B *K D"], rate_share: float, batch_size: int
+        self, images: UInt8[Tensor, "B 1 S S"], noise: Float[Tensor, "B *K D"], kl_factor: float, batch_size: int
     ) -> Float[Tensor, "3"]:
         self._done += 1
         if self._done <= _STEPS_BEFORE_CAPTURE or batch_size != self._batch_size:
-            return self._step(images, noise, rate_share, batch_size)
-        if self._captured is None or self._captured.rate_share != rate_share:
-            self._captured = self._begin(images.clone(), noise.clone(), rate_share)
+            return self._step(images, noise, kl_factor, batch_size)
+        if self._captured is None or self._captured.kl_factor != kl_factor:
+            self._captured = self._begin(images.clone(), noise.clone(), kl_factor)
         self._captured.images.copy_(images)
         self._captured.noise.copy_(noise)
         self._captured.capture.replay()
         return self._captured.capture.result
 
-    def _begin(self, images: Tensor, noise: Tensor, rate_share: float) -> "_Captured":
-        capture = self._capture(lambda: self._step(images, noise, rate_share, self._batch_size))
-        return _Captured(capture, rate_share, images, noise)
+    def _begin(self, images: Tensor, noise: Tensor, kl_factor: float) -> "_Captured":
+        capture = self._capture(lambda: self._step(images, noise, kl_factor, self._batch_size))
+        return _Captured(capture, kl_factor, images, noise)
 
 
 class _Captured(NamedTuple):
     capture: Capture
-    rate_share: float
+    kl_factor: float
     images: Tensor  # a replay reads this tensor and the next one
     noise: Tensor
 

@@ -98,13 +98,13 @@ CPU = torch.device("cpu")
 def test_layers_alone_compute_in_bfloat16_and_in_training_alone(reconstruction: str) -> None:
     model, seen = tiny_model(reconstruction=reconstruction).train(), {}
     model.autocast = autocast("bfloat16", CPU)
-    distortion = model.likelihood.distortion
+    reconstruction_error = model.likelihood.reconstruction_error
 
     def watched(images: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
         seen.update(loss=torch.is_autocast_enabled("cpu"), output=output.dtype)
-        return distortion(images, output)
+        return reconstruction_error(images, output)
 
-    model.likelihood = SimpleNamespace(scale=model.likelihood.scale, distortion=watched)  # pyright: ignore[reportAttributeAccessIssue]
+    model.likelihood = SimpleNamespace(scale=model.likelihood.scale, reconstruction_error=watched)  # pyright: ignore[reportAttributeAccessIssue]
     model.encoder.register_forward_hook(lambda *hooked: seen.update(encoded=hooked[2].dtype))
     model.decoder.register_forward_hook(lambda *hooked: seen.update(decoded=hooked[2].dtype))
     terms = model.terms(tiny_images(4), torch.zeros(4, 3))

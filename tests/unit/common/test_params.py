@@ -80,7 +80,7 @@ def test_what_is_no_list_of_widths_is_refused_with_what_is_allowed(tmp_path: Pat
 
 
 def test_key_given_twice_is_refused_by_name(tmp_path: Path) -> None:
-    assert "kl_weight stands there twice" in _complaint(tmp_path, PARAMS_FILE.read_text() + "kl_weight: 0.2\n")
+    assert "kl_weight appears twice" in _complaint(tmp_path, PARAMS_FILE.read_text() + "kl_weight: 0.2\n")
 
 
 def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_all_wrong_keys_are_named_at_once(tmp_path: Path) -> None:
 
 def test_unknown_key_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     text = _complaint(tmp_path, TINY | {"kl_wieght": 0.5})
-    assert "kl_wieght (value 0.5) is no parameter" in text
+    assert "kl_wieght (value 0.5) is not a parameter" in text
     assert "kl_weight, kl_warmup_epochs, free_nats, epochs" in text
 
 

@@ -39,7 +39,7 @@ def test_committed_parameters_suit_every_data_set(dataset: str) -> None:
     [
         ({"dataset": "custom"}, "custom_data is empty: name your folder"),
         ({"custom_data": "a\nb"}, "custom_data is 'a\\nb'"),
-        ({"validation_size": 0.0001}, "validation_size is 0.0001, which is no image of digits"),
+        ({"validation_size": 0.0001}, "validation_size is 0.0001, which selects no image of digits"),
         ({"interpolation_from": "cat"}, "interpolation_from is 'cat', but must be a class of digits, from 0 to 9"),
         ({"interpolation_to": 10}, "interpolation_to is 10, but must be a class of digits, from 0 to 9"),
     ],

@@ -38,7 +38,7 @@ def test_anchors_and_merges_are_resolved() -> None:
         (b"a: !!bool x", "x"),
         (b"a: !!float ''", "index"),
         (b"a: !!timestamp x", "NoneType"),
-        (b"a: 1\na: 2", "a stands there twice"),
+        (b"a: 1\na: 2", "a appears twice"),
         (b"a: [", "while parsing"),
         (b"a: caf\xe9", "unacceptable character"),
         (b"[" * 5000, "recursion"),

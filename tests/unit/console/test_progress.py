@@ -14,15 +14,15 @@ from mnist_vae.data.history import EpochHistory
 ROW = epoch_row(
     2,
     train_loss=0.12345,
-    train_distortion_per_image=40.04,
+    train_reconstruction_error_per_image=40.04,
     train_kl_nats_per_image=3.0,
     validation_loss=0.5,
-    validation_distortion_per_image=60.5,
+    validation_reconstruction_error_per_image=60.5,
     validation_kl_nats_per_image=7.25,
 )
 LINE = (
-    r"epoch 2/10  train loss 0\.1235 distortion 40\.0 KL 3\.0"
-    r"  validation loss 0\.5000 distortion 60\.5 KL 7\.2  1,234 images/s\n"
+    r"epoch 2/10  train loss 0\.1235 reconstruction 40\.0 KL 3\.0"
+    r"  validation loss 0\.5000 reconstruction 60\.5 KL 7\.2  1,234 images/s\n"
 )
 
 
@@ -79,7 +79,7 @@ def test_on_a_terminal_a_bar_shows_images_and_terms(
     shown = seen.removesuffix(b"END").decode()
     assert "epoch 2/10" in shown
     assert "16/20" in shown
-    assert "loss 0.2500 distortion 10.0 KL 4.0" in shown
+    assert "loss 0.2500 reconstruction 10.0 KL 4.0" in shown
     assert "\n" not in shown
     assert re.search(r"\r +\r$", shown)  # it leaves no trace on its line
     assert re.fullmatch(LINE, capsys.readouterr().out)

@@ -30,7 +30,7 @@ def test_missing_and_foreign_files_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="file is missing"):
         load_class_names(tmp_path / "file")
     (tmp_path / "file").write_bytes(b"\0" * 20)
-    with pytest.raises(UserError, match="file is no file of prepared data"):
+    with pytest.raises(UserError, match="file is not a file of prepared data"):
         load_class_names(tmp_path / "file")
 
 

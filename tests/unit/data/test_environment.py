@@ -34,5 +34,5 @@ def test_file_holds_one_text(tmp_path: Path) -> None:
 def test_foreign_file_is_refused_by_name(tmp_path: Path, content: str) -> None:
     path = tmp_path / "environment.json"
     path.write_text(content)
-    with pytest.raises(UserError, match=r"environment\.json is no record of an environment .*dvc repro"):
+    with pytest.raises(UserError, match=r"environment\.json is not a record of an environment .*dvc repro"):
         load_environment(path)

@@ -57,5 +57,5 @@ def test_foreign_history_is_refused_by_name(tmp_path: Path, content: str) -> Non
 def test_history_without_its_last_lines_is_refused_by_name(tmp_path: Path, kept: int) -> None:
     _, path = _save(tmp_path, epoch_history(steps=3))
     path.write_text("".join(path.read_text().splitlines(keepends=True)[: 1 + kept]))
-    with pytest.raises(UserError, match=r"steps\.csv does not hold the whole training"):
+    with pytest.raises(UserError, match=r"steps\.csv does not contain the whole training"):
         read_steps(path, 3)

@@ -30,11 +30,11 @@ def test_two_savings_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 5, -1])
-def test_torn_file_is_refused_by_name(tmp_path: Path, kept: int) -> None:
+def test_truncated_file_is_refused_by_name(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "latents.safetensors"
     save_latents(tiny_latents(15), path)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(UserError, match=r"latents\.safetensors is no file of latents .*dvc repro"):
+    with pytest.raises(UserError, match=r"latents\.safetensors is not a file of latents .*dvc repro"):
         load_latents(path)
 
 
@@ -43,5 +43,5 @@ def test_foreign_and_missing_files_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"latents\.safetensors is missing"):
         load_latents(path)
     save_file({"mean": np.zeros((3, 2), np.float32)}, path)
-    with pytest.raises(UserError, match=r"latents\.safetensors is no file of latents .*kl"):
+    with pytest.raises(UserError, match=r"latents\.safetensors is not a file of latents .*kl"):
         load_latents(path)

@@ -47,9 +47,9 @@ def test_two_savings_give_the_same_bytes(path: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 5, 100, -1])
-def test_torn_file_is_refused_by_name(path: Path, kept: int) -> None:
+def test_truncated_file_is_refused_by_name(path: Path, kept: int) -> None:
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(UserError, match=r"prepared\.safetensors is no file of prepared data .*dvc repro"):
+    with pytest.raises(UserError, match=r"prepared\.safetensors is not a file of prepared data .*dvc repro"):
         load_prepared(path)
 
 
@@ -58,5 +58,5 @@ def test_foreign_and_missing_files_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"prepared\.safetensors is missing"):
         load_prepared(path)
     save_file({"weights": np.zeros(3)}, path)
-    with pytest.raises(UserError, match=r"prepared\.safetensors is no file of prepared data .*train_images"):
+    with pytest.raises(UserError, match=r"prepared\.safetensors is not a file of prepared data .*train_images"):
         load_prepared(path)

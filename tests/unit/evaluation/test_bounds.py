@@ -220,7 +220,7 @@ def test_parts_that_are_there_are_not_estimated_again(monkeypatch: pytest.Monkey
         (BERNOULLI, True, None),
         (PLAIN, False, "a plain autoencoder has no prior"),
         ({"kl_weight": 0}, False, "its loss implies no likelihood"),
-        (BERNOULLI, False, "bernoulli is no density of grey levels: set binarisation"),
+        (BERNOULLI, False, "bernoulli is not a density of grey levels: set binarisation"),
     ],
 )
 def test_what_has_no_likelihood_is_told_why(changes: dict, bits: bool, reason: str | None) -> None:  # noqa: FBT001

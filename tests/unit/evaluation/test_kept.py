@@ -62,7 +62,7 @@ def test_file_that_cannot_be_used_is_told_in_a_line(
     (tmp_path / "likelihood-k.safetensors").write_bytes(content)
     assert KeptParts(tmp_path, "k").parts == {}
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("evaluate: estimating the likelihood afresh: ")
+    assert line.startswith("evaluate: estimating the likelihood from the beginning: ")
 
 
 def test_weights_images_samples_and_device_count(tmp_path: Path) -> None:

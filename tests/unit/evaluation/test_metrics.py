@@ -128,7 +128,7 @@ def test_plain_autoencoder_has_no_elbo_and_a_kl_of_exactly_zero(reconstruction: 
 def test_plain_autoencoders_sampled_code_is_its_code() -> None:
     model = tiny_model(**PLAIN).eval()
     evaluated = evaluate(model, IMAGES, seed=0)
-    np.testing.assert_allclose(evaluated.sampled_distortion, 4 * evaluated.squared_error, rtol=1e-5)
+    np.testing.assert_allclose(evaluated.sampled_reconstruction_error, 4 * evaluated.squared_error, rtol=1e-5)
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -183,6 +183,6 @@ def test_evaluation_is_a_function_of_the_seed() -> None:
     first = evaluate(model, IMAGES, seed=0)
     torch.rand(3)
     again, other = (evaluate(model, IMAGES, seed) for seed in (0, 1))
-    assert np.array_equal(first.sampled_distortion, again.sampled_distortion)
-    assert not np.array_equal(first.sampled_distortion, other.sampled_distortion)
+    assert np.array_equal(first.sampled_reconstruction_error, again.sampled_reconstruction_error)
+    assert not np.array_equal(first.sampled_reconstruction_error, other.sampled_reconstruction_error)
     assert np.array_equal(first.squared_error, other.squared_error)

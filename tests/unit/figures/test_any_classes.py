@@ -18,7 +18,7 @@ from mnist_vae.figures.gallery import Course, Drawing, Subject, draw_gallery
 from mnist_vae.figures.grids import reconstructions, short_names
 
 COURSE = Course([epoch_row()], [StepRow(1, 1, 1.0), StepRow(1, 2, 0.5)])
-BY_CLASS = {"class_originals", "class_reconstructions", "class_means", "labels", "straight_interpolation"}
+BY_CLASS = {"class_originals", "class_reconstructions", "class_means", "labels", "linear_interpolation"}
 PETS = ("cat", "dog")
 
 

@@ -66,7 +66,7 @@ def test_class_means_divide_by_the_true_counts() -> None:
     np.testing.assert_allclose(_there(_draw().class_means)[0], _decoded(_loop_means()), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["straight_interpolation", "spherical_interpolation"])
+@pytest.mark.parametrize("name", ["linear_interpolation", "spherical_interpolation"])
 def test_interpolation_ends_at_the_class_means(name: str) -> None:
     pictures = _draw(interpolation_from=7, interpolation_to=2, interpolation_steps=9)
     images = getattr(pictures, name)
@@ -79,7 +79,7 @@ def test_middle_of_the_line_is_the_mean_of_its_ends_and_that_of_the_arc_bisects_
     pictures = _draw(interpolation_from=7, interpolation_to=2, interpolation_steps=9)
     ends = _loop_means()[[7, 2]]
     np.testing.assert_allclose(
-        _there(pictures.straight_interpolation)[0, 4], _decoded(ends.mean(axis=0)[None])[0], atol=1e-5
+        _there(pictures.linear_interpolation)[0, 4], _decoded(ends.mean(axis=0)[None])[0], atol=1e-5
     )
     directions = ends / np.linalg.norm(ends, axis=1, keepdims=True)
     # Half of both ends' shares, over the half angle's cosine.
@@ -254,11 +254,11 @@ def test_two_savings_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 5, -1])
-def test_torn_file_is_refused_by_name(tmp_path: Path, kept: int) -> None:
+def test_truncated_file_is_refused_by_name(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "pictures.safetensors"
     save_pictures(_draw(), path)
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(UserError, match=r"pictures\.safetensors is no file of pictures .*dvc repro"):
+    with pytest.raises(UserError, match=r"pictures\.safetensors is not a file of pictures .*dvc repro"):
         load_pictures(path)
 
 
@@ -274,5 +274,5 @@ def test_foreign_and_missing_files_are_refused_by_name(tmp_path: Path) -> None:
     }
     for name, arrays in foreign.items():
         save_file(arrays, path)
-        with pytest.raises(UserError, match=rf"pictures\.safetensors is no file of pictures .*{name}"):
+        with pytest.raises(UserError, match=rf"pictures\.safetensors is not a file of pictures .*{name}"):
             load_pictures(path)

@@ -59,7 +59,7 @@ def test_training_curves_have_units_and_both_splits() -> None:
     assert "reconstruction error" in error
     assert "summed squared error" in error
     assert kl == "KL, nats per image"
-    for axis, names in zip(each_epoch, ("loss", "distortion_per_image", "kl_nats_per_image"), strict=True):
+    for axis, names in zip(each_epoch, ("loss", "reconstruction_error_per_image", "kl_nats_per_image"), strict=True):
         drawn = [np.asarray(line.get_xydata()).tolist() for line in axis.lines[:2]]
         expected = [
             [[row.epoch, getattr(row, f"{split}_{names}")] for row in EPOCHS] for split in ("train", "validation")

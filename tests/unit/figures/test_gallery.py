@@ -64,7 +64,7 @@ def test_each_figure_is_drawn_or_said_to_be_impossible(changes: dict, absences: 
             assert _titles(drawing).count("Digits: ") == 1
 
 
-def test_lack_of_an_arc_is_said_beside_the_straight_interpolation() -> None:
+def test_lack_of_an_arc_is_said_beside_the_linear_interpolation() -> None:
     pictures = _pictures(latent_dim=1, sign=-1)
     gallery = _gallery(pictures)
     names = [drawing.name for drawing in gallery]

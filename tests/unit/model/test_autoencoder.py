@@ -39,14 +39,14 @@ def test_without_noise_the_mean_code_is_decoded() -> None:
     twin = TutorialVAE.like(model, tiny_params()).eval()
     scaled = images / 127.5 - 1
     error = (twin.decode(twin.encode(scaled)[0]) - scaled).square().sum(dim=(1, 2, 3))
-    torch.testing.assert_close(model.terms(images, noise=None).distortion, error)
+    torch.testing.assert_close(model.terms(images, noise=None).reconstruction_error, error)
 
 
 def test_noise_changes_the_distortion_but_not_the_rate() -> None:
     model, images = tiny_model().eval(), tiny_images(6)
     without, sampled = model.terms(images, None), model.terms(images, torch.ones(6, 3))
-    assert torch.equal(sampled.rate, without.rate)
-    assert not torch.isclose(sampled.distortion, without.distortion).any()
+    assert torch.equal(sampled.kl, without.kl)
+    assert not torch.isclose(sampled.reconstruction_error, without.reconstruction_error).any()
 
 
 @pytest.mark.parametrize("changes", [{"network": name} for name in NETWORKS] + [PLAIN], ids=str)

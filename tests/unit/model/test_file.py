@@ -66,9 +66,9 @@ def test_loading_leaves_torchs_own_generator_alone(path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0, 7, 300, -1])
-def test_torn_file_is_refused_by_name(path: Path, kept: int) -> None:
+def test_truncated_file_is_refused_by_name(path: Path, kept: int) -> None:
     path.write_bytes(path.read_bytes()[:kept])
-    assert "is no model of this project" in _refusal(path)
+    assert "is not a model of this project" in _refusal(path)
 
 
 def test_missing_file_is_refused_by_name(path: Path) -> None:
@@ -79,7 +79,7 @@ def test_missing_file_is_refused_by_name(path: Path) -> None:
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}, {"mnist_vae": "{}"}, {"mnist_vae": "not JSON"}])
 def test_foreign_file_is_refused_by_name(path: Path, metadata: dict[str, str] | None) -> None:
     save_file({"weight": torch.zeros(3)}, path, metadata)
-    assert "is no model of this project" in _refusal(path)
+    assert "is not a model of this project" in _refusal(path)
 
 
 def _rewrite(path: Path, origin: Origin | None = None, *, without: str = "", extra: str = "") -> None:

@@ -20,8 +20,8 @@ def _outputs(count: int, low: float, high: float) -> Tensor:
 def test_squared_error_equals_a_plain_loop(name: str) -> None:
     likelihood, (low, high) = LIKELIHOODS[name], RANGES[name]
     images, outputs = tiny_images(3), _outputs(3, low, high)
-    distortion = likelihood.distortion(likelihood.scale(images), outputs)
-    for image, output, error in zip(images, outputs, distortion.tolist(), strict=True):
+    reconstruction_error = likelihood.reconstruction_error(likelihood.scale(images), outputs)
+    for image, output, error in zip(images, outputs, reconstruction_error.tolist(), strict=True):
         pixels = zip(image.flatten().tolist(), output.flatten().tolist(), strict=True)
         expected = sum((low + (high - low) * level / 255 - value) ** 2 for level, value in pixels)
         assert math.isclose(error, expected, rel_tol=1e-5)
@@ -37,21 +37,21 @@ def test_gaussian_likelihood_equals_that_of_torch_distributions_on_the_wide_rang
     variance = beta / 2 * stretch**2
     wide_images, wide_outputs = ((values - low) * stretch - 1 for values in (images, outputs))
     normal = distributions.Normal(wide_outputs, math.sqrt(variance))
-    distortion = float(likelihood.distortion(images, outputs))
-    found = likelihood.negative_log_likelihood(distortion, images.numel(), beta)
+    reconstruction_error = float(likelihood.reconstruction_error(images, outputs))
+    found = likelihood.negative_log_likelihood(reconstruction_error, images.numel(), beta)
     assert found == pytest.approx(-float(normal.log_prob(wide_images).sum()), rel=1e-9)
     assert likelihood.variance(beta) == pytest.approx(variance)
 
 
 @pytest.mark.parametrize("name", SQUARED)
 def test_variance_makes_the_loss_a_multiple_of_the_negative_elbo(name: str) -> None:
-    # Of two images with other distortions and rates, loss and negative ELBO differ by the same factor.
+    # Of two images with other reconstruction errors and KLs, loss and negative ELBO differ by the same factor.
     likelihood, beta = LIKELIHOODS[name], 0.8
     losses, negative_elbos = [], []
-    for distortion, rate in ((7.0, 11.0), (19.0, 2.0), (3.0, 5.0)):
-        unlikelihood = likelihood.negative_log_likelihood(distortion, 256, beta)
+    for reconstruction_error, rate in ((7.0, 11.0), (19.0, 2.0), (3.0, 5.0)):
+        unlikelihood = likelihood.negative_log_likelihood(reconstruction_error, 256, beta)
         assert unlikelihood is not None
-        losses.append(distortion + beta * rate)
+        losses.append(reconstruction_error + beta * rate)
         negative_elbos.append(unlikelihood + rate)
     first, second, third = zip(losses, negative_elbos, strict=True)
     factors = [(second[0] - first[0]) / (second[1] - first[1]), (third[0] - first[0]) / (third[1] - first[1])]
@@ -67,7 +67,7 @@ def test_squared_error_without_kl_implies_no_likelihood(name: str) -> None:
 @pytest.mark.parametrize("name", SQUARED)
 def test_unit_of_squared_error_names_the_range(name: str) -> None:
     low, high = RANGES[name]
-    assert LIKELIHOODS[name].distortion_unit == f"summed squared error, images in [{low:g}, {high:g}]"
+    assert LIKELIHOODS[name].reconstruction_unit == f"summed squared error, images in [{low:g}, {high:g}]"
 
 
 def test_bernoulli_distortion_equals_that_of_torch_distributions() -> None:
@@ -75,13 +75,13 @@ def test_bernoulli_distortion_equals_that_of_torch_distributions() -> None:
     images = likelihood.scale((tiny_images(3) > 127).to(torch.uint8) * 255)
     assert set(images.unique().tolist()) == {0.0, 1.0}
     expected = -distributions.Bernoulli(probabilities).log_prob(images).sum(dim=(1, 2, 3))
-    torch.testing.assert_close(likelihood.distortion(images, probabilities.logit()), expected)
+    torch.testing.assert_close(likelihood.reconstruction_error(images, probabilities.logit()), expected)
 
 
 def test_bernoulli_distortion_of_grey_images_equals_a_plain_loop() -> None:
     likelihood, images, probabilities = LIKELIHOODS["bernoulli"], tiny_images(2), _outputs(2, 0.01, 0.99)
-    distortion = likelihood.distortion(likelihood.scale(images), probabilities.logit())
-    for image, output, nats in zip(images, probabilities, distortion, strict=True):
+    reconstruction_error = likelihood.reconstruction_error(likelihood.scale(images), probabilities.logit())
+    for image, output, nats in zip(images, probabilities, reconstruction_error, strict=True):
         total = 0.0
         for level, p in zip(image.flatten().tolist(), output.flatten().tolist(), strict=True):
             total -= level / 255 * math.log(p) + (1 - level / 255) * math.log(1 - p)
@@ -119,20 +119,22 @@ def test_bernoulli_distortion_of_a_sure_and_wrong_output_is_its_logit() -> None:
     black, white = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
     for logit in (17.5, 40.0, 300.0):
         output = torch.full((1, 1, 1, 1), logit, requires_grad=True)
-        wrong = LIKELIHOODS["bernoulli"].distortion(black, output)
+        wrong = LIKELIHOODS["bernoulli"].reconstruction_error(black, output)
         assert wrong.item() == pytest.approx(logit, rel=1e-6)
         (gradient,) = torch.autograd.grad(wrong.sum(), output)
         assert gradient.item() == pytest.approx(1.0, abs=1e-6)
-        assert float(LIKELIHOODS["bernoulli"].distortion(white, output.detach())) < 1e-7
+        assert float(LIKELIHOODS["bernoulli"].reconstruction_error(white, output.detach())) < 1e-7
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
 def test_several_outputs_of_an_image_have_the_distortions_of_each(name: str) -> None:
     likelihood, images = LIKELIHOODS[name], LIKELIHOODS[name].scale(tiny_images(3))
     outputs = torch.randn(3, 4, 1, 16, 16, generator=torch.Generator().manual_seed(1))
-    distortions = likelihood.distortion(images[:, None], outputs)
+    reconstruction_errors = likelihood.reconstruction_error(images[:, None], outputs)
     for place in range(4):
-        torch.testing.assert_close(distortions[:, place], likelihood.distortion(images, outputs[:, place]))
+        torch.testing.assert_close(
+            reconstruction_errors[:, place], likelihood.reconstruction_error(images, outputs[:, place])
+        )
 
 
 @pytest.mark.parametrize("pixels", [1, 7, 64, 256, 784, 1024])

@@ -37,20 +37,20 @@ def test_sum_reduction_equals_sums_of_torchs_own_loss(reconstruction: str) -> No
     mean, log_variance = twin.encode(scaled)
     output = twin.decode(mean + NOISE * (log_variance / 2).exp())
     measure = functional.binary_cross_entropy if reconstruction == "bernoulli" else functional.mse_loss
-    distortion = measure(output, scaled, reduction="sum") / 6
+    reconstruction_error = measure(output, scaled, reduction="sum") / 6
     kl = -0.5 * (1 + log_variance - mean.square() - log_variance.exp()).sum() / 6
     terms = model.terms(images, NOISE)
-    torch.testing.assert_close(terms.distortion.mean(), distortion)
-    torch.testing.assert_close(terms.rate.mean(), kl)
-    torch.testing.assert_close(terms.loss.mean(), distortion + 0.7 * kl)
+    torch.testing.assert_close(terms.reconstruction_error.mean(), reconstruction_error)
+    torch.testing.assert_close(terms.kl.mean(), kl)
+    torch.testing.assert_close(terms.loss.mean(), reconstruction_error + 0.7 * kl)
 
 
 def test_terms_of_an_image_are_weighted_for_it_alone() -> None:
-    distortion, kl = torch.tensor([16.0, 32.0]), torch.tensor([[1.0, 3.0], [8.0, 0.0]])
-    terms = make_objective("mean", 0.5, free_nats=0.0, pixels=16, latent_dim=2).terms(distortion, kl)
+    reconstruction_error, kl = torch.tensor([16.0, 32.0]), torch.tensor([[1.0, 3.0], [8.0, 0.0]])
+    terms = make_objective("mean", 0.5, free_nats=0.0, pixels=16, latent_dim=2).terms(reconstruction_error, kl)
     assert terms.loss.tolist() == [1 + 0.5 * 2, 2 + 0.5 * 4]
-    assert torch.equal(terms.distortion, distortion)
-    assert terms.rate.tolist() == [4.0, 8.0]
+    assert torch.equal(terms.reconstruction_error, reconstruction_error)
+    assert terms.kl.tolist() == [4.0, 8.0]
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_rate_charged_in_a_batch_is_the_sum_of_each_dimensions_kl_or_its_free_na
         charged += max(free_nats, sum(column) / len(column))
     terms = Objective(0.25, 3.0, free_nats).terms(DISTORTION, KL)
     assert float(terms.loss.mean()) == pytest.approx(0.25 * 5 + 3 * charged)
-    # What is reported is the rate itself.
-    assert terms.rate.tolist() == pytest.approx([sum(row) for row in KL.tolist()])
+    # What is reported is the KL itself.
+    assert terms.kl.tolist() == pytest.approx([sum(row) for row in KL.tolist()])
 
 
 @pytest.mark.parametrize("free_nats", [0.01, 0.3, 0.6, 2.0])
@@ -98,8 +98,8 @@ def test_models_loss_has_the_free_nats_of_its_parameters() -> None:
     kl = plain.encode(images).kl().detach()
     charged = sum(max(0.4, sum(column) / 6) for column in kl.T.tolist())
     assert charged > float(kl.sum()) / 6
-    loss, distortion = (term.mean().item() for term in model.terms(images, NOISE)[:2])
-    assert loss == pytest.approx(distortion + 0.7 * charged, rel=1e-5)
+    loss, reconstruction_error = (term.mean().item() for term in model.terms(images, NOISE)[:2])
+    assert loss == pytest.approx(reconstruction_error + 0.7 * charged, rel=1e-5)
 
 
 @pytest.mark.parametrize("free_nats", [0.0, 0.3])
@@ -109,20 +109,20 @@ def test_share_multiplies_the_rates_weight_and_nothing_else(free_nats: float) ->
     assert torch.equal(without.loss, 0.25 * DISTORTION)
     torch.testing.assert_close(half.loss, Objective(0.25, 1.5, free_nats).terms(DISTORTION, KL).loss)
     for terms in (without, half):
-        assert torch.equal(terms.rate, whole.rate)
-        assert torch.equal(terms.distortion, whole.distortion)
+        assert torch.equal(terms.kl, whole.kl)
+        assert torch.equal(terms.reconstruction_error, whole.reconstruction_error)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_plain_autoencoders_loss_is_its_distortion_at_any_noise(reduction: str) -> None:
     model, images = tiny_model(**PLAIN, reduction=reduction), tiny_images(6)
     terms, without = model.terms(images, 100 * NOISE), model.terms(images, noise=None)
-    assert torch.equal(terms.loss, terms.distortion / (256 if reduction == "mean" else 1))
-    assert terms.rate.tolist() == [0.0] * 6
-    assert torch.equal(terms.distortion, without.distortion)
+    assert torch.equal(terms.loss, terms.reconstruction_error / (256 if reduction == "mean" else 1))
+    assert terms.kl.tolist() == [0.0] * 6
+    assert torch.equal(terms.reconstruction_error, without.reconstruction_error)
 
 
-def _log_weights(model: Autoencoder, images: torch.Tensor, noise: torch.Tensor, rate_share: float) -> torch.Tensor:
+def _log_weights(model: Autoencoder, images: torch.Tensor, noise: torch.Tensor, kl_factor: float) -> torch.Tensor:
     """log p(x|z) + share · (log p(z) − log q(z|x)) of each image and sample, by torch's distributions, in float64."""
     model = copy.deepcopy(model).double()
     scaled = images.double() / 255
@@ -133,28 +133,28 @@ def _log_weights(model: Autoencoder, images: torch.Tensor, noise: torch.Tensor, 
         codes = mean + sample * (log_variance / 2).exp()
         likelihood = distributions.Bernoulli(logits=model.decoder(codes)).log_prob((scaled > 0.5).double())
         ratio = distributions.Normal(0.0, 1.0).log_prob(codes) - posterior.log_prob(codes)
-        rows.append(likelihood.sum(dim=(1, 2, 3)) + rate_share * ratio.sum(dim=1))
+        rows.append(likelihood.sum(dim=(1, 2, 3)) + kl_factor * ratio.sum(dim=1))
     return torch.stack(rows, dim=1)
 
 
 BOUND = {"reconstruction": "bernoulli", "reduction": "sum", "kl_weight": 1}
 
 
-@pytest.mark.parametrize("rate_share", [1.0, 0.25])
+@pytest.mark.parametrize("kl_factor", [1.0, 0.25])
 @pytest.mark.parametrize("network", ["mlp", "conv_dense", "conv"])
-def test_importance_weighted_loss_is_the_log_of_the_mean_weight(network: str, rate_share: float) -> None:
+def test_importance_weighted_loss_is_the_log_of_the_mean_weight(network: str, kl_factor: float) -> None:
     model = tiny_model(**BOUND, network=network, importance_samples=5).eval()
     images, noise = BITS, torch.randn(6, 5, 3, generator=torch.Generator().manual_seed(1))
-    weights = _log_weights(model, images, noise, rate_share)
-    terms = model.terms(images, noise, rate_share)
+    weights = _log_weights(model, images, noise, kl_factor)
+    terms = model.terms(images, noise, kl_factor)
     losses = terms.loss.tolist()
     for image, logs in enumerate(weights.tolist()):
         greatest = max(logs)
         expected = greatest + math.log(sum(math.exp(log - greatest) for log in logs) / 5)
         assert -losses[image] == pytest.approx(expected, rel=1e-5)
-    torch.testing.assert_close(terms.rate, model.terms(images, None).rate)
-    singles = [model.terms(images, noise[:, place]).distortion for place in range(5)]
-    torch.testing.assert_close(terms.distortion, torch.stack(singles).mean(dim=0))
+    torch.testing.assert_close(terms.kl, model.terms(images, None).kl)
+    singles = [model.terms(images, noise[:, place]).reconstruction_error for place in range(5)]
+    torch.testing.assert_close(terms.reconstruction_error, torch.stack(singles).mean(dim=0))
 
 
 def test_gradient_of_the_importance_weighted_loss_is_that_of_the_log_weights_weighted_by_themselves() -> None:

@@ -208,11 +208,11 @@ def test_file_that_changes_while_it_is_read_is_named(mine: Path) -> None:
 
 
 REFUSED: dict[str, tuple[dict[str, bytes], dict, str]] = {
-    "class of one image": (image_tree({"a": 12, "b": 1}), {}, "1 × a class of one image, which cannot be for training"),
+    "class of one image": (image_tree({"a": 12, "b": 1}), {}, "1 × a class of one image, which cannot be in both"),
     "class in test alone": (
         image_tree({"train/a": 12}) | image_tree({"test/a": 2, "test/b": 2}),
         {},
-        "1 × a class of test images alone (b)",
+        "1 × a class with test images only (b)",
     ),
     "class in train alone": (
         image_tree({"train/a": 12, "train/b": 3}) | image_tree({"test/a": 2}),

@@ -50,12 +50,12 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "fifo": (lambda folder: os.mkfifo(folder / "a" / "pipe.png"), "neither a file nor a folder (a/pipe.png)"),
     "empty class": (lambda folder: (folder / "empty").mkdir(), "an empty folder (empty)"),
     "control character": (lambda folder: (folder / "a" / "x\ny.png").touch(), r"('a/x\ny.png')"),
-    "no UTF-8": (lambda folder: Path(os.fsdecode(bytes(folder) + b"/a/\xff.png")).touch(), "not every system takes"),
-    "blank": (lambda folder: (folder / "a" / " 1.png").touch(), "a name that not every system takes"),
-    "capitals": (lambda folder: (folder / "a" / "ONE.PNG").touch(), "in capitals alone (a/one.png beside a/ONE.PNG)"),
+    "no UTF-8": (lambda folder: Path(os.fsdecode(bytes(folder) + b"/a/\xff.png")).touch(), "not every system accepts"),
+    "blank": (lambda folder: (folder / "a" / " 1.png").touch(), "a name that not every system accepts"),
+    "capitals": (lambda folder: (folder / "a" / "ONE.PNG").touch(), "only in upper and lower case (a/one.png beside a/ONE.PNG)"),
     "class in capitals": (
         lambda folder: write_tree(folder, {"A/2.png": PNG}),
-        "in capitals alone (a beside A)",
+        "only in upper and lower case (a beside A)",
     ),
 }
 
@@ -96,6 +96,6 @@ def test_folder_without_permission_is_named(tmp_path: Path, monkeypatch: pytest.
 def test_missing_folder_a_file_and_an_empty_folder_are_said(tmp_path: Path) -> None:
     assert "which is missing" in _complaint(tmp_path / "none")
     (tmp_path / "file").touch()
-    assert "which is no folder" in _complaint(tmp_path / "file")
+    assert "which is not a folder" in _complaint(tmp_path / "file")
     (tmp_path / "empty").mkdir()
     assert "holds no images" in _complaint(tmp_path / "empty")

@@ -87,7 +87,7 @@ def test_file_without_permission_is_named(folder: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("content", [b"", b"other\n", b"custom_data: x\nno sum\n", b"\xff"])
 def test_foreign_list_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "list").write_bytes(content)
-    with pytest.raises(UserError, match="list is no list of files"):
+    with pytest.raises(UserError, match="list is not a list of files"):
         load_manifest(tmp_path / "list")
 
 

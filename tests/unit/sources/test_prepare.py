@@ -108,7 +108,7 @@ def test_label_that_is_no_class_is_refused_by_name(tmp_path: Path, data: MadeUpD
     labels = data.test_labels.copy()
     labels[3] = 10
     data.contents[data.dataset.test_labels.name] = gzip.compress(plain_idx(labels))
-    _assert_refused(data, tmp_path, rf"{data.dataset.test_labels.name} holds the label 10")
+    _assert_refused(data, tmp_path, rf"{data.dataset.test_labels.name} contains the label 10")
 
 
 def test_images_in_place_of_labels_are_refused_by_name(tmp_path: Path, data: MadeUpData) -> None:

@@ -100,7 +100,7 @@ def test_what_is_collected_stays_beside_what_was(tmp_path: Path, monkeypatch: py
         monkeypatch.setattr(module, "find_result", lambda preset, _: experiment if preset.name == "burda-vae" else None)
     assert collect(OF_BITS, root) == ["burda-vae"]
     written = json.loads((root / likelihood.FILE).read_text())
-    assert list(written) == ["burda-vae", "burda-iwae-5"]  # in the presets' order, without what is no preset
+    assert list(written) == ["burda-vae", "burda-iwae-5"]  # in the presets' order, without what is not a preset
     assert written["burda-iwae-5"] == RESULT
     found = written["burda-vae"]
     assert (found["commit"], found["environment"], found["training_seconds"]) == ("p" * 40, "cpu, 1 thread", 13)
@@ -126,7 +126,7 @@ def test_presets_of_bits_are_compared_if_they_are_named_or_finished(monkeypatch:
     assert [preset.name for preset in compare.chosen(PRESETS, [], REPOSITORY)] == [*grey, "conv-nll"]
     named = compare.chosen(PRESETS, ["burda-vae"], REPOSITORY)
     assert [preset.name for preset in named] == [*grey, "burda-vae", "conv-nll"]
-    with pytest.raises(UserError, match="'burda' is no preset; those are conv, "):
+    with pytest.raises(UserError, match="'burda' is not a preset; the presets are conv, "):
         compare.chosen(PRESETS, ["burda"], REPOSITORY)
 
 
@@ -141,5 +141,5 @@ def test_collected_results_are_of_todays_presets() -> None:
 def test_unknown_preset_is_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(likelihood, "require_whole_clone", lambda _: None)
     assert shutil.which("git")
-    with pytest.raises(UserError, match="'conv' is no preset of binarised images; those are burda-vae"):
+    with pytest.raises(UserError, match="'conv' is not a preset of binarised images; those are burda-vae"):
         likelihood.likelihoods(["conv"], 1, REPOSITORY)

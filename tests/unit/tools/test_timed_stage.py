@@ -77,7 +77,7 @@ def test_stages_that_track_are_given_the_replaced_run(
     from mnist_vae.common import atomic
     from mnist_vae.tracking import run
 
-    for module, name in ((atomic, "write_whole"), (run, "tracked_run")):
+    for module, name in ((atomic, "write_atomically"), (run, "tracked_run")):
         monkeypatch.setattr(module, name, getattr(module, name))
     original = run.tracked_run
     (tmp_path / "stage.py").write_text("from mnist_vae.tracking.run import tracked_run")

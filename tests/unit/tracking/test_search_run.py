@@ -59,7 +59,7 @@ def test_run_of_a_search_that_died_is_closed_and_one_that_lives_is_not(root: Pat
     (run,) = _parents(root)
     assert close_orphans(store, root) == [run.info.run_id]
     (run,) = _parents(root)
-    assert (run.info.status, run.data.tags["reason"]) == ("KILLED", "search: its process ended without a word")
+    assert (run.info.status, run.data.tags["reason"]) == ("KILLED", "search: its process ended without giving a reason")
     SearchRun(root, "s", "k").link([])
     (run,) = _parents(root)
     assert run.info.status == "RUNNING"

@@ -125,14 +125,14 @@ def _saved(folder: Path, fingerprint: str = "f") -> Path:
 
 
 @pytest.mark.parametrize("kept", [0, 5, 100, 2000, -1])
-def test_torn_file_is_set_aside_with_a_line(tmp_path: Path, kept: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_truncated_file_is_set_aside_with_a_line(tmp_path: Path, kept: int, capsys: pytest.CaptureFixture[str]) -> None:
     path = _saved(tmp_path)
     content = path.read_bytes()[:kept]
     path.write_bytes(content)
     with Checkpoint(tmp_path, "f") as checkpoint:
         assert checkpoint.load() is None
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("train: starting afresh: the checkpoint cannot be used (")
+    assert line.startswith("train: starting from the beginning: the checkpoint cannot be used (")
     assert (path.exists(), path.with_suffix(".unusable").read_bytes()) == (False, content)
 
 
@@ -150,7 +150,7 @@ def test_file_of_another_training_is_set_aside_with_a_line(tmp_path: Path, capsy
     _saved(tmp_path, "other").rename(tmp_path / "f.safetensors")
     with Checkpoint(tmp_path, "f") as checkpoint:
         assert checkpoint.load() is None
-    assert "it is torn, or of another training" in capsys.readouterr().out
+    assert "it is damaged, or belongs to another training" in capsys.readouterr().out
 
 
 def test_unfinished_file_leaves_the_former_one_in_place(tmp_path: Path) -> None:

@@ -110,10 +110,10 @@ def test_each_image_is_seen_once_an_epoch(monkeypatch: pytest.MonkeyPatch, batch
     batches: list[list[int]] = []
     terms = model.terms
 
-    def spy(images: Tensor, noise: Tensor | None, rate_share: float = 1.0) -> Terms:
+    def spy(images: Tensor, noise: Tensor | None, kl_factor: float = 1.0) -> Terms:
         if noise is not None:
             batches.append(images[:, 0, 0, 0].tolist())
-        return terms(images, noise, rate_share)
+        return terms(images, noise, kl_factor)
 
     monkeypatch.setattr(model, "terms", spy)
     histories = _train(model, params, images=numbered)
@@ -156,7 +156,7 @@ def test_epochs_equal_those_of_a_loop_written_by_hand(schedule: str) -> None:
         epoch = history.epoch.epoch
         order = torch.randperm(20, generator=_generator("order of images", epoch))
         noise_source = _generator("noise", epoch)
-        losses, distortion, kl = [], 0.0, 0.0
+        losses, reconstruction_error, kl = [], 0.0, 0.0
         twin.train()
         for batch in order.split(8):
             scaled = IMAGES[batch] / 127.5 - 1
@@ -170,13 +170,13 @@ def test_epochs_equal_those_of_a_loop_written_by_hand(schedule: str) -> None:
             optimizer.step()
             scheduler.step()
             losses.append(loss.item())
-            distortion += (output - scaled).square().sum().item()
+            reconstruction_error += (output - scaled).square().sum().item()
             kl += images_kl.sum().item()
         row = history.epoch
         assert [step.loss for step in history.steps] == pytest.approx(losses, rel=1e-4)
         # The last batch has four images of the twenty, so it weighs half as much as each of the others.
         assert row.train_loss == pytest.approx((8 * losses[0] + 8 * losses[1] + 4 * losses[2]) / 20, rel=1e-4)
-        assert row.train_distortion_per_image == pytest.approx(distortion / 20, rel=1e-4)
+        assert row.train_reconstruction_error_per_image == pytest.approx(reconstruction_error / 20, rel=1e-4)
         assert row.train_kl_nats_per_image == pytest.approx(kl / 20, rel=1e-4)
         with torch.no_grad():
             scaled = VALIDATION / 127.5 - 1
@@ -186,17 +186,19 @@ def test_epochs_equal_those_of_a_loop_written_by_hand(schedule: str) -> None:
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_warmed_up_loss_takes_the_epochs_share_of_the_rate(reduction: str) -> None:
     _, histories = _trained(epochs=4, kl_warmup_epochs=2, kl_weight=0.7, reduction=reduction)
-    distortion_weight, rate_weight = (1 / 256, 0.7 / 3) if reduction == "mean" else (1, 0.7)
+    reconstruction_weight, kl_weight = (1 / 256, 0.7 / 3) if reduction == "mean" else (1, 0.7)
     for history, share in zip(histories, (0, 0.5, 1, 1), strict=True):
         row = history.epoch
-        distortion = distortion_weight * row.train_distortion_per_image
-        assert row.train_loss == pytest.approx(distortion + share * rate_weight * row.train_kl_nats_per_image, rel=1e-6)
-        # Validation losses can be compared between epochs: they have the whole rate in each.
-        distortion = distortion_weight * row.validation_distortion_per_image
-        assert row.validation_loss == pytest.approx(distortion + rate_weight * row.validation_kl_nats_per_image)
+        reconstruction_error = reconstruction_weight * row.train_reconstruction_error_per_image
+        assert row.train_loss == pytest.approx(
+            reconstruction_error + share * kl_weight * row.train_kl_nats_per_image, rel=1e-6
+        )
+        # Validation losses can be compared between epochs: they have the whole KL in each.
+        reconstruction_error = reconstruction_weight * row.validation_reconstruction_error_per_image
+        assert row.validation_loss == pytest.approx(reconstruction_error + kl_weight * row.validation_kl_nats_per_image)
 
 
-def test_warm_up_begins_as_training_without_kl_and_goes_on_otherwise() -> None:
+def test_warm_up_begins_as_training_without_kl_and_then_differs() -> None:
     warmed, without, plain = (
         _trained(epochs=3, kl_weight=5.0, kl_warmup_epochs=2)[1],
         _trained(epochs=3, kl_weight=0.0)[1],
@@ -233,8 +235,8 @@ def test_loss_that_is_no_number_ends_training_by_step(monkeypatch: pytest.Monkey
     model, params = tiny_model(), tiny_params(epochs=3).of_model()
     calls, terms = [], model.terms
 
-    def spoilt(images: Tensor, noise: Tensor | None, rate_share: float = 1.0) -> Terms:
-        found = terms(images, noise, rate_share)
+    def spoilt(images: Tensor, noise: Tensor | None, kl_factor: float = 1.0) -> Terms:
+        found = terms(images, noise, kl_factor)
         if noise is None:
             return found
         calls.append(len(images))
@@ -277,8 +279,8 @@ def test_validation_loss_that_is_no_number_ends_training(monkeypatch: pytest.Mon
     model = tiny_model()
     terms = model.terms
 
-    def spoilt(images: Tensor, noise: Tensor | None, rate_share: float = 1.0) -> Terms:
-        found = terms(images, noise, rate_share)
+    def spoilt(images: Tensor, noise: Tensor | None, kl_factor: float = 1.0) -> Terms:
+        found = terms(images, noise, kl_factor)
         return found._replace(loss=found.loss / 0) if noise is None else found
 
     monkeypatch.setattr(model, "terms", spoilt)
@@ -319,7 +321,7 @@ def _bfloat16_and_float32() -> tuple[Autoencoder, Autoencoder]:
 def test_bfloat16_learns_as_float32_does_to_one_percent_with_weights_in_float32() -> None:
     short, exact = _bfloat16_and_float32()
     assert {weight.dtype for weight in short.parameters()} == {torch.float32}
-    mine, expected = (validate(model, tiny_images(32, seed=1)).distortion for model in (short, exact))
+    mine, expected = (validate(model, tiny_images(32, seed=1)).reconstruction_error for model in (short, exact))
     assert mine != expected
     torch.testing.assert_close(mine, expected, rtol=0.01, atol=0)
 
@@ -335,9 +337,9 @@ def _seen(binarisation: str) -> list[Tensor]:
     model, batches = tiny_model(**changes), []
     terms = model.terms
 
-    def spy(images: Tensor, noise: Tensor | None, rate_share: float = 1.0) -> Terms:
+    def spy(images: Tensor, noise: Tensor | None, kl_factor: float = 1.0) -> Terms:
         batches.extend([images.clone()] if noise is not None else [])
-        return terms(images, noise, rate_share)
+        return terms(images, noise, kl_factor)
 
     model.terms = spy
     _train(model, tiny_params(**changes).of_model())
@@ -388,9 +390,9 @@ def test_warmed_up_bound_takes_the_epochs_share_of_the_log_ratio() -> None:
     model, shares = tiny_model(**changes), []
     terms = model.terms
 
-    def spy(images: Tensor, noise: Tensor | None, rate_share: float = 1.0) -> Terms:
-        shares.extend([rate_share] if noise is not None else [])
-        return terms(images, noise, rate_share)
+    def spy(images: Tensor, noise: Tensor | None, kl_factor: float = 1.0) -> Terms:
+        shares.extend([kl_factor] if noise is not None else [])
+        return terms(images, noise, kl_factor)
 
     model.terms = spy
     _train(model, tiny_params(**changes).of_model())
