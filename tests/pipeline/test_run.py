@@ -347,7 +347,7 @@ def test_server_that_crashes_in_the_middle_of_a_training_gets_the_rest_when_it_i
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)
         train(root, origin, between=lambda epoch: epoch == 1 and server.kill())
         (line,) = capsys.readouterr().out.splitlines()
-        assert "goes on without it" in line
+        assert "continues without it" in line
         server.start()
         evaluate(root, origin)
         render(root, origin)

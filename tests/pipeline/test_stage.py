@@ -68,8 +68,8 @@ def test_unforeseen_failure_keeps_its_traceback(start: Start) -> None:
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        ("OSError(28, 'No space left on device', 'a/b')", "a/b cannot be used (No space left on device): mend that"),
-        ("PermissionError(13, 'Permission denied', 'c')", "c cannot be used (Permission denied): mend that"),
+        ("OSError(28, 'No space left on device', 'a/b')", "a/b cannot be used (No space left on device): fix that"),
+        ("PermissionError(13, 'Permission denied', 'c')", "c cannot be used (Permission denied): fix that"),
         ("MemoryError()", "too little memory: lower the sizes in params.yaml"),
     ],
 )

@@ -111,7 +111,7 @@ def test_address_is_absolute_so_that_a_queued_experiments_copy_keeps_nothing(
 @pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:"])
 def test_store_in_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    with pytest.raises(UserError, match="keeps nothing: name a file"):
+    with pytest.raises(UserError, match="kept in memory only: name a file"):
         open_store(tmp_path)
 
 

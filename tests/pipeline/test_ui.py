@@ -130,6 +130,6 @@ def test_figures_of_each_run_open_as_images(copy: WorkingCopy, pages: Pages) -> 
         pages.open(f"/{run.info.run_id}/artifacts/figures/samples.png")
         pages.wait_for("return document.body.innerText.includes('figures/samples.png')")
         pages.wait_for(
-            """return [...document.images].some(image => image.naturalWidth > 500 && !image.src.startsWith("data:"))
+            """return [...document.images].some(image => image.naturalWidth > 300 && !image.src.startsWith("data:"))
             || [...document.querySelectorAll(".js-plotly-plot image")].length > 0"""
         )

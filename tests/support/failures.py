@@ -211,7 +211,7 @@ def _machine() -> Iterator[Failure]:
         yield row(f"{stage}: no room for its files", spoil=_nothing, says=says, around=Circumstances(file_bytes=500))
         yield row(f"{stage}: {path.name} is a folder", spoil=_folder(path), says=[str(path)])
         around = Circumstances(read_only=True)
-        spoil, says = _remove(path), ["Read-only file system", "mend that"]
+        spoil, says = _remove(path), ["Read-only file system", "fix that"]
         yield row(f"{stage}: a read-only disk", spoil=spoil, says=says, around=around)
     huge = _params({"conv_channels": [65_536] * 3})
     yield Failure("the machine", "train: too little memory", "train", huge, ["too little memory: lower batch_size or"])

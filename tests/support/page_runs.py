@@ -25,6 +25,13 @@ KINDS = {
     "deep": {"network": "deep", "reduction": "sum"},
     "mlp": {"network": "mlp"},
     "mlp of three layers, Bernoulli": {"network": "mlp", "mlp_widths": [9, 7, 5], "reconstruction": "bernoulli"},
+    "conv_dense with SiLU, Bernoulli": {
+        "network": "conv_dense",
+        "conv_channels": [3, 4],
+        "mlp_widths": [10],
+        "activation": "silu",
+        "reconstruction": "bernoulli",
+    },
     "plain autoencoder": {"variational": False, "kl_weight": 0},
     "plane": {"network": "mlp", "latent_dim": 2, "image_size": 28, "reconstruction": "squared_error_sigmoid"},
     "plain plane": {"latent_dim": 2, "variational": False, "kl_weight": 0},

@@ -21,6 +21,7 @@ SMALL = {
     "conv_channels": [4, 8, 16],
     "epochs": 2,
     "batch_size": 16,
+    "likelihood_samples": 10,
     "interpolation_steps": 5,
     # Two trainings at once, each with a thread per core, slow each other down many times over.
     "threads": 1,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from mnist_vae.common.catalogue import CUSTOM, WHITE
 from mnist_vae.common.params import FigureParams, ModelParams
@@ -98,11 +98,11 @@ def explorer_data(
     """
     images = torch.from_numpy(test.images[:_COMPARED].copy())
     encoder = export(model.encoder, model.likelihood.scale(images))
-    decoder = export(model.decoder, torch.from_numpy(latents.mean[:_COMPARED].copy()))
+    decoder = export(_with_sigmoid(model), torch.from_numpy(latents.mean[:_COMPARED].copy()))
     formats = _choose_formats(encoder, decoder)
     precision = _measure(model, images, encoder, decoder, formats)
     dark, bright = model.likelihood.scale(torch.tensor([0, WHITE], dtype=torch.uint8).reshape(2, 1, 1, 1)).ravel()
-    least, greatest = model.likelihood.brightness(torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)).ravel()
+    least, greatest = _brightness(model, torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1)).ravel()
     content = {
         "size": params.image_size,
         "latent_dim": params.latent_dim,
@@ -121,6 +121,15 @@ def explorer_data(
         "kl_quantiles": np.quantile(latents.kl.sum(axis=1, dtype=np.float64), [0.05, 0.5, 0.95]).round(2).tolist(),
     }
     return ExplorerData(content, precision)
+
+
+def _with_sigmoid(model: Autoencoder) -> nn.Module:
+    # The page maps a decoder's output to brightness linearly, so the sigmoid of logits must be the decoder's last layer.
+    return nn.Sequential(model.decoder, nn.Sigmoid()) if model.likelihood.is_binary else model.decoder
+
+
+def _brightness(model: Autoencoder, output: Tensor) -> Tensor:
+    return output if model.likelihood.is_binary else model.likelihood.brightness(output)
 
 
 def _choose_formats(encoder: list[Operation], decoder: list[Operation]) -> _Formats:
@@ -146,9 +155,9 @@ def _measure(
     with torch.inference_mode():
         codes = model.encode(images).mean
         expected = model.decode(codes)
-        decoded = model.likelihood.brightness(run(decoder, codes))
+        decoded = _brightness(model, run(decoder, codes))
         rounded_codes = model.latent.code(run(encoder, model.likelihood.scale(images))).mean
-        reconstructed = model.likelihood.brightness(run(decoder, rounded_codes))
+        reconstructed = _brightness(model, run(decoder, rounded_codes))
     off = [(made - expected).abs().max().item() for made in (decoded, reconstructed)]
     return Precision(formats.encoder, formats.decoder, *off)
 

@@ -61,7 +61,7 @@ class Weighted:
 
 @dataclass(frozen=True)
 class Pointwise:
-    """A function of each value: relu, leaky_relu (with its slope below 0), tanh or sigmoid."""
+    """A function of each value: relu, leaky_relu (with its slope below 0), silu, tanh or sigmoid."""
 
     kind: str
     slope: float = 0.0
@@ -70,6 +70,8 @@ class Pointwise:
         """The function of a batch, by torch."""
         if self.kind == "leaky_relu":
             return functional.leaky_relu(values, self.slope)
+        if self.kind == "silu":
+            return functional.silu(values)
         return getattr(torch, self.kind)(values)
 
 
@@ -135,7 +137,7 @@ def _operation(layer: nn.Module, name: str, before: tuple[int, ...], after: tupl
             return Pointwise("relu")
         case nn.LeakyReLU():
             return Pointwise("leaky_relu", layer.negative_slope)
-        case nn.Tanh() | nn.Sigmoid():
+        case nn.SiLU() | nn.Tanh() | nn.Sigmoid():
             return Pointwise(type(layer).__name__.lower())
         case nn.Flatten() | nn.Unflatten():
             return Reshape(before, after)

@@ -44,7 +44,8 @@ def keep_larochelle(folder: Path, originals: Path, root: Path) -> str:
 def forget_larochelle(folder: Path) -> None:
     """Remove the files that keep_larochelle has put into a folder, for a data set that does not use them."""
     for name in LAROCHELLE_FILES:
-        (folder / name).unlink(missing_ok=True)
+        if (folder / name).exists():
+            (folder / name).unlink()
 
 
 def prepare_larochelle(folder: Path) -> Prepared:

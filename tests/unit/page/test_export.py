@@ -61,6 +61,8 @@ def _compute(layers: list[dict], values: np.ndarray) -> np.ndarray:
                 values = np.where(values > 0, values, layer["slope"] * values)
             case "tanh":
                 values = np.tanh(values)
+            case "silu":
+                values = values / (1 + np.exp(-values))
             case "sigmoid":
                 values = 1 / (1 + np.exp(-values))
     return values
@@ -122,7 +124,7 @@ class _WithSkip(nn.Module):
 @pytest.mark.parametrize(
     ("network", "values", "says"),
     [
-        (nn.Sequential(nn.Linear(3, 2), nn.SiLU()), torch.ones(1, 3), r"the page has no SiLU \(layer 1\)"),
+        (nn.Sequential(nn.Linear(3, 2), nn.GELU()), torch.ones(1, 3), r"the page has no GELU \(layer 1\)"),
         (nn.Sequential(nn.Conv2d(2, 2, 1, groups=2)), torch.ones(1, 2, 2, 2), "groups=2"),
         (nn.Sequential(nn.Conv2d(1, 1, 2, stride=(1, 2))), torch.ones(1, 1, 4, 4), "stride"),
         (nn.Sequential(nn.Conv2d(1, 1, 3, padding="same")), torch.ones(1, 1, 4, 4), "the page has no Conv2d"),

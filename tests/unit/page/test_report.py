@@ -78,9 +78,9 @@ def test_network_that_the_page_cannot_compute_leaves_the_page_without_an_explore
     run = page_run(network="mlp")
     layers = run.trained.autoencoder.decoder.layers
     assert isinstance(layers, nn.Sequential)
-    layers[1] = nn.SiLU()
+    layers[1] = nn.GELU()
     text = render_report(run).decode()
-    assert "There is no explorer: the page has no SiLU (layer layers.1)." in text
+    assert "There is no explorer: the page has no GELU (layer layers.1)." in text
     assert 'class="system"' not in text
 
 

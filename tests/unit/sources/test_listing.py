@@ -52,7 +52,10 @@ SPOILT: dict[str, tuple[Callable[[Path], object], str]] = {
     "control character": (lambda folder: (folder / "a" / "x\ny.png").touch(), r"('a/x\ny.png')"),
     "no UTF-8": (lambda folder: Path(os.fsdecode(bytes(folder) + b"/a/\xff.png")).touch(), "not every system accepts"),
     "blank": (lambda folder: (folder / "a" / " 1.png").touch(), "a name that not every system accepts"),
-    "capitals": (lambda folder: (folder / "a" / "ONE.PNG").touch(), "only in upper and lower case (a/one.png beside a/ONE.PNG)"),
+    "capitals": (
+        lambda folder: (folder / "a" / "ONE.PNG").touch(),
+        "only in upper and lower case (a/one.png beside a/ONE.PNG)",
+    ),
     "class in capitals": (
         lambda folder: write_tree(folder, {"A/2.png": PNG}),
         "only in upper and lower case (a beside A)",

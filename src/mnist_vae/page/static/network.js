@@ -123,6 +123,7 @@ function reshapeLayer({ input, output }) {
 const POINTWISE = {
   relu: () => (value) => value > 0 ? value : 0,
   leaky_relu: ({ slope }) => (value) => value > 0 ? value : slope * value,
+  silu: () => (value) => value / (1 + Math.exp(-value)),
   tanh: () => Math.tanh,
   sigmoid: () => (value) => 1 / (1 + Math.exp(-value)),
 };
