@@ -124,7 +124,7 @@ def explorer_data(
 
 
 def _with_sigmoid(model: Autoencoder) -> nn.Module:
-    # The page maps a decoder's output to brightness linearly, so the sigmoid of logits must be the decoder's last layer.
+    # The page maps an output to brightness linearly, so the sigmoid of logits must be the last layer of the decoder.
     return nn.Sequential(model.decoder, nn.Sigmoid()) if model.likelihood.is_binary else model.decoder
 
 
