@@ -103,7 +103,7 @@ def test_estimate_of_two_latent_dimensions_equals_an_integral_on_a_grid() -> Non
     prior = distributions.Normal(0.0, 1.0).log_prob(grid).sum(dim=1) + 2 * math.log(14 / 140)
     found = _estimate(model, images, 20_000).log_likelihood
     conditional = torch.stack(
-        [distributions.Bernoulli(probabilities).log_prob(image).sum(dim=1) for image in images.flatten(1).double() / 255]
+        [distributions.Bernoulli(probabilities).log_prob(bits).sum(dim=1) for bits in images.flatten(1).double() / 255]
     )
     expected = torch.logsumexp(conditional + prior, dim=1).numpy()
     assert np.abs(found[:, -1] - expected).max() < 0.15
