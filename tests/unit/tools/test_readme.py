@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -39,7 +40,8 @@ def test_page_without_a_block_is_refused_by_name(page: str, name: str) -> None:
 
 
 def test_results_shown_are_of_the_default_parameters() -> None:
-    lock = parse_yaml((REPOSITORY / "dvc.lock").read_bytes(), "dvc.lock")["stages"]  # DVC writes 1e-08, a number in 1.2
+    content: Any = parse_yaml((REPOSITORY / "dvc.lock").read_bytes(), "dvc.lock")  # DVC writes 1e-08, a number in 1.2
+    lock = content["stages"]
     committed = Params.model_validate(lock["download"]["params"]["params.yaml"])
     assert committed == load_params(REPOSITORY / "params.yaml")
     for stage in ("preprocess", "train", "render"):
