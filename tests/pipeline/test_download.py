@@ -226,7 +226,7 @@ def test_damaged_file_in_an_own_folder_is_not_taken(repository: Repository, monk
 
 
 @pytest.mark.parametrize("place", ["", "raw", "MNIST/raw"])
-@pytest.mark.parametrize("form", ["packed", "packed anew", "unpacked", "as unpackers name them", "dots, packed"])
+@pytest.mark.parametrize("form", ["packed", "packed again", "unpacked", "as unpackers name them", "dots, packed"])
 def test_files_count_by_their_content_whatever_their_container_and_place(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, form: str, place: str
 ) -> None:
@@ -237,7 +237,7 @@ def test_files_count_by_their_content_whatever_their_container_and_place(
         dotted = name.replace("-idx", ".idx")
         forms = {
             "packed": (name, packed),
-            "packed anew": (name, gzip.compress(content, compresslevel=1, mtime=7)),
+            "packed again": (name, gzip.compress(content, compresslevel=1, mtime=7)),
             "unpacked": (name.removesuffix(".gz"), content),
             "as unpackers name them": (dotted.removesuffix(".gz"), content),
             "dots, packed": (dotted, packed),

@@ -63,7 +63,7 @@ def test_failure_gets_one_line_and_1_and_loses_nothing(
         assert part in ended.complaint
     after = _files(folder)
     assert {name: after.get(name) for name in before} == before
-    # A training that got somewhere goes on from there.
+    # A training resumes from the point that it reached.
     assert [name for name in after if name not in before and not name.startswith("checkpoints/")] == []
 
 

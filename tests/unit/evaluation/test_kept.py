@@ -55,7 +55,7 @@ def test_estimates_with_another_key_are_apart(tmp_path: Path) -> None:
     assert list(KeptParts(tmp_path, "k").parts) == [0]
 
 
-@pytest.mark.parametrize("content", [b"", b"torn", b"\0" * 100])
+@pytest.mark.parametrize("content", [b"", b"damaged", b"\0" * 100])
 def test_file_that_cannot_be_used_is_told_in_a_line(
     tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -224,7 +224,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], dict, str]] = {
         {},
         "train-labels-idx1-ubyte holds 29 labels, but there are 30 images",
     ),
-    "torn IDX file": ({"train-images-idx3-ubyte": plain_idx(IMAGES)[:-1]}, {}, "but 1,079 follow"),
+    "truncated IDX file": ({"train-images-idx3-ubyte": plain_idx(IMAGES)[:-1]}, {}, "but 1,079 follow"),
     "one test image": (image_tree({"train": 12}) | image_tree({"test": 1}), {}, "there is 1 test image"),
     "too few for a batch": (image_tree({"a": 12, "b": 12}), {"batch_size": 64}, "batch_size is 64"),
     "too much validation": (image_tree({"a": 9, "b": 9}), {"validation_size": 14}, "validation_size is 14"),
@@ -256,14 +256,14 @@ def test_number_of_no_class_is_no_fault(mine: Path) -> None:
     _keep(mine, interpolation_from=1, interpolation_to=8)
 
 
-@pytest.mark.parametrize("damage", ["content", "torn", "missing"])
+@pytest.mark.parametrize("damage", ["content", "truncated", "missing"])
 def test_damage_to_what_is_kept_is_named(mine: Path, damage: str) -> None:
     write_tree(mine, image_tree({"a": 9, "b": 9}))
     _keep(mine)
     pack = mine.parent / "kept" / PACK
     content = bytearray(pack.read_bytes())
     content[600] ^= 255
-    damaged = {"content": bytes(content), "torn": bytes(content[:5000]), "missing": None}[damage]
+    damaged = {"content": bytes(content), "truncated": bytes(content[:5000]), "missing": None}[damage]
     pack.unlink() if damaged is None else pack.write_bytes(damaged)
     with pytest.raises(UserError, match=r"images\.tar.*dvc repro download"):
         prepare_custom(mine.parent / "kept", tiny_params(**SMALL))
