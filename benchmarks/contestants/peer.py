@@ -12,33 +12,13 @@ import tempfile
 import torch
 from pythae.data.datasets import BaseDataset
 from pythae.models import BetaVAE, BetaVAEConfig
-from pythae.models.base.base_utils import ModelOutput
-from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from safetensors import safe_open
 from torch import nn
 
 from contest import answer
 from mnist_vae.model.networks import conv
-
-
-class _Encoder(BaseEncoder):
-    def __init__(self, network: conv.Encoder):
-        BaseEncoder.__init__(self)
-        self.network = network
-
-    def forward(self, images: torch.Tensor) -> ModelOutput:
-        mean, log_variance = self.network(images).chunk(2, dim=1)
-        return ModelOutput(embedding=mean, log_covariance=log_variance)
-
-
-class _Decoder(BaseDecoder):
-    def __init__(self, network: conv.Decoder):
-        BaseDecoder.__init__(self)
-        self.network = network
-
-    def forward(self, codes: torch.Tensor) -> ModelOutput:
-        return ModelOutput(reconstruction=self.network(codes))
+from pythae_networks import Decoder, Encoder
 
 
 def main(prepared: str, count: int, params: dict) -> None:
@@ -49,8 +29,8 @@ def main(prepared: str, count: int, params: dict) -> None:
     size, channels, latent_dim = params["image_size"], params["conv_channels"], params["latent_dim"]
     model = BetaVAE(
         BetaVAEConfig(input_dim=(1, size, size), latent_dim=latent_dim, reconstruction_loss="mse", beta=1.0),
-        encoder=_Encoder(conv.Encoder(size, channels, 2 * latent_dim)),
-        decoder=_Decoder(conv.Decoder(size, channels, latent_dim, nn.Tanh)),
+        encoder=Encoder(conv.Encoder(size, channels, 2 * latent_dim)),
+        decoder=Decoder(conv.Decoder(size, channels, latent_dim, nn.Tanh)),
     )
     settings = BaseTrainerConfig(
         output_dir=tempfile.mkdtemp(),

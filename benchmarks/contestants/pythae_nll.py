@@ -11,33 +11,13 @@ import time
 import numpy as np
 import torch
 from pythae.models import VAE, VAEConfig
-from pythae.models.base.base_utils import ModelOutput
-from pythae.models.nn import BaseDecoder, BaseEncoder
 from safetensors.torch import load_file
 from torch import nn
 
 from mnist_vae.model.networks import mlp
+from pythae_networks import Decoder, Encoder
 
 _BATCH = 100  # samples at once; get_nll takes so many when fewer are asked for, and whole batches only
-
-
-class _Encoder(BaseEncoder):
-    def __init__(self, network: mlp.Encoder):
-        BaseEncoder.__init__(self)
-        self.network = network
-
-    def forward(self, images: torch.Tensor) -> ModelOutput:
-        mean, log_variance = self.network(images).chunk(2, dim=1)
-        return ModelOutput(embedding=mean, log_covariance=log_variance)
-
-
-class _Decoder(BaseDecoder):
-    def __init__(self, network: mlp.Decoder):
-        BaseDecoder.__init__(self)
-        self.network = network
-
-    def forward(self, codes: torch.Tensor) -> ModelOutput:
-        return ModelOutput(reconstruction=self.network(codes))
 
 
 def main(path: str, sizes: dict) -> None:
@@ -53,7 +33,7 @@ def main(path: str, sizes: dict) -> None:
     for name, network in (("encoder.", encoder), ("decoder.", decoder)):
         network.load_state_dict({k.removeprefix(name): v for k, v in tensors.items() if k.startswith(name)})
     config = VAEConfig(input_dim=(1, side, side), latent_dim=latent_dim, reconstruction_loss="bce")
-    model = VAE(config, encoder=_Encoder(encoder), decoder=_Decoder(decoder)).eval()
+    model = VAE(config, encoder=Encoder(encoder), decoder=Decoder(decoder)).eval()
     start = time.perf_counter()
     with torch.no_grad():
         log_likelihood = model.get_nll(images, n_samples=sizes["samples"], batch_size=_BATCH)  # of that sign

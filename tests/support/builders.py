@@ -3,7 +3,7 @@
 import gzip
 import hashlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -108,6 +108,29 @@ def gaussian_code(model: Autoencoder, images: Tensor) -> GaussianCode:
     code = model.encode(images)
     assert isinstance(code, GaussianCode)
     return code
+
+
+class Twin(Protocol):
+    """A model that is written out from torch's own layers."""
+
+    def encode(self, images: Tensor, /) -> tuple[Tensor, Tensor]:
+        """Means and log variances of scaled images."""
+        ...
+
+    def decode(self, codes: Tensor, /) -> Tensor:
+        """The last activation's output."""
+        ...
+
+
+def assert_equals_twin(model: Autoencoder, twin: Twin, size: int, reconstruction: str) -> None:
+    """The model encodes and decodes as its twin does, up to the brightness that the output stands for."""
+    images = tiny_images(5, size=size)
+    code, (mean, log_variance) = gaussian_code(model, images), twin.encode(model.likelihood.scale(images))
+    torch.testing.assert_close(code.mean, mean)
+    torch.testing.assert_close(code.log_variance, log_variance)
+    output = twin.decode(mean)
+    brightness = (output + 1) / 2 if reconstruction == "squared_error" else output
+    torch.testing.assert_close(model.decode(mean), brightness)
 
 
 def tiny_images(count: int, seed: int = 0, size: int = 16) -> Tensor:

@@ -6,15 +6,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from builders import tiny_images, tiny_labels, tiny_latents, tiny_model, tiny_params
 from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.history import EpochRow, read_epochs, read_steps
-from mnist_vae.data.latents import load_latents
-from mnist_vae.data.prepared import load_prepared
-from mnist_vae.figures.arrays import load_pictures
-from mnist_vae.model.file import load_model, load_origin
+from mnist_vae.data.latents import load_latents, save_latents
+from mnist_vae.data.prepared import Prepared, Split, load_prepared, save_prepared
+from mnist_vae.figures.arrays import draw_pictures, load_pictures, save_pictures
+from mnist_vae.model.file import Origin, load_model, load_origin, save_model
 from mnist_vae.sources.idx import read_idx
 
+IMAGES, LATENTS = tiny_images(15), tiny_latents(15)
+SPLIT = Split(IMAGES.numpy(), tiny_labels(15))
+ORIGIN = Origin(params=tiny_params().of_model(), data_md5="0" * 32, fingerprint="f" * 16)
+PICTURES = draw_pictures(tiny_model().eval(), IMAGES, LATENTS, 0, tiny_params().of_figures())
 READERS: dict[str, Callable[[Path], object]] = {
     "latents": load_latents,
     "epochs": lambda path: read_epochs(path, 1),
@@ -25,6 +30,14 @@ READERS: dict[str, Callable[[Path], object]] = {
     "params": load_params,
     "pictures": load_pictures,
     "prepared": load_prepared,
+}
+# What each file is called, and how one is written, to be truncated.
+WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "latents": ("file of latents", lambda path: save_latents(LATENTS, path)),
+    "model": ("model of this project", lambda path: save_model(tiny_model(), ORIGIN, path)),
+    "origin": ("model of this project", lambda path: save_model(tiny_model(), ORIGIN, path)),
+    "pictures": ("file of pictures", lambda path: save_pictures(PICTURES, path)),
+    "prepared": ("file of prepared data", lambda path: save_prepared(Prepared(SPLIT, SPLIT, SPLIT), path)),
 }
 CONTENTS = {
     "nothing": b"",
@@ -52,6 +65,17 @@ def test_foreign_content_is_refused_by_name(tmp_path: Path, reader: str, content
     path = tmp_path / "file"
     path.write_bytes(CONTENTS[content])
     _refusal(reader, path)
+
+
+@pytest.mark.parametrize("kept", [0, 5, 100, -1])
+@pytest.mark.parametrize("reader", WRITERS)
+def test_truncated_file_is_refused_by_name(tmp_path: Path, reader: str, kept: int) -> None:
+    path, (kind, write) = tmp_path / "file", WRITERS[reader]
+    write(path)
+    path.write_bytes(path.read_bytes()[:kept])
+    refusal = _refusal(reader, path)
+    assert f"is not a {kind} (" in refusal
+    assert "dvc repro" in refusal
 
 
 @pytest.mark.parametrize("reader", READERS)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from builders import gaussian_code, tiny_images, tiny_model, tiny_params
+from builders import assert_equals_twin, tiny_images, tiny_model, tiny_params
 from mnist_vae.model.autoencoder import build_autoencoder
 from mnist_vae.model.likelihood import LIKELIHOODS
 from mnist_vae.model.networks import conv, fast_conv
@@ -29,13 +29,7 @@ def test_model_equals_the_tutorials_layer_for_layer(size: int, training: bool, r
     changes = {"image_size": size, "conv_channels": [4, 8, 16], "reconstruction": reconstruction}
     model = tiny_model(**changes).train(training)
     twin = TutorialVAE.like(model, tiny_params(**changes)).train(training)
-    images = tiny_images(5, size=size)
-    code, (mean, log_variance) = gaussian_code(model, images), twin.encode(model.likelihood.scale(images))
-    torch.testing.assert_close(code.mean, mean)
-    torch.testing.assert_close(code.log_variance, log_variance)
-    output = twin.decode(mean)
-    brightness = (output + 1) / 2 if reconstruction == "squared_error" else output
-    torch.testing.assert_close(model.decode(mean), brightness)
+    assert_equals_twin(model, twin, size, reconstruction)
 
 
 def test_default_model_has_as_many_weights_as_the_tutorials() -> None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from builders import gaussian_code, tiny_images, tiny_model
+from builders import assert_equals_twin, tiny_model
 from mnist_vae.model.autoencoder import Autoencoder
 from mnist_vae.model.networks.deep import Decoder, Encoder
 from tutorial import split_heads
@@ -66,13 +66,7 @@ def test_model_equals_one_written_out_layer_for_layer(
     changes = {"network": "deep", "deep_channels": [2, 3, 4], "image_size": size}
     model = tiny_model(**changes, reconstruction=reconstruction).train(training)
     twin = Twin(size, 3, activation()).like(model).train(training)
-    images = tiny_images(5, size=size)
-    code, (mean, log_variance) = gaussian_code(model, images), twin.encode(model.likelihood.scale(images))
-    torch.testing.assert_close(code.mean, mean)
-    torch.testing.assert_close(code.log_variance, log_variance)
-    output = twin.decode(mean)
-    brightness = (output + 1) / 2 if reconstruction == "squared_error" else output
-    torch.testing.assert_close(model.decode(mean), brightness)
+    assert_equals_twin(model, twin, size, reconstruction)
 
 
 def _shapes(layers: nn.Sequential, start: Tensor) -> list[tuple[int, ...]]:

@@ -65,12 +65,6 @@ def test_loading_leaves_torchs_own_generator_alone(path: Path) -> None:
     assert torch.equal(torch.rand(4), expected)
 
 
-@pytest.mark.parametrize("kept", [0, 7, 300, -1])
-def test_truncated_file_is_refused_by_name(path: Path, kept: int) -> None:
-    path.write_bytes(path.read_bytes()[:kept])
-    assert "is not a model of this project" in _refusal(path)
-
-
 def test_missing_file_is_refused_by_name(path: Path) -> None:
     path.unlink()
     assert "is missing: run `dvc repro" in _refusal(path)

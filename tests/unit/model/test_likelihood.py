@@ -48,11 +48,11 @@ def test_variance_makes_the_loss_a_multiple_of_the_negative_elbo(name: str) -> N
     # Of two images with other reconstruction errors and KLs, loss and negative ELBO differ by the same factor.
     likelihood, beta = LIKELIHOODS[name], 0.8
     losses, negative_elbos = [], []
-    for reconstruction_error, rate in ((7.0, 11.0), (19.0, 2.0), (3.0, 5.0)):
+    for reconstruction_error, kl in ((7.0, 11.0), (19.0, 2.0), (3.0, 5.0)):
         nll = likelihood.negative_log_likelihood(reconstruction_error, 256, beta)
         assert nll is not None
-        losses.append(reconstruction_error + beta * rate)
-        negative_elbos.append(nll + rate)
+        losses.append(reconstruction_error + beta * kl)
+        negative_elbos.append(nll + kl)
     first, second, third = zip(losses, negative_elbos, strict=True)
     factors = [(second[0] - first[0]) / (second[1] - first[1]), (third[0] - first[0]) / (third[1] - first[1])]
     assert factors == pytest.approx([beta, beta])

@@ -20,5 +20,5 @@ def test_stage_that_writes_the_other_always_runs_and_is_the_only_one() -> None:
     assert stage["always_changed"] is True
     assert stage["wdir"] == ".."
     (out,) = stage["outs"]
-    # Persistent, or a copy without the folder would lose its list; not in the cache, because it is written again each time.
+    # Persistent, or a copy without the folder would lose its list. Not cached, because it is written again each time.
     assert out == {str(paths.watched(CUSTOM)): {"cache": False, "persist": True}}
