@@ -29,7 +29,7 @@ _RESULTS = {
     "mse_minus1_to_1": "MSE per pixel, images in [-1, 1]",
     "kl_nats": "KL, nats per image",
     "elbo_nats": "ELBO, nats per image",
-    "nll_nats": "negative log-likelihood, nats per image, at most",
+    "nll_nats": "upper bound on the negative log-likelihood, nats per image",
     "effective_beta": "β, if the loss is written as summed squared error + β · KL",
     "active_dimensions": "active latent dimensions",
 }
@@ -106,7 +106,7 @@ def crash_test_table(root: Path) -> str:
     """The committed report of the crash test."""
     report = json.loads((root / "reports" / "crash_test.json").read_text("utf-8"))
     rows = [
-        ["kills that left no trace", f"{report['kills without a trace']} of {report['kills']}"],
+        ["kills after which the final results were those of an undisturbed run", f"{report['kills without a trace']} of {report['kills']}"],
         *(
             [f"of these aimed at {stage}", str(count)]
             for stage, count in report["kills by stage, or between it and the next"].items()
@@ -124,7 +124,7 @@ def failures_table(root: Path) -> str:
 
     counts = Counter(failure.kind for failure in failures())
     rows = [[kind, str(count)] for kind, count in counts.items()]
-    return _table(["what fails", "ways"], [*rows, ["**all**", f"**{sum(counts.values())}**"]])
+    return _table(["what fails", "failures tested"], [*rows, ["**all**", f"**{sum(counts.values())}**"]])
 
 
 def parameters_table(root: Path) -> str:
@@ -151,7 +151,7 @@ def headlines_table(root: Path) -> str:
     """One line of each benchmark."""
     results = {path.stem: json.loads(path.read_text("utf-8")) for path in (root / "benchmarks").glob("*.json")}
     rows = [
-        [f"training speed relative to: {name}", f"{row['speed_of_this_project_relative_to_it']['median']:.2g} ×"]
+        [f"training speed compared with {name}", f"{row['speed_of_this_project_relative_to_it']['median']:.2g} ×"]
         for name, row in results["throughput"]["rows"].items()
         if not name.startswith("this project")
     ]
