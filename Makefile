@@ -20,10 +20,10 @@ help: ## list the targets
 	@echo
 	@echo 'With --help each: python tools/presets.py, compare.py, page.py, search.py, plots.py, verify.py, crash_test.py, register.py, ui.py'
 
-setup: ## make .venv hold what requirements.txt locks
+setup: ## install the packages of requirements.txt into .venv
 	@sh tools/setup.sh
 
-repro: setup ## run what changed of the pipeline; on the bundled digits if the data set cannot be reached
+repro: setup ## run the stages that changed; on the bundled digits if the data set cannot be reached
 	@rm -f .dvc/tmp/data-set-unreachable
 	@python tools/unlock.py
 	@if dvc repro; then \
@@ -40,12 +40,12 @@ repro: setup ## run what changed of the pipeline; on the bundled digits if the d
 		$(MAKE) --no-print-directory digits; \
 	else exit 1; fi
 
-demo: setup digits ## a small complete run on scikit-learn's digits, without any network; its results lie in demo/
+demo: setup digits ## a small complete run on scikit-learn's digits, without a download; the results are in demo/
 
 # It runs in a copy of the repository, so that params.yaml and the results here do not change.
 digits:
 	@[ "$$(git rev-parse --is-shallow-repository)" = false ] || \
-		{ echo 'this clone is shallow, and DVC keeps no experiment in one: git fetch --unshallow' >&2; exit 1; }
+		{ echo 'this clone is shallow, and DVC cannot keep experiments in it: type git fetch --unshallow' >&2; exit 1; }
 	@dvc exp run --temp --force --name digits-demo $(DIGITS)
 	@git archive --output .dvc/tmp/demo.tar "refs/exps/$$(git rev-parse HEAD | sed 's,..,&/,')/digits-demo" reports
 	@rm -rf demo && mkdir demo && tar -x -f .dvc/tmp/demo.tar -C demo --strip-components=1 && rm .dvc/tmp/demo.tar
@@ -63,7 +63,7 @@ lint: setup ## check style, security rules and types
 	@ruff format --check .
 	@pyright
 
-format: setup ## put the code into the one format
+format: setup ## format the code
 	@ruff check --fix --quiet . || true
 	@ruff format .
 
@@ -73,14 +73,14 @@ lock: setup ## write requirements.txt from pyproject.toml
 readme: setup ## write the generated blocks of README.md and docs/, and copy the run's page to docs/run.html
 	@python tools/readme.py
 
-bench: setup ## measure speed, memory and costs, each against others, into benchmarks/; only on a quiet machine
+bench: setup ## run all benchmarks, with results in benchmarks/; only while nothing else runs on the machine
 	@[ -e $(PEER)/bin/python ] || uv venv --quiet $(PEER)
 	@uv pip install --quiet --python $(PEER) --requirement benchmarks/contestants/pythae.txt
 	@for name in throughput step_profile pipeline tracking reliability scaling rounding; do \
 		python benchmarks/$$name.py || exit 1; done
 
-sync: setup ## log in MLflow what it lacks: what an outage left out, and the workspace's result
+sync: setup ## log the results that are missing in MLflow, for example after an outage
 	@python tools/sync.py
 
-ui: setup ## look at the runs, in a browser on this machine
+ui: setup ## start MLflow's pages on this machine, and print the address of the runs
 	@python tools/ui.py --port $(PORT)

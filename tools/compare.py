@@ -1,8 +1,9 @@
 """Run every preset as a DVC experiment, and compare the results in reports/comparison.
 
-Presets of binarised images take hours: of them those are compared that are finished, and those run that are named.
+Presets of binarised images take hours. They run only if you name them. All finished ones are compared.
 
-Stopped and started again, it resumes: finished experiments stay, and DVC restores the finished stages of the others.
+If you stop the tool and start it again, it resumes: it keeps the finished experiments, and DVC restores the finished
+stages of the others.
 """
 
 import argparse
@@ -49,7 +50,7 @@ def run_missing(presets: Sequence[Preset], jobs: int, root: Path) -> None:
             while waiting and len(running) < jobs:
                 preset = waiting.pop(0)
                 running.append(start_experiment(preset.name, preset.settings(), root))
-                print(f"compare: {preset.name} runs; tail -f {running[-1].log}", flush=True)
+                print(f"compare: {preset.name} is running; to follow it: tail -f {running[-1].log}", flush=True)
             for ended in [one for one in running if one.process.poll() is not None]:
                 ended.wait()
                 running.remove(ended)
@@ -64,7 +65,10 @@ def load_result(preset: Preset, root: Path) -> Result:
     """A preset's finished experiment. Raises UserError if there is none."""
     experiment = find_result(preset, root)
     if experiment is None:
-        raise UserError(f"DVC kept no result of {preset.name}: code, presets or the commit changed meanwhile")
+        raise UserError(
+            f"DVC kept no result of {preset.name}: the code, the presets or the commit changed during the run; start"
+            " again"
+        )
     return Result(preset, experiment, json.loads(experiment.read(paths.METRICS, root)))
 
 
@@ -139,7 +143,9 @@ def compare(jobs: int, root: Path, names: Sequence[str] = ()) -> None:
     every = load_presets(root)
     presets = chosen(every, names, root)
     if left_out := [preset.name for preset in every if preset not in presets]:
-        print(f"compare: left out, since they take hours and are not named: {', '.join(left_out)}", flush=True)
+        print(
+            f"compare: left out, because they take hours and you did not name them: {', '.join(left_out)}", flush=True
+        )
     run_missing(presets, jobs, root)
     write_comparison([load_result(preset, root) for preset in presets], root)
     print(f"compare: {len(presets)} systems compared in {FOLDER}, in a browser: {FOLDER / 'comparison.html'}")
@@ -148,9 +154,14 @@ def compare(jobs: int, root: Path, names: Sequence[str] = ()) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--jobs", type=int, choices=range(1, 65), metavar="N", default=1, help="experiments at a time (1)"
+        "--jobs",
+        type=int,
+        choices=range(1, 65),
+        metavar="N",
+        default=1,
+        help="number of experiments at a time (default: 1)",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="presets of binarised images to run as well")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="presets of binarised images that are run, too")
     asked = parser.parse_args()
     compare(asked.jobs, ROOT, asked.names)
 

@@ -160,7 +160,10 @@ def crash_test(kills: int, seed: int, changes: Mapping[str, str], report: Path, 
     summary = {"seed": seed, "changed parameters": dict(changes)} | _summary(rounds, expected)
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(json.dumps(summary, indent=2) + "\n", "utf-8")
-    print(f"crash test: {summary['kills without a trace']} of {summary['kills']} kills left no trace: {report}")
+    print(
+        f"crash test: {summary['kills without a trace']} of {summary['kills']} kills did not change the results:"
+        f" {report}"
+    )
     return summary["kills without a trace"] == summary["kills"]
 
 
@@ -181,11 +184,15 @@ def _summary(rounds: Sequence[Round], expected: Results) -> dict:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=20, help="number of kills (20)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the moments of the kills (0)")
+    parser.add_argument("--kills", type=int, default=20, help="number of kills (default: 20)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random times of the kills (default: 0)")
     parser.add_argument("--report", type=Path, default=ROOT / ".dvc/tmp/crash_test.json", help="file for the result")
     parser.add_argument(
-        "-S", dest="changes", action="append", metavar="KEY=VALUE", help=f"a changed parameter ({' '.join(_DIGITS)})"
+        "-S",
+        dest="changes",
+        action="append",
+        metavar="KEY=VALUE",
+        help=f"parameter to change (default: {' '.join(_DIGITS)})",
     )
     asked = parser.parse_args()
     changes: list[str] = asked.changes or list(_DIGITS)

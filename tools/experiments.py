@@ -143,7 +143,7 @@ def model_md5(commit: str, root: Path) -> str:
 def require_whole_clone(root: Path) -> None:
     """Raise UserError for a shallow clone, in which DVC reports success but saves no experiment."""
     if git(root, "rev-parse", "--is-shallow-repository") == "true":
-        raise UserError("this clone is shallow, and DVC keeps no experiment in one: git fetch --unshallow")
+        raise UserError("this clone is shallow, and DVC cannot keep experiments in it: type git fetch --unshallow")
 
 
 def start_experiment(name: str, settings: Sequence[str], root: Path) -> Running:

@@ -1,8 +1,8 @@
 """Run presets of binarised images as DVC experiments, and collect the likelihoods of all that are finished.
 
-They go into reports/likelihood: numbers, each with its commit, machine and the training's seconds, and a figure of the
-bounds by the number of samples. What is there of other presets stays. `python tools/readme.py` then writes the tables
-of docs/likelihood.md.
+The results are written to reports/likelihood: the numbers of each preset with its commit, machine and training time,
+and a figure of the bounds by the number of samples. Earlier results of other presets are kept there. Then type
+`python tools/readme.py` to write the tables of docs/likelihood.md.
 """
 
 import argparse
@@ -95,9 +95,14 @@ def likelihoods(names: Sequence[str], jobs: int, root: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a preset to run first, unless it is finished")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="presets that are run first, unless they are finished")
     parser.add_argument(
-        "--jobs", type=int, choices=range(1, 65), metavar="N", default=1, help="experiments at a time (1)"
+        "--jobs",
+        type=int,
+        choices=range(1, 65),
+        metavar="N",
+        default=1,
+        help="number of experiments at a time (default: 1)",
     )
     asked = parser.parse_args()
     likelihoods(asked.names, asked.jobs, ROOT)

@@ -1,4 +1,4 @@
-"""Draw DVC's charts and pictures on one page that needs no network: dvc_plots/index.html."""
+"""Draw DVC's charts and pictures on one page that works offline: dvc_plots/index.html."""
 
 import argparse
 import subprocess
@@ -74,7 +74,9 @@ def draw(revisions: list[str], root: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("revisions", nargs="*", help="commits and experiments, side by side; none: the workspace")
+    parser.add_argument(
+        "revisions", nargs="*", help="commits and experiments to show side by side (default: the workspace)"
+    )
     print(f"plots: {draw(parser.parse_args().revisions, ROOT)}")
 
 

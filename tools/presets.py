@@ -1,4 +1,4 @@
-"""List the presets of presets.yaml, or run one as a DVC experiment of its name."""
+"""List the presets of presets.yaml, or run one as a DVC experiment with the name of the preset."""
 
 import argparse
 import json
@@ -46,7 +46,7 @@ def load_presets(root: Path) -> list[Preset]:
     base = load_params(root / paths.PARAMS)
     presets = load_yaml(root / _FILE)
     if not isinstance(presets, dict) or not all(isinstance(changes, dict) for changes in presets.values()):
-        raise UserError(f"{_FILE} must hold a mapping of changes for each name")
+        raise UserError(f"{_FILE} must give each name a mapping of parameters to values")
     return [make_preset(name, changes, base, f"{_FILE}: {name}") for name, changes in presets.items()]
 
 
@@ -69,7 +69,7 @@ def run(name: str, root: Path) -> int:
         raise UserError(f"{name!r} is not a preset; the presets are {', '.join(presets)}")
     done = find_result(presets[name], root)
     command = ["dvc", "exp", "apply", name] if done else presets[name].command()
-    print(f"{name} is done already: {shlex.join(command)}" if done else shlex.join(command), flush=True)
+    print(f"{name} has a result, which is applied: {shlex.join(command)}" if done else shlex.join(command), flush=True)
     return subprocess.run(command, cwd=root, check=False).returncode
 
 
@@ -77,7 +77,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(required=True, dest="command")
     commands.add_parser("list", help="show each preset and the command that runs it")
-    commands.add_parser("run", help="run one in the workspace").add_argument("name", help="such as vanilla")
+    commands.add_parser("run", help="run a preset in the workspace").add_argument("name", help="for example vanilla")
     asked = parser.parse_args()
     if asked.command == "run":
         return run(asked.name, ROOT)

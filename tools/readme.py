@@ -106,7 +106,10 @@ def crash_test_table(root: Path) -> str:
     """The committed report of the crash test."""
     report = json.loads((root / "reports" / "crash_test.json").read_text("utf-8"))
     rows = [
-        ["kills after which the final results were those of an undisturbed run", f"{report['kills without a trace']} of {report['kills']}"],
+        [
+            "kills after which the final results were those of an undisturbed run",
+            f"{report['kills without a trace']} of {report['kills']}",
+        ],
         *(
             [f"of these aimed at {stage}", str(count)]
             for stage, count in report["kills by stage, or between it and the next"].items()

@@ -1,7 +1,7 @@
-"""Give a run's model an alias in MLflow's model registry, such as champion for the model that somebody chose.
+"""Register the model of a run in MLflow's model registry, and give it an alias, for example champion.
 
-RUN is HEAD, the name of a DVC experiment, or the beginning of a run's id. If several runs have HEAD's or the
-experiment's model, the latest is taken.
+RUN is HEAD, the name of a DVC experiment, or the beginning of a run's id. If several runs have
+the model of HEAD or of the experiment, the latest run is taken.
 """
 
 import argparse
@@ -29,7 +29,10 @@ def find_run_id(name: str, store: Store, root: Path) -> str:
     if not query:
         ids = [run_id for run_id in ids if len(name) >= _SHORTEST and run_id.startswith(name)]
     if len(ids) != 1:
-        raise UserError(f"{len(ids)} runs are known as {name!r}: tools/sync.py logs HEAD's and those of experiments")
+        raise UserError(
+            f"{name!r} names {len(ids)} runs, but must name one: log missing results with `make sync`, or give more"
+            " digits of the run's id"
+        )
     return ids[0]
 
 
@@ -45,7 +48,7 @@ def register_run(name: str, alias: str, root: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", metavar="RUN", help="HEAD, an experiment's name, or the beginning of a run's id")
-    parser.add_argument("alias", metavar="ALIAS", help="such as champion")
+    parser.add_argument("alias", metavar="ALIAS", help="name for the model, for example champion")
     asked = parser.parse_args()
     print(f"register: {register_run(asked.run, asked.alias, ROOT)}")
 

@@ -63,7 +63,9 @@ def run_trial(preset: Preset, root: Path) -> Outcome:
         running.stop()
     experiment = find_result(preset, root)
     if experiment is None:
-        raise UserError(f"DVC kept no result: code or commit changed, or the clone is shallow; see {running.log}")
+        raise UserError(
+            f"DVC kept no result, because the code or the commit changed, or the clone is shallow: see {running.log}"
+        )
     *_, last = csv.DictReader(experiment.read(paths.EPOCHS, root).splitlines())
     return Outcome({name: float(value) for name, value in last.items()}, experiment.model_md5)
 
@@ -103,9 +105,9 @@ class Search:
             return
         self._failures += 1
         reason = trial.user_attrs.get("reason", "")
-        print(f"search: trial {trial.number} failed, and does not count: {reason}", flush=True)
+        print(f"search: trial {trial.number} failed and does not count: {reason}", flush=True)
         if self._failures == _FAILURES:
-            raise UserError(f"{_FAILURES} trials in a row failed, the last one because {reason}")
+            raise UserError(f"{_FAILURES} trials in a row failed, and the reason of the last one is: {reason}")
 
     def link(self, study: optuna.Study) -> None:
         """Make the runs of all finished trials children of the study's run."""
@@ -157,8 +159,8 @@ def open_study(plan: SearchPlan, base: Params, address: str, root: Path, heartbe
     known = study.user_attrs.get("definition", definition)
     if other := [name for name, part in definition.items() if known.get(name) != part]:
         raise UserError(
-            f"the study {plan.study} began with another {other[0]}, and its trials cannot be compared with new ones:"
-            " give it another name in search.yaml"
+            f"the study {plan.study} was started with another {other[0]}, so its trials cannot be compared with new"
+            " ones: choose another name for study in search.yaml"
         )
     study.set_user_attr("definition", definition)
     return study
@@ -174,7 +176,7 @@ def _open_storage(address: str, root: Path, heartbeat: int) -> RDBStorage:
     url = _parsed(address)
     if url.get_backend_name() == "sqlite":
         if not url.database or url.database == ":memory:":
-            raise UserError(f"{STORAGE} is in memory, and would be lost: let it name a file or a server")
+            raise UserError(f"{STORAGE} names a database in memory, which would be lost: name a file or a server")
         url = url.set(database=str((root / url.database).resolve()), query={"timeout": "30"})
     with FileLock(root / ".dvc" / "tmp" / "search-storage.lock"):
         for attempt in range(10):
@@ -211,16 +213,23 @@ def _told_in_a_line(address: str) -> Iterator[None]:
         reason = next(iter(str(cause).splitlines()), "")
         for secret in [address, *(form for one in secrets if one for form in (one, quote_plus(one)))]:
             reason = reason.replace(secret, "***")
-        raise UserError(f"the storage failed ({type(cause).__name__}: {without_password(reason)[:300]})") from None
+        raise UserError(
+            f"the database of the trials failed ({type(cause).__name__}: {without_password(reason)[:300]})"
+        ) from None
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog=f"Trials are kept in search.db, or where {STORAGE} says, such as postgresql://user:password@host/database.",
+        epilog=f"Trials are kept in search.db, or in the database at {STORAGE}, for example postgresql://user:password@host/database.",
     )
     parser.add_argument(
-        "--trials", type=int, choices=range(1, 100_001), metavar="N", default=20, help="finished trials (20)"
+        "--trials",
+        type=int,
+        choices=range(1, 100_001),
+        metavar="N",
+        default=20,
+        help="end with N finished trials (default: 20)",
     )
     trials = parser.parse_args().trials
     require_whole_clone(ROOT)

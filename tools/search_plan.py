@@ -41,7 +41,7 @@ class Axis(_Strict):
         if self.low is not None and self.high is not None and self.low >= self.high:
             raise ValueError(f"low is {self.low:g}, but must be less than high, which is {self.high:g}")
         if self.log and (self.low is None or self.low <= 0):
-            raise ValueError("log needs a low above 0")
+            raise ValueError("log: true needs a low above 0")
         return self
 
     def examples(self, base: object) -> list:
@@ -106,9 +106,11 @@ def load_plan(path: Path, base: Params) -> SearchPlan:
     make_preset(plan.study, plan.fixed, base, f"{path}: fixed")
     for key, axis in plan.space.items():
         if key in plan.fixed:
-            raise UserError(f"{path}: {key} is in fixed and in space")
+            raise UserError(f"{path}: {key} is in fixed and in space: remove it from one of them")
         if key in _OF_THE_MEASURE:
-            raise UserError(f"{path}: {key} cannot be searched: with it changes what the objective measures")
+            raise UserError(
+                f"{path}: {key} cannot be searched, because it changes what the objective measures: remove it"
+            )
         for value in axis.examples(getattr(base, key, None)):
             make_preset(key, plan.fixed | {key: value}, base, f"{path}: space")
     return plan
@@ -117,11 +119,11 @@ def load_plan(path: Path, base: Params) -> SearchPlan:
 def _check_objective(plan: SearchPlan, path: Path) -> None:
     if wrong := [name for name in plan.objective if name not in _COLUMNS]:
         raise UserError(
-            f"{path}: objective has {wrong[0]}, but a search may use the columns of the validation images only:"
+            f"{path}: objective has {wrong[0]}, which is not a column of the validation images: use only"
             f" {', '.join(_COLUMNS)}"
         )
     if "validation_loss" in plan.objective and (of_loss := sorted(_OF_THE_LOSS & plan.space.keys())):
         raise UserError(
-            f"{path}: objective has validation_loss, which changes with {of_loss[0]} for the same model: weigh"
-            " the other validation columns"
+            f"{path}: objective has validation_loss, but the loss of the same model depends on {of_loss[0]}, which is"
+            " in space: use the other validation columns"
         )

@@ -21,9 +21,9 @@ fi
 
 python=${PYTHON:-python3}
 command -v "$python" >/dev/null ||
-    fail "$python is not there: install Python 3.11 or newer, or name it as in: make PYTHON=python3.12"
+    fail "$python is not installed: install Python 3.11 or newer, or name another interpreter: make PYTHON=python3.12 setup"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-    fail "$("$python" --version 2>&1) is too old: 3.11 or newer is needed; name another as in: make PYTHON=python3.12"
+    fail "$("$python" --version 2>&1) is too old: 3.11 or newer is needed; name another interpreter: make PYTHON=python3.12 setup"
 
 log=$(pwd)/.venv-setup.log
 uv=$(command -v uv || true)
@@ -55,7 +55,7 @@ if ! $sync --quiet --offline >"$log" 2>&1; then
     echo "setup: downloading the packages that requirements.txt locks (about 3 GB on Linux, once)"
     UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-30} $sync --quiet --dry-run >"$log" 2>&1 ||
         fail "the package index did not give what requirements.txt locks: is there a network? (log: $log)"
-    UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300} $sync || fail "the download was interrupted; type it again to continue"
+    UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300} $sync || fail "the download was interrupted: type the same command again to continue"
 fi
 rm -f "$log"
 wanted >"$stamp"

@@ -1,7 +1,7 @@
-"""Log what MLflow lacks of the workspace's result and of the DVC experiments, and close orphaned runs.
+"""Log results of the workspace and of the DVC experiments that are missing in MLflow, and close orphaned runs.
 
-It does not matter why MLflow lacks it: an outage, a lost store, a result that DVC restored or pulled. What MLflow has
-already is not changed.
+Results may be missing after an outage, after the store was lost, or if DVC restored or pulled them. Values that MLflow
+has already are not changed.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def sync(root: Path) -> Iterator[str]:
     with failures_in_a_line():
         store = open_store(root)
         for run_id in close_orphans(store, root):
-            yield f"run {run_id} was orphaned: KILLED"
+            yield f"run {run_id} was orphaned, and has the status KILLED now"
         completed: set[str] = set()
         yield _sync_workspace(store, root, completed)
         experiments = experiment_commits(root)
@@ -49,7 +49,7 @@ def _sync_workspace(store: Store, root: Path, completed: set[str]) -> str:
         raise UserError(f"dvc status failed: {' '.join(status.stderr.decode(errors='replace').split())}")
     if changed := json.loads(status.stdout or b"{}"):
         stages = ", ".join(changed)
-        return f"the workspace's result is not complete ({stages}), so it is not logged: dvc repro, or dvc pull"
+        return f"the workspace's result is not complete ({stages}), so it is not logged: type dvc repro or dvc pull"
     result = Result(root, load_origin(root / paths.MODEL))
     run = _complete(store, root, result, find_provenance(root), completed)
     return f"the workspace's result is in run {run.run_id}"

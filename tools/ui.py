@@ -1,6 +1,6 @@
 """Start `mlflow ui` on this machine for the store of the runs, and print the address of its page.
 
-If MLFLOW_TRACKING_URI names a tracking server, print the address of the page there, and end.
+If MLFLOW_TRACKING_URI names a tracking server, only print the address of the page on that server.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from mnist_vae.tracking.store import failures_in_a_line, open_store, store_addre
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--port", type=int, default=5000, help="port of the server (5000)")
+    parser.add_argument("--port", type=int, default=5000, help="port of the server (default: 5000)")
     port = parser.parse_args().port
     with failures_in_a_line():
         address, experiment = store_address(ROOT), open_store(ROOT).experiment_id

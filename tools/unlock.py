@@ -1,7 +1,7 @@
-"""Remove a stale .dvc/tmp/rwlock, for which DVC says that a path is busy or that the file is corrupted.
+"""Remove a stale .dvc/tmp/rwlock. It makes DVC say that a path is busy or that the file is corrupted.
 
-DVC writes this file in place, so a kill in that moment leaves it empty. After a restart of the machine or container,
-the process ids in it may belong to other programs.
+DVC writes this file in place, so it stays empty if DVC is killed at that moment. After a restart of the machine or
+container, the process ids in it may belong to other programs.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def unlock(root: Path) -> str:
     if holders is not None and (not holders or any(map(_is_dvc, holders))):
         return ""
     path.unlink(missing_ok=True)
-    return f"{_LOCK} was left by a DVC that no longer runs: removed"
+    return f"{_LOCK} was left by a DVC command that no longer runs, and is removed now"
 
 
 def _holders(path: Path) -> list[int] | None:

@@ -56,7 +56,7 @@ def compare(committed: Result, here: Result) -> Verdict:
     if str(paths.PREPARED) in changed:
         return Verdict("different: the prepared data differ", good=False, details=details)
     if committed.metrics.keys() != here.metrics.keys():
-        return Verdict("different: the metrics have other names", good=False, details=details)
+        return Verdict("different: metrics.json has other names", good=False, details=details)
     off = {name: _relative(value, here.metrics[name]) for name, value in committed.metrics.items()}
     details += [
         f"{name}: {committed.metrics[name]:.6g} committed, {here.metrics[name]:.6g} here, off by {off[name]:.3%}"
@@ -66,7 +66,9 @@ def compare(committed: Result, here: Result) -> Verdict:
     if beyond := [name for name in off if off[name] > _allowed(name)]:
         return Verdict(f"different: {', '.join(beyond)} off by more than allowed", good=False, details=details)
     largest = max(off, key=lambda name: off[name])
-    return Verdict(f"same within {off[largest]:.3%}, the largest of {largest}", good=True, details=details)
+    return Verdict(
+        f"same within {off[largest]:.3%}: the largest difference is that of {largest}", good=True, details=details
+    )
 
 
 def _relative(committed: float, here: float) -> float:
@@ -93,7 +95,7 @@ def committed_result(root: Path) -> Result:
     try:
         return read_result(*(git(root, "show", f"HEAD:./{path}") for path in FILES))
     except UserError as error:
-        raise UserError(f"{error}: commit what `dvc repro` made, then verify it") from None
+        raise UserError(f"{error}: commit the results of `dvc repro`, then start again") from None
 
 
 def run_again(clone: Clone) -> Result:
@@ -102,7 +104,7 @@ def run_again(clone: Clone) -> Result:
         for line in process.stdout or ():
             print(line, end="", flush=True)
         if process.wait():
-            raise UserError("the pipeline failed")
+            raise UserError("the pipeline failed in the clone: see the lines above")
     return read_result(*((clone.folder / path).read_text("utf-8") for path in FILES))
 
 
@@ -110,7 +112,7 @@ def verify(root: Path) -> bool:
     """Run again, compare, print the verdict, and return whether it is good."""
     committed = committed_result(root)
     with tempfile.TemporaryDirectory() as folder:
-        print("verify: runs the last commit's configuration again, in a temporary clone", flush=True)
+        print("verify: running the pipeline of the last commit again, in a temporary clone", flush=True)
         verdict = compare(committed, run_again(Clone(root, Path(folder) / "clone", {})))
     print("\n".join(["", *(f"verify: {line}" for line in [*verdict.details, verdict.line])]))
     return verdict.good

@@ -58,7 +58,10 @@ def test_shallow_clone_is_named_before_anything_runs(reproduced: WorkingCopy, tm
     (shallow.folder / "presets.yaml").write_text("conv: {}")
     refused = shallow.run("python", f"tools/{tool[0]}", *tool[1:])
     assert refused.returncode == 1
-    assert refused.stdout.count("this clone is shallow, and DVC keeps no experiment in one: git fetch --unshallow") == 1
+    assert (
+        refused.stdout.count("this clone is shallow, and DVC cannot keep experiments in it: type git fetch --unshallow")
+        == 1
+    )
     assert "Traceback" not in refused.stdout
 
 

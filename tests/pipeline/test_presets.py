@@ -79,7 +79,9 @@ def test_experiment_counts_with_the_presets_parameters_and_todays_code_on_the_co
     assert printed.startswith("dvc exp run --name weak -S kl_weight=0.5 -S 'adam_betas=[0.9,0.999]'")
     assert is_done()
     tiny.succeed("git", "restore", ".")
-    assert "weak is done already: dvc exp apply weak" in tiny.succeed("python", "tools/presets.py", "run", "weak")
+    assert "weak has a result, which is applied: dvc exp apply weak" in tiny.succeed(
+        "python", "tools/presets.py", "run", "weak"
+    )
     assert yaml.safe_load((tiny.folder / "params.yaml").read_text())["kl_weight"] == 0.5
     tiny.succeed("git", "restore", ".")
 

@@ -129,7 +129,9 @@ def test_failed_trials_do_not_count_and_three_in_a_row_end_the_search(root: Path
     error = UserError("so it is made up")
     run(root, 4, Recorder({0: error, 1: error, 3: error}))
     assert sorted(_states(root)) == ["COMPLETE"] * 4 + ["FAIL"] * 3
-    with pytest.raises(UserError, match="3 trials in a row failed, the last one because so it is made up"):
+    with pytest.raises(
+        UserError, match="3 trials in a row failed, and the reason of the last one is: so it is made up"
+    ):
         run(root, 9, Recorder({1: error, 2: error, 3: error}))
     assert "RUNNING" not in _states(root)
     assert _parent(root).info.status == "FAILED"
@@ -187,7 +189,7 @@ def test_study_does_not_resume_with_another_plan(root: Path) -> None:
         ({"fixed": {"batch_size": TINY["batch_size"] + 1}}, "other parameters"),
     ):
         (root / "search.yaml").write_text(yaml.safe_dump(PLAN | changes))
-        with pytest.raises(UserError, match=f"the study fake began with another {what}"):
+        with pytest.raises(UserError, match=f"the study fake was started with another {what}"):
             run(root, 2)
     assert _states(root) == ["COMPLETE"]
 
@@ -227,7 +229,7 @@ def test_two_machines_share_one_study_on_postgresql(
     ],
 )
 def test_failing_storage_is_told_in_a_line_without_the_password(root: Path, address: str) -> None:
-    with pytest.raises(UserError, match=r"the storage failed|is not an address") as caught:
+    with pytest.raises(UserError, match=r"the database of the trials failed|is not an address") as caught:
         run(root, 1, address=address.format(port=free_port()))
     assert "hunter7" not in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -321,7 +323,7 @@ def test_committed_plan_weighs_as_the_defaults_loss_does() -> None:
 )
 def test_objective_refuses_what_is_not_of_the_validation_images(tmp_path: Path, column: str) -> None:
     with pytest.raises(
-        UserError, match=f"objective has {column}, but a search may use the columns of the validation images only"
+        UserError, match=f"objective has {column}, which is not a column of the validation images: use only "
     ):
         _plan(tmp_path, objective={"validation_reconstruction_error_per_image": 1, column: 1})
 
@@ -329,7 +331,10 @@ def test_objective_refuses_what_is_not_of_the_validation_images(tmp_path: Path, 
 @pytest.mark.parametrize(
     ("changes", "complaint"),
     [
-        ({"objective": {"validation_loss": 1}}, "validation_loss, which changes with kl_weight|latent_dim"),
+        (
+            {"objective": {"validation_loss": 1}},
+            "validation_loss, .* depends on (kl_weight|latent_dim), which is in space",
+        ),
         ({"objective": {}}, "objective"),
         ({"objective": {"validation_loss": float("nan")}}, "objective.validation_loss"),
         ({"study": "a/b"}, "study"),
@@ -338,10 +343,10 @@ def test_objective_refuses_what_is_not_of_the_validation_images(tmp_path: Path, 
         ({"space": {}}, "space"),
         ({"space": {"kl_wieght": {"low": 0.1, "high": 1}}}, "kl_wieght .* is not a parameter"),
         ({"space": {"kl_weight": {"low": -1, "high": 1}}}, "kl_weight is -1.0, but must be"),
-        ({"space": {"kl_weight": {"low": 0, "high": 1, "log": True}}}, "log needs a low above 0"),
+        ({"space": {"kl_weight": {"low": 0, "high": 1, "log": True}}}, "log: true needs a low above 0"),
         ({"space": {"kl_weight": {"low": 1, "high": 1}}}, "must be less than high"),
         ({"space": {"kl_weight": {"low": 1}}}, "needs low and high, or choices"),
-        ({"space": {"kl_weight": {"choices": [0.1], "log": True}}}, "log needs a low"),
+        ({"space": {"kl_weight": {"choices": [0.1], "log": True}}}, "log: true needs a low"),
         ({"space": {"latent_dim": {"low": 0, "high": 4}}}, "latent_dim is 0, but must be"),
         ({"space": {"latent_dim": {"low": 1.5, "high": 4}}}, "latent_dim is 1.5, but must be"),
         ({"space": {"latent_dim": {"choices": [4, "8"]}}}, "latent_dim is '8', but must be"),

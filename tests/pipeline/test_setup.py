@@ -57,7 +57,7 @@ def test_too_old_python_gets_one_line(folder: Path) -> None:
 def test_missing_python_gets_one_line(folder: Path) -> None:
     done = set_up(folder, PYTHON="python3.99")
     (line,) = done.stderr.splitlines()
-    assert (done.returncode, "python3.99 is not there" in line) == (1, True)
+    assert (done.returncode, "python3.99 is not installed" in line) == (1, True)
 
 
 def test_python_without_venv_gets_one_line_that_says_what_to_install(folder: Path) -> None:

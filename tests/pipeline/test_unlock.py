@@ -42,7 +42,7 @@ def test_lock_of_a_running_dvc_stays(lock: Path, running_dvc: int, tmp_path: Pat
 @pytest.mark.parametrize("content", [_held_by(os.getpid()), _held_by(2**22 + 1), "", "{", "[]", '{"write": {"a": 1}}'])
 def test_lock_that_no_dvc_holds_is_removed_and_said(lock: Path, tmp_path: Path, content: str) -> None:
     lock.write_text(content)
-    assert unlock(tmp_path) == ".dvc/tmp/rwlock was left by a DVC that no longer runs: removed"
+    assert unlock(tmp_path) == ".dvc/tmp/rwlock was left by a DVC command that no longer runs, and is removed now"
     assert not lock.exists()
 
 
@@ -63,5 +63,5 @@ def test_make_repro_gets_past_a_lock_that_names_another_program(clone: WorkingCo
     (clone.folder / ".dvc" / "tmp" / "rwlock").write_text(busy)
     assert "is busy" in clone.run("dvc", "repro").stdout
     printed = clone.run("make", "repro").stdout
-    assert "rwlock was left by a DVC that no longer runs: removed" in printed
+    assert "rwlock was left by a DVC command that no longer runs, and is removed now" in printed
     assert "epochs is 0" in printed

@@ -26,9 +26,9 @@ def test_same_bytes_are_identical_also_on_another_machine_which_is_named() -> No
 @pytest.mark.parametrize(
     ("name", "value", "line"),
     [
-        ("mse", 0.016 * 1.0049, "same within 0.490%, the largest of mse"),
-        ("mse", 0.016 * 0.9951, "same within 0.490%, the largest of mse"),
-        ("active_dimensions", 124, "same within 1.587%, the largest of active_dimensions"),
+        ("mse", 0.016 * 1.0049, "same within 0.490%: the largest difference is that of mse"),
+        ("mse", 0.016 * 0.9951, "same within 0.490%: the largest difference is that of mse"),
+        ("active_dimensions", 124, "same within 1.587%: the largest difference is that of active_dimensions"),
         ("mse", 0.016 * 1.0051, "different: mse off by more than allowed"),
         ("kl", 36 * 0.994, "different: kl off by more than allowed"),
         ("active_dimensions", 123, "different: active_dimensions off by more than allowed"),
@@ -72,11 +72,11 @@ def test_committed_result_that_another_machine_rounded_is_the_same_within_a_litt
     printed = copy.succeed("python", "tools/verify.py")
     assert "verify: environment: cpu, 1 thread" in printed
     assert "verify: other bytes: models/model.safetensors" in printed
-    assert printed.splitlines()[-1] == "verify: same within 0.100%, the largest of mse_minus1_to_1"
+    assert printed.splitlines()[-1] == "verify: same within 0.100%: the largest difference is that of mse_minus1_to_1"
     assert copy.outputs() == before
     assert copy.succeed("git", "status", "--porcelain") == ""
 
 
 def test_without_committed_results_it_says_what_to_do(clone: WorkingCopy) -> None:
-    with pytest.raises(UserError, match=r"dvc\.lock.* commit what `dvc repro` made"):
+    with pytest.raises(UserError, match=r"dvc\.lock.* commit the results of `dvc repro`"):
         verify(clone.folder)
