@@ -62,7 +62,7 @@ def test_refused_value_is_undone_by_what_the_message_names(clone: WorkingCopy) -
     for _ in range(4):  # Git would overlook most of these: the value has the same length
         refused = clone.run("dvc", "exp", "run", "-S", "kl_weight=-.1")
         (line,) = [line for line in refused.stdout.splitlines() if line.startswith("download: params.yaml: kl_weight")]
-        way_back = line.rpartition(": ")[2].partition(" undoes it")[0]
+        way_back = line.rpartition(", type ")[2]
         assert way_back == "git restore params.yaml"
         assert b"kl_weight: -0.1" in (clone.folder / "params.yaml").read_bytes()
         clone.succeed(*way_back.split())

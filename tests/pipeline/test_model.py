@@ -73,13 +73,13 @@ def test_samples_are_as_many_as_rows_and_a_function_of_the_seed(served: ServedMo
     ("rows", "method", "complaint"),
     [
         (ROWS, "dream", "method is 'dream', but must be reconstruct, encode, decode or sample"),
-        (ROWS[:, :255], "encode", r"rows must be of 256 pixels, but the input has the shape \(3, 255\)"),
-        (ROWS[0], "reconstruct", r"rows must be of 256 pixels, but the input has the shape \(256,\)"),
+        (ROWS[:, :255], "encode", r"each row must have 256 pixels, but the input has the shape \(3, 255\)"),
+        (ROWS[0], "reconstruct", r"each row must have 256 pixels, but the input has the shape \(256,\)"),
         (ROWS + 0.5, "encode", "pixels must be whole grey levels from 0 to 255"),
         (ROWS - 1, "encode", "pixels must be whole grey levels"),
         (ROWS + 256, "reconstruct", "pixels must be whole grey levels"),
         (ROWS * np.nan, "encode", "pixels must be whole grey levels"),
-        (ROWS, "decode", r"rows must be of 3 latent dimensions, but the input has the shape \(3, 256\)"),
+        (ROWS, "decode", r"each row must have 3 latent dimensions, but the input has the shape \(3, 256\)"),
         (np.full((1, 3), np.inf, np.float32), "decode", "codes must be finite"),
     ],
 )
@@ -237,7 +237,7 @@ def test_model_is_registered_by_an_explicit_command_only(reproduced: WorkingCopy
 @pytest.mark.parametrize(
     ("name", "alias", "complaint"),
     [
-        ("nothing", "champion", "0 runs are known as 'nothing'"),
+        ("nothing", "champion", "'nothing' names 0 runs, but must name one"),
         ("HEAD", "a/b:c", "MLflow failed: "),
     ],
 )

@@ -156,7 +156,7 @@ def test_arguments_are_refused(start: Start) -> None:
 def test_code_from_elsewhere_is_refused(start: Start) -> None:
     code, printed, complaint = _end(start("def main() -> None: print('ran')", code=str(PACKAGE.parent)))
     assert (code, printed) == (1, "")
-    assert complaint.startswith(f"sample: runs code from {PACKAGE}, not from ")
+    assert complaint.startswith(f"sample: would run the code in {PACKAGE} instead of that in ")
     assert complaint.count("\n") == 1
 
 

@@ -111,7 +111,7 @@ def test_address_is_absolute_so_that_a_queued_experiments_copy_keeps_nothing(
 @pytest.mark.parametrize("address", ["sqlite://", "sqlite:///:memory:"])
 def test_store_in_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
-    with pytest.raises(UserError, match="kept in memory only: name a file"):
+    with pytest.raises(UserError, match="a database in memory: name a file or a server"):
         open_store(tmp_path)
 
 
@@ -135,7 +135,7 @@ def test_experiment_that_was_renamed_is_found_again(root: Path) -> None:
 def test_experiment_that_was_deleted_is_named_with_the_way_back(root: Path) -> None:
     store = open_store(root)
     store.client.delete_experiment(store.experiment_id)
-    with pytest.raises(UserError, match="the experiment mnist-vae is deleted: ") as refused:
+    with pytest.raises(UserError, match="the MLflow experiment mnist-vae is deleted; restore it with: ") as refused:
         open_store(root)
     way_back = str(refused.value).partition(": ")[2]
     variables = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

@@ -224,7 +224,7 @@ def _machine() -> Iterator[Failure]:
         yield row(f"{stage}: outside a DVC repository", spoil=_remove(Path(".dvc")), says=outside)
         yield row(f"{stage}: with arguments", spoil=_nothing, says=["takes no arguments"], arguments=["model"])
         elsewhere = partial(row, f"{stage}: code from elsewhere", around=Circumstances(code="../elsewhere"))
-        says = ["runs code from ", "start it by `dvc repro`"]
+        says = ["would run the code in ", "start it by `dvc repro`"]
         yield elsewhere(spoil=_move(Path("src"), Path("../elsewhere")), says=says)
 
 

@@ -75,7 +75,7 @@ def way_back_in_message(params_file: Path) -> Iterator[None]:
         in_workspace = repository_root(Path.cwd()) == Path.cwd() and params_file.exists()
         if "DVC_EXP_NAME" not in os.environ or not in_workspace:
             raise
-        way_back = f"it is in {params_file} now: git restore {params_file} undoes it, and your other changes there"
+        way_back = f"{params_file} has this value now: to undo all changes in it, type git restore {params_file}"
         raise UserError(f"{error}; {way_back}") from None
 
 
@@ -87,7 +87,7 @@ def run_stage(main: Callable[[], None]) -> NoReturn:
         _check_origin_of_code()
         if len(sys.argv) > 1:
             given = " ".join(sys.argv[1:])
-            raise UserError(f"takes no arguments, but was given {given}: its parameters are in params.yaml")
+            raise UserError(f"takes no arguments, but was given {given}: set parameters in params.yaml")
         main()
 
     exit_after(checked)
@@ -162,5 +162,6 @@ def _check_origin_of_code() -> None:
     code, here = Path(str(mnist_vae.__file__)).resolve(), Path.cwd().resolve()
     if here not in code.parents:
         raise UserError(
-            f"runs code from {code.parent}, not from {here}: start it by `dvc repro`, which sets PYTHONPATH"
+            f"would run the code in {code.parent} instead of that in {here}: start it by `dvc repro`, which sets"
+            " PYTHONPATH"
         )

@@ -136,7 +136,7 @@ class ServedModel:
 
 def _check_shape(rows: np.ndarray, wanted: int, what: str) -> None:
     if rows.ndim != 2 or rows.shape[1] != wanted:
-        raise ValueError(f"rows must be of {wanted} {what}, but the input has the shape {rows.shape}")
+        raise ValueError(f"each row must have {wanted} {what}, but the input has the shape {rows.shape}")
 
 
 def _load_pyfunc(path: str) -> ServedModel:

@@ -104,7 +104,7 @@ class SearchRun:
             if not self._failed:
                 print(
                     f"{self._study}: MLflow failed, so the search continues without it: {reason_of(error)}; the next"
-                    " start logs what is missing",
+                    " start of the search logs what is missing",
                     flush=True,
                 )
             self._failed = True

@@ -94,7 +94,7 @@ def store_address(root: Path) -> str:
 
     url = make_url(address)
     if url.database in {None, "", ":memory:"}:
-        raise UserError(f"MLFLOW_TRACKING_URI is {address}, which is kept in memory only: name a file")
+        raise UserError(f"MLFLOW_TRACKING_URI is {address}, which is a database in memory: name a file or a server")
     return url.set(database=str((root / str(url.database)).resolve())).render_as_string(hide_password=False)
 
 
@@ -168,7 +168,11 @@ def _mend_places(database: Path, experiment_id: str, artifacts: str) -> None:
                 [artifacts, len(former) + 1, experiment_id, former, len(former) + 1, f"{former}/"],
             )
         connection.commit()
-    print(f"MLflow's runs had their artifacts in {former}; they are now expected in {artifacts}", flush=True)
+    print(
+        f"the repository was moved: MLflow looks for the artifacts of its runs in {artifacts} now, and no longer in"
+        f" {former}",
+        flush=True,
+    )
 
 
 def _experiment(client: "MlflowClient", artifacts: str | None) -> str:
@@ -187,7 +191,7 @@ def _experiment(client: "MlflowClient", artifacts: str | None) -> str:
         # The command names the database, because MLflow prefers a folder mlruns, which an older MLflow may have left.
         local = f"MLFLOW_TRACKING_URI={client.tracking_uri} " if client.tracking_uri.startswith(_SQLITE) else ""
         raise UserError(
-            f"the experiment {there.name} is deleted: {local}mlflow experiments restore"
+            f"the MLflow experiment {there.name} is deleted; restore it with: {local}mlflow experiments restore"
             f" --experiment-id {there.experiment_id}"
         )
     own = {} if any(map(os.environ.get, _CHOSEN)) else {OWN_EXPERIMENT: "true"}
