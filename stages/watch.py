@@ -28,7 +28,7 @@ def main() -> None:
 def list_folder(custom_data: str, root: Path) -> Manifest:
     folder, kept = custom_folder(custom_data, root), paths.raw(CUSTOM) / MANIFEST
     if not folder.exists() and kept.is_file() and load_manifest(kept).custom_data == custom_data:
-        print(f"watch: {folder} is not on this machine, so its files are those that DVC keeps")
+        print(f"watch: {folder} is not on this machine: the pipeline uses the copies of its files that DVC keeps")
         return load_manifest(kept)
     manifest = take_stock(folder, custom_data, root / ".dvc" / "tmp" / "custom-files.json")
     print(f"watch: {len(manifest.md5):,} files in {folder}")

@@ -68,7 +68,7 @@ def test_without_the_folder_the_kept_files_are_used_and_another_name_is_refused(
     shutil.rmtree(mine)
     (clone.folder / "watch" / "custom.txt").unlink()  # as after a dvc pull on another machine
     printed = clone.succeed("dvc", "repro", "preprocess")
-    assert "is not on this machine, so its files are those that DVC keeps" in printed
+    assert "is not on this machine: the pipeline uses the copies of its files that DVC keeps" in printed
     assert DOWNLOAD not in printed
     refused = clone.run("dvc", "exp", "run", "-S", f"custom_data={mine}2", "preprocess")
     assert refused.returncode != 0

@@ -369,6 +369,6 @@ def test_digits_need_no_source(repository: Repository, monkeypatch: pytest.Monke
 def test_other_digits_than_the_known_are_refused(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     others = [BundledFile(file.name, b"others") for file in DATASETS["digits"].files]
     monkeypatch.setattr(download, "digits_files", lambda: others)
-    with pytest.raises(UserError, match=r"digits are not those this project knows \(train-images"):
+    with pytest.raises(UserError, match=r"are not those of the project's version \(train-images"):
         fetch(DATASETS["digits"], repository.folder, repository.originals, repository.root)
     assert list(repository.folder.iterdir()) == []

@@ -71,7 +71,7 @@ def test_whatever_ends_a_training_of_two_processes_ends_both_and_it_resumes_to_t
     ranks = _until(stage, "epoch 1/")
     ranks[1].kill()
     _, complaint = stage.communicate(timeout=60)
-    killed = "train: process 1 of 2 was ended by SIGKILL: start again to resume\n"
+    killed = "train: process 1 of 2 was ended by SIGKILL: type the same command again to resume\n"
     assert (stage.returncode, complaint) == (1, killed)
     _assert_end(ranks)
     assert (_last_run(copy).info.status, _last_run(copy).data.tags["reason"]) == ("KILLED", "train: stopped by SIGTERM")
@@ -115,4 +115,4 @@ def test_another_number_of_processes_than_wanted_is_refused(undisturbed: Working
     error_file = undisturbed.folder.parent / "error.json"
     command = ["env", *(f"{name}={value}" for name, value in rank.items()), f"TORCHELASTIC_ERROR_FILE={error_file}"]
     assert undisturbed.run(*command, *TRAIN).returncode == 1
-    assert "torchrun started 3 processes, but processes is 2: make them equal" in error_file.read_text()
+    assert "torchrun started 3 processes, but processes is 2: make the two numbers equal" in error_file.read_text()

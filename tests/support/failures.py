@@ -105,7 +105,7 @@ def _original_files() -> Iterator[Failure]:
         yield row("cut", path, lambda content: content[:-7], "announces", "follow")
         yield row("header alone, cut", path, lambda content: content[:6], "is not an IDX file")
         yield row("empty", path, lambda content: b"", "is not an IDX file")
-        yield row("a byte more", path, lambda content: content + b"\0", "announces", "but more follow")
+        yield row("a byte more", path, lambda content: content + b"\0", "announces", "but contains more")
         yield row("wrong magic", path, lambda content: b"\1" + content[1:], "is not an IDX file")
         yield row("numbers of another type", path, lambda content: content[:2] + b"\x0d" + content[3:], "is not an IDX")
         yield row(
@@ -115,8 +115,8 @@ def _original_files() -> Iterator[Failure]:
     yield row("more labels than images", TRAIN_LABELS, lambda _: plain_idx(np.zeros(161, np.uint8)), "holds 161 items")
     yield row("a label 10", TEST_LABELS, lambda content: content[:-1] + b"\x0a", "contains the label 10")
     huge = (0x803).to_bytes(4, "big") + (2**31).to_bytes(4, "big") * 3
-    yield row("announces exabytes", TRAIN_IMAGES, lambda _: huge, "is the most that is read")
-    yield row("unpacks to more than announced", TRAIN_IMAGES, lambda one: one + bytes(200_000_000), "but more follow")
+    yield row("announces exabytes", TRAIN_IMAGES, lambda _: huge, "are not read")
+    yield row("unpacks to more than announced", TRAIN_IMAGES, lambda one: one + bytes(200_000_000), "but contains more")
     for first, second in ((TRAIN_IMAGES, TEST_IMAGES), (TRAIN_LABELS, TEST_LABELS), (TRAIN_IMAGES, TRAIN_LABELS)):
         what = f"{first.name} and {second.name} swapped"
         spoil = partial(_swap, first, second)
@@ -199,7 +199,7 @@ def _training() -> Iterator[Failure]:
     yield row("checkpoints is a file", spoil=_file(Path("checkpoints")), says=["checkpoints"])
     for kind in ("cuda", "mps"):
         for stage in ("download", "train"):
-            says = [f"device is {kind}, but torch sees none here: set device to auto or cpu"]
+            says = [f"device is {kind}, but torch finds no such device here: set device to auto or cpu"]
             yield Failure("training", f"there is no {kind}", stage, _params({"device": kind}), says)
 
 

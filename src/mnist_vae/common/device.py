@@ -32,7 +32,7 @@ def find_device(name: str) -> torch.device:
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     kind = next(kind for kind, is_available in available.items() if is_available) if name == "auto" else name
     if not available[kind]:
-        raise UserError(f"device is {kind}, but torch sees none here: set device to auto or cpu")
+        raise UserError(f"device is {kind}, but torch finds no such device here: set device to auto or cpu")
     return torch.device(kind)
 
 
@@ -77,7 +77,9 @@ def tensor_cores(precision: str, device: torch.device) -> Iterator[None]:
     Raises UserError for tf32 on a device that lacks it.
     """
     if precision == "tf32" and device.type != "cuda":
-        raise UserError(f"precision is tf32, which {device.type} lacks: set precision to float32 or bfloat16")
+        raise UserError(
+            f"precision is tf32, which {device.type} does not support: set precision to float32 or bfloat16"
+        )
     _multiply_in("tf32" if precision == "tf32" else "ieee")
     try:
         yield

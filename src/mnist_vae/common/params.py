@@ -153,17 +153,21 @@ class Params(FigureParams, EvaluationParams, CustomParams, ModelParams):
         """Why a training on that many images, or its figures, are impossible; None if they are possible."""
         if train_size < self.batch_size:
             return (
-                f"validation_size is {self.validation_size}, which leaves {train_size} of the training images of"
-                f" {self.dataset}; batch_size is {self.batch_size}, and at least one whole batch must remain"
+                f"validation_size is {self.validation_size}, which leaves {train_size} training images of"
+                f" {self.dataset}, but batch_size is {self.batch_size}:"
+                " lower one of them, because at least one whole batch must remain"
             )
         is_normed = self.network != "conv_dense"
         if (train_size - 1) % self.batch_size == 0 and self.image_size == self.size_multiple and is_normed:
             return (
-                f"batch_size is {self.batch_size}, which leaves a last batch of one image; network {self.network} makes"
-                " that one pixel, and its batch norm needs more"
+                f"batch_size is {self.batch_size}, which leaves a last batch of one image: choose another, because"
+                f" network {self.network} reduces the image to one pixel, and batch norm needs more than one value"
             )
         if self.fitted_components > train_size:
-            return f"fitted_components is {self.fitted_components}, but there are {train_size} training images"
+            return (
+                f"fitted_components is {self.fitted_components}, but must be at most {train_size}, the number of"
+                " training images"
+            )
         return None
 
     def of_evaluation(self) -> EvaluationParams:
@@ -178,8 +182,8 @@ class Params(FigureParams, EvaluationParams, CustomParams, ModelParams):
     def _check_processes(self) -> "Params":
         if self.batch_size < self.processes:
             raise ValueError(
-                f"batch_size is {self.batch_size}, but must be at least processes, which is {self.processes}: each of"
-                " them takes its part of a batch"
+                f"batch_size is {self.batch_size}, but must be at least processes, which is {self.processes}: each"
+                " process takes a part of every batch"
             )
         if self.device == "mps" and self.processes > 1:
             raise ValueError(f"processes is {self.processes}, but must be 1 if device is mps")
@@ -206,16 +210,16 @@ class Params(FigureParams, EvaluationParams, CustomParams, ModelParams):
         bits = self.binarisation
         if bits != "none" and self.reconstruction != "bernoulli":
             raise ValueError(
-                f"binarisation is {bits}, but must be none where reconstruction is {self.reconstruction}: only"
-                " bernoulli is a likelihood of bits"
+                f"binarisation is {bits}, but must be none if reconstruction is {self.reconstruction}: only bernoulli"
+                " is a likelihood of black and white pixels"
             )
         if bits == "larochelle":
             needed = {"dataset": "mnist", "image_size": LAROCHELLE_SIDE, "validation_size": LAROCHELLE_SIZES[1]}
             for name, value in needed.items():
                 if getattr(self, name) != value:
                     raise ValueError(
-                        f"{name} is {getattr(self, name)}, but must be {value} where binarisation is larochelle: those"
-                        " files have their own images and their own split"
+                        f"{name} is {getattr(self, name)}, but must be {value} if binarisation is larochelle:"
+                        " Larochelle's files fix the images and the split"
                     )
         return self
 
@@ -223,12 +227,12 @@ class Params(FigureParams, EvaluationParams, CustomParams, ModelParams):
     def _check_likelihood(self) -> "Params":
         if self.output_bias == "mean_image":
             for name, value, reason in (
-                ("network", "mlp", "only its decoder has a bias for each pixel"),
-                ("reconstruction", "bernoulli", "the bias is the mean image's logit"),
+                ("network", "mlp", "only the decoder of mlp has a bias for each pixel"),
+                ("reconstruction", "bernoulli", "only bernoulli has logits as outputs"),
             ):
                 if getattr(self, name) != value:
                     raise ValueError(
-                        f"output_bias is mean_image, but must be random where {name} is {getattr(self, name)}: {reason}"
+                        f"output_bias is mean_image, but must be random if {name} is {getattr(self, name)}: {reason}"
                     )
         if self.importance_samples > 1:
             # The bound is one on log p(x): of the terms as sums, each with its whole weight.
@@ -236,7 +240,7 @@ class Params(FigureParams, EvaluationParams, CustomParams, ModelParams):
             for name, value in needed.items():
                 if getattr(self, name) != value:
                     raise ValueError(
-                        f"importance_samples is {self.importance_samples}, but must be 1 where {name} is"
+                        f"importance_samples is {self.importance_samples}, but must be 1 if {name} is"
                         f" {getattr(self, name)}: the importance-weighted bound needs {name} {value}"
                     )
         return self
@@ -248,7 +252,9 @@ class Params(FigureParams, EvaluationParams, CustomParams, ModelParams):
         if self.dataset == CUSTOM and not self.custom_data.strip():
             raise ValueError("dataset is custom, but custom_data is empty: name your folder of images or IDX files")
         if self.dataset != CUSTOM and image_count(self.validation_size, DATASETS[self.dataset].train_size) < 1:
-            raise ValueError(f"validation_size is {self.validation_size}, which selects no image of {self.dataset}")
+            raise ValueError(
+                f"validation_size is {self.validation_size}, which selects no image of {self.dataset}: raise it"
+            )
         if self.train_size is not None and (complaint := self.complaint_about(self.train_size)):
             raise ValueError(complaint)
         for name in ("interpolation_from", "interpolation_to"):

@@ -40,5 +40,8 @@ def _sample_mixture(
         warnings.simplefilter("always", ConvergenceWarning)
         mixture.fit(codes)
     if caught:
-        print(f"the mixture of {components} Gaussians had not converged after {mixture.n_iter_} iterations")
+        print(
+            f"the mixture of {components} Gaussians did not converge within {mixture.n_iter_} iterations:"
+            " lower fitted_components"
+        )
     return mixture.sample(count)[0]

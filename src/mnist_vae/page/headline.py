@@ -53,11 +53,11 @@ def load_numbers(metrics: Path, classes: Path, class_names: ClassNames = DIGITS)
         with classes.open(newline="", encoding="utf-8") as file:
             rows = [(row["class"], float(row["mse_minus1_to_1"])) for row in csv.DictReader(file, strict=True)]
         if [name for name, _ in rows] != [*class_names]:
-            raise ValueError("the classes do not have a line each, in their order")
+            raise ValueError("it must have one line for each class, in order")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise UserError(
-            f"{metrics} and {classes} are no metrics of this model ({reason}): run `dvc repro evaluate`"
+            f"{metrics} and {classes} are not the metrics of this model ({reason}): run `dvc repro evaluate`"
         ) from None
     mse, kl, beta, active, count = values
     return Numbers(mse, kl, beta, int(active), int(count), elbo, [error for _, error in rows])

@@ -51,10 +51,13 @@ def plan_custom(kept: Path, params: Params) -> Plan:
     count = image_count(params.validation_size, len(rest))
     if not 0 < count < len(rest):
         raise UserError(
-            f"validation_size is {params.validation_size}, which is {count:,} of {len(rest):,} training images"
+            f"validation_size is {params.validation_size}, which selects {count:,} of {len(rest):,} training images: it"
+            " must select at least one, and not all"
         )
     if len(test) < _FEWEST_TEST:
-        raise UserError(f"there is {len(test)} test image, but there must be at least {_FEWEST_TEST}")
+        raise UserError(
+            f"there is {len(test)} test image, but there must be at least {_FEWEST_TEST}: add images or raise test_size"
+        )
     chosen = held_out(len(rest), count, params.seed)
     if complaint := params.complaint_about(len(rest) - count):
         raise UserError(complaint)
@@ -91,12 +94,14 @@ def _idx_labels(kept: Path, layout: IdxLayout) -> _Labelled:
     parts = [read_idx(kept / path, 1) for path in (layout.train_labels, layout.test_labels) if path]
     for path, part, size in zip((layout.train_labels, layout.test_labels), parts, sizes, strict=False):
         if len(part) != size:
-            raise UserError(f"{path} holds {len(part):,} labels, but there are {size:,} images")
+            raise UserError(
+                f"{path} holds {len(part):,} labels, but there are {size:,} images: the files do not belong together"
+            )
     numbers = np.unique(np.concatenate(parts))
     letters = _letters(kept / layout.mapping) if layout.mapping else {}
     names = tuple(letters.get(number, str(number)) for number in numbers.tolist())
     if len(set(names)) < len(names):
-        raise UserError(f"{layout.mapping} gives two classes the same name")
+        raise UserError(f"{layout.mapping} gives two classes the same name: correct or remove it")
     labels = np.searchsorted(numbers, np.concatenate(parts))
     return _Labelled(names, _narrow(labels, len(names)), train_size)
 

@@ -55,7 +55,9 @@ def fetch(dataset: Dataset, folder: Path, originals: Path, root: Path, patience:
         return "already there"
     for file in missing:
         if file.find(folder).exists():
-            print(f"download: {file.find(folder)} has another checksum: downloading it again", flush=True)
+            print(
+                f"download: {file.find(folder)} does not have the expected checksum: downloading it again", flush=True
+            )
     # The scratch folder is outside `folder`, so that a killed download leaves nothing in what DVC hashes. It is on the
     # same file system, so that files can be renamed into place.
     (root / ".dvc" / "tmp").mkdir(exist_ok=True)
@@ -103,9 +105,9 @@ class _Sources:
         *first, last = [file.unpacked_name if is_known else file.name for file in files]
         names = f"{', '.join(first)} and {last}{', gzipped or not,' if is_known else ''}"
         return (
-            f"Ways out: put {names} into {self._root / self._originals}"
-            " (not into data/raw, which DVC empties); or let MNIST_MIRROR name another folder, or the http(s) address"
-            " of one, that holds them; or take the bundled digits, which need no network: make demo"
+            f"What you can do: put {names} into {self._root / self._originals}"
+            " (not into data/raw, which DVC empties); or set MNIST_MIRROR to another folder or http(s) address that has"
+            " these files; or type make demo, which uses the bundled digits and downloads nothing"
         )
 
 
@@ -193,7 +195,9 @@ def _write_bundled(missing: list[SourceFile], scratch: Path) -> str:
     for bundled in digits_files():
         (scratch / bundled.name).write_bytes(bundled.content)
     if wrong := [file.name for file in missing if not _is_verified(scratch, file)]:
-        raise UserError(f"scikit-learn's digits are not those this project knows ({wrong[0]}): run `make setup`")
+        raise UserError(
+            f"the digits of this scikit-learn are not those of the project's version ({wrong[0]}): run `make setup`"
+        )
     return "scikit-learn"
 
 

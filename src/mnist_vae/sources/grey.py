@@ -23,10 +23,10 @@ _COLOUR, _ALPHA, _ROTATED = "colour", "alpha", "rotated"
 _DEPTH, _FRAMES, SQUARED = "depth", "frames", "squared"
 WHAT_BECOMES = {
     _COLOUR: "in colour became grey (ITU-R 601 luma)",
-    _ALPHA: "with transparency were laid on white",
-    _ROTATED: "were turned as their EXIF data say",
-    _DEPTH: "of 16 bits were scaled to 8",
-    _FRAMES: "of several frames gave their first",
+    _ALPHA: "with transparency were placed on white",
+    _ROTATED: "were turned upright by their EXIF orientation",
+    _DEPTH: "with 16 bits were scaled to 8 bits",
+    _FRAMES: "had several frames, of which the first is used",
     SQUARED: "with unequal sides were made square, as aspect says",
 }
 

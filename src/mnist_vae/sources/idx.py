@@ -27,12 +27,12 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
         shape = _read_shape(file, path, dimensions)
         announced = f"{path} announces {math.prod(shape):,} bytes of shape {shape}"
         if math.prod(shape) > _LARGEST_BYTES:
-            raise UserError(f"{announced}, but {_LARGEST_BYTES:,} is the most that is read")
+            raise UserError(f"{announced}, but files above {_LARGEST_BYTES:,} bytes are not read")
         content = file.read(math.prod(shape))
         if len(content) < math.prod(shape):
-            raise UserError(f"{announced}, but {len(content):,} follow")
+            raise UserError(f"{announced}, but contains {len(content):,}")
         if file.read(1):
-            raise UserError(f"{announced}, but more follow")
+            raise UserError(f"{announced}, but contains more")
         return np.frombuffer(content, np.uint8).reshape(shape)
 
 

@@ -35,9 +35,9 @@ def keep_larochelle(folder: Path, originals: Path, root: Path) -> str:
                     write_atomically((place / name).read_bytes(), folder / name)
             return "already there" if place == folder else str(place)
     raise UserError(
-        f"binarisation is larochelle, but {', '.join(LAROCHELLE_FILES)} are not together in any of"
-        f" {', '.join(map(str, places[1:]))}: put them into {root / originals}, or take binarisation fixed, which draws"
-        " other bits of the same images"
+        f"binarisation is larochelle, but none of these folders has all of {', '.join(LAROCHELLE_FILES)}:"
+        f" {', '.join(map(str, places[1:]))}. Put the files into {root / originals}, or set binarisation to fixed,"
+        " which draws other bits of the same images"
     )
 
 
@@ -67,7 +67,7 @@ def read_bits(path: Path, count: int) -> UInt8[np.ndarray, "{count} 1 28 28"]:
     for number, line in enumerate(lines):
         bits = np.frombuffer(line.translate(None, _BLANKS), np.uint8) - np.uint8(_ZERO)
         if len(bits) != pixels or bits.max() > 1:
-            raise UserError(f"{path} is damaged in line {number + 1}, which is not {pixels} digits 0 or 1")
+            raise UserError(f"{path} is damaged: line {number + 1} does not consist of {pixels} digits 0 or 1")
         images[number] = bits
     images *= WHITE
     return images.reshape(count, 1, LAROCHELLE_SIDE, LAROCHELLE_SIDE)

@@ -55,17 +55,17 @@ def _idx_layout(files: Sequence[str], place: object) -> IdxLayout:
         elif _MAPPING.fullmatch(path):
             role = "mapping"
         else:
-            faults.add("a file beside the IDX files that is not an IDX file", path)
+            faults.add("a file that is not an IDX file among IDX files", path)
             continue
         if role in roles:
             faults.add(f"a second file of {role.replace('_', ' ')}", f"{path} beside {roles[role]}")
         roles[role] = path
     if "train_images" not in roles:
-        faults.add("no file train-images-idx3-ubyte", "nor one with .gz, or with a name before train")
+        faults.add("no file train-images-idx3-ubyte", "with or without .gz, and with or without a name before train")
     if "test_labels" in roles and "test_images" not in roles:
         faults.add("labels without images", roles["test_labels"])
     if "test_images" in roles and ("test_labels" in roles) != ("train_labels" in roles):
-        faults.add("labels of one split only", roles.get("test_labels") or roles.get("train_labels", ""))
+        faults.add("labels for only one of the two splits", roles.get("test_labels") or roles.get("train_labels", ""))
     faults.require_none(place)
     return IdxLayout(roles["train_images"], *(roles.get(name) for name in IdxLayout._fields[1:]))
 
@@ -81,13 +81,13 @@ def _image_layout(files: Sequence[str], place: object) -> ImageLayout:
     tops = {path.split("/")[0] for path in images if "/" in path}
     has_split = bool(tops) and {top.lower() for top in tops} == _SPLITS
     if not has_split and any(top.lower() == "train" for top in tops):
-        faults.add("a folder train that is not beside a folder test alone", ", ".join(sorted(tops)))
+        faults.add("a folder train, although the folders are not exactly train and test", ", ".join(sorted(tops)))
     depth = 1 if has_split else 0
     classes = {path.split("/")[depth] for path in images if path.count("/") > depth}
     if classes:
         for path in images:
             if path.count("/") <= depth:
-                faults.add("an image beside the folders of the classes", path)
+                faults.add("an image outside the folders of the classes", path)
     faults.require_none(place)
     names = _ordered(classes)
     labels = {name: number for number, name in enumerate(names)}

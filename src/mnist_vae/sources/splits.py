@@ -26,9 +26,10 @@ def choose_test(labels: UInt[np.ndarray, " N"], test_size: Size, seed: int) -> I
     shares = _share_out(counts, wanted)
     if shares.sum() != wanted:
         raise UserError(
-            f"test_size is {test_size}, which is {wanted:,} of {len(labels):,} images, but {len(counts)} classes need"
-            f" from {shares.clip(1).sum() if shares.sum() > wanted else len(counts)} to {(counts - 1).sum():,}: each"
-            " has at least one test image and keeps at least one"
+            f"test_size is {test_size}, which is {wanted:,} of {len(labels):,} images, but with"
+            f" {len(counts)} classes it must be from"
+            f" {shares.clip(1).sum() if shares.sum() > wanted else len(counts)} to {(counts - 1).sum():,}:"
+            " each class needs at least one test image and one other"
         )
     order = np.random.default_rng(derived_seed(seed, "test split")).permutation(len(labels))
     chosen = [order[labels[order] == label][:share] for label, share in enumerate(shares)]

@@ -72,7 +72,8 @@ class Checkpoint:
             aside = self._path.with_suffix(".unusable")
             self._path.replace(aside)
             print(
-                f"train: starting from the beginning: the checkpoint cannot be used ({error}); it is now {aside}",
+                f"train: starting from the beginning: the checkpoint cannot be used ({error}), and was renamed to"
+                f" {aside}",
                 flush=True,
             )
             return None

@@ -123,7 +123,9 @@ def join(processes: int, device: torch.device) -> Ranks:
     """
     started = int(os.environ["WORLD_SIZE"]) if is_rank() else 1
     if started != processes:
-        raise UserError(f"torchrun started {started} processes, but processes is {processes}: make them equal")
+        raise UserError(
+            f"torchrun started {started} processes, but processes is {processes}: make the two numbers equal"
+        )
     if processes == 1:
         return Ranks(device=device)
     _take_own(device, processes)
@@ -175,7 +177,9 @@ def launch(processes: int) -> None:
             rank, failure = min(error.failures.items(), key=lambda item: (not _is_told(item[1]), item[1].exitcode >= 0))
             if failure.exitcode < 0 and not _is_told(failure):
                 name = signal.Signals(-failure.exitcode).name
-                raise UserError(f"process {rank} of {processes} was ended by {name}: start again to resume") from None
+                raise UserError(
+                    f"process {rank} of {processes} was ended by {name}: type the same command again to resume"
+                ) from None
             raise UserError(_reason(failure.message)) from None
 
 
@@ -227,8 +231,8 @@ def _take_own(device: torch.device, processes: int) -> None:
         local_rank, devices = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
         if local_rank >= devices:
             raise UserError(
-                f"processes is {processes}, each on a CUDA device of its own, but this machine has {devices}: lower"
-                " processes, or set device to cpu"
+                f"processes is {processes}, and each process needs its own CUDA device, but this machine has"
+                f" {devices}: lower processes, or set device to cpu"
             )
         torch.cuda.set_device(local_rank)
 

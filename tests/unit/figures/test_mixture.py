@@ -105,7 +105,7 @@ def test_mixture_that_does_not_converge_says_so_in_a_line_and_is_drawn_from(
     monkeypatch.setattr(mixture, "GaussianMixture", hasty)
     assert sample_fitted(_codes(), 10, 3, seed=0).shape == (10, 3)
     (line,) = capsys.readouterr().out.splitlines()
-    assert "3 Gaussians had not converged after 1 iterations" in line
+    assert "3 Gaussians did not converge within 1 iterations" in line
 
 
 def test_mixture_that_converges_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -224,11 +224,15 @@ REFUSED: dict[str, tuple[dict[str, bytes], dict, str]] = {
         {},
         "train-labels-idx1-ubyte holds 29 labels, but there are 30 images",
     ),
-    "truncated IDX file": ({"train-images-idx3-ubyte": plain_idx(IMAGES)[:-1]}, {}, "but 1,079 follow"),
+    "truncated IDX file": ({"train-images-idx3-ubyte": plain_idx(IMAGES)[:-1]}, {}, "but contains 1,079"),
     "one test image": (image_tree({"train": 12}) | image_tree({"test": 1}), {}, "there is 1 test image"),
     "too few for a batch": (image_tree({"a": 12, "b": 12}), {"batch_size": 64}, "batch_size is 64"),
     "too much validation": (image_tree({"a": 9, "b": 9}), {"validation_size": 14}, "validation_size is 14"),
-    "no validation": (image_tree({"a": 9, "b": 9}), {"validation_size": 0.01}, "validation_size is 0.01, which is 0"),
+    "no validation": (
+        image_tree({"a": 9, "b": 9}),
+        {"validation_size": 0.01},
+        "validation_size is 0.01, which selects 0",
+    ),
     "too many components": (image_tree({"a": 9, "b": 9}), {"fitted_components": 50}, "fitted_components is 50"),
     "class of no such name": (
         image_tree({"a": 9, "b": 9}),

@@ -54,11 +54,11 @@ def test_last_line_may_lack_its_end(tmp_path: Path) -> None:
     [
         ("", "holds 0 lines, but must hold 2"),
         (_text(_bits(3, 0)), "holds 3 lines, but must hold 2"),
-        (_text(_bits(1, 0)) + "0 1 0\n", "damaged in line 2, which is not 784 digits"),
-        (_text(_bits(1, 0)) + _text(np.full((1, 784), 2)), "damaged in line 2"),
-        ("\n" + _text(_bits(1, 0)), "damaged in line 1"),
-        (_text(_bits(1, 0)) + _text(_bits(1, 1)).replace("1", "x"), "damaged in line 2"),
-        (_text(_bits(1, 0)) + _text(_bits(1, 1)).replace("1", "0.5"), "damaged in line 2"),
+        (_text(_bits(1, 0)) + "0 1 0\n", "damaged: line 2 does not consist of 784 digits"),
+        (_text(_bits(1, 0)) + _text(np.full((1, 784), 2)), "damaged: line 2"),
+        ("\n" + _text(_bits(1, 0)), "damaged: line 1"),
+        (_text(_bits(1, 0)) + _text(_bits(1, 1)).replace("1", "x"), "damaged: line 2"),
+        (_text(_bits(1, 0)) + _text(_bits(1, 1)).replace("1", "0.5"), "damaged: line 2"),
     ],
 )
 def test_file_of_another_form_is_refused_in_a_line(tmp_path: Path, content: str, complaint: str) -> None:
@@ -112,6 +112,6 @@ def test_missing_files_are_named_with_the_ways_out(
 def test_damaged_file_is_not_kept(tmp_path: Path) -> None:
     originals = _write(tmp_path / ORIGINALS)
     (originals / LAROCHELLE_FILES[0]).write_text("0 1\n" * SIZES[0])
-    with pytest.raises(UserError, match="damaged in line 1"):
+    with pytest.raises(UserError, match="damaged: line 1"):
         keep_larochelle(tmp_path / "raw", ORIGINALS, tmp_path)
     assert list((tmp_path / "raw").iterdir()) == []

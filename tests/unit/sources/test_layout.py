@@ -66,12 +66,15 @@ TRAIN, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
     ("paths", "says"),
     [
         (["a/1.png", "a/notes.csv", "b/2.gif"], "2 × a file that is not an image (a/notes.csv, b/2.gif)"),
-        (["a/1.png", "2.png"], "1 × an image beside the folders of the classes (2.png)"),
-        (["train/a/1.png", "val/a/1.png"], "a folder train that is not beside a folder test alone (train, val)"),
+        (["a/1.png", "2.png"], "1 × an image outside the folders of the classes (2.png)"),
+        (
+            ["train/a/1.png", "val/a/1.png"],
+            "a folder train, although the folders are not exactly train and test (train, val)",
+        ),
         ([TRAIN, f"{TRAIN}.gz"], f"a second file of train images ({TRAIN}.gz beside {TRAIN})"),
-        ([TRAIN, "notes.csv"], "a file beside the IDX files that is not an IDX file (notes.csv)"),
+        ([TRAIN, "notes.csv"], "a file that is not an IDX file among IDX files (notes.csv)"),
         ([LABELS], "no file train-images-idx3-ubyte"),
-        ([TRAIN, "t10k-images-idx3-ubyte", LABELS], f"labels of one split only ({LABELS})"),
+        ([TRAIN, "t10k-images-idx3-ubyte", LABELS], f"labels for only one of the two splits ({LABELS})"),
         ([TRAIN, LABELS, "t10k-labels-idx1-ubyte"], "labels without images (t10k-labels-idx1-ubyte)"),
     ],
 )

@@ -35,5 +35,5 @@ def test_choice_is_a_function_of_the_seed() -> None:
 
 @pytest.mark.parametrize("size", [2, 98, 0.001])
 def test_size_that_leaves_a_class_without_images_is_refused(size: float) -> None:
-    with pytest.raises(UserError, match="3 classes need from 3 to 97"):
+    with pytest.raises(UserError, match="3 classes it must be from 3 to 97"):
         choose_test(LABELS, size, seed=0)

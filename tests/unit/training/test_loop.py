@@ -327,7 +327,9 @@ def test_bfloat16_learns_as_float32_does_to_one_percent_with_weights_in_float32(
 
 
 def test_tf32_is_refused_on_the_cpu() -> None:
-    with pytest.raises(UserError, match="precision is tf32, which cpu lacks: set precision to float32 or bfloat16"):
+    with pytest.raises(
+        UserError, match="precision is tf32, which cpu does not support: set precision to float32 or bfloat16"
+    ):
         _train(tiny_model(), tiny_params(precision="tf32").of_model())
 
 
