@@ -55,7 +55,7 @@ def test_metric_that_was_zero_must_stay_so() -> None:
 
 
 def test_other_names_of_metrics_are_different() -> None:
-    assert compare(COMMITTED, Result(ROUNDED, {"mse": 0.016}, "")).line == "different: the metrics have other names"
+    assert compare(COMMITTED, Result(ROUNDED, {"mse": 0.016}, "")).line == "different: metrics.json has other names"
 
 
 def test_committed_result_that_another_machine_rounded_is_the_same_within_a_little_and_named(
