@@ -48,6 +48,8 @@ def test_every_difference_is_named(other: Results, names: list[str]) -> None:
         (["-S", "dataset=nist"], 1, "dataset is 'nist', but must be"),
     ],
 )
-def test_wrong_wish_is_refused_in_a_line(clone: WorkingCopy, arguments: list[str], code: int, complaint: str) -> None:
+def test_wrong_argument_is_refused_in_one_line(
+    clone: WorkingCopy, arguments: list[str], code: int, complaint: str
+) -> None:
     ended = clone.run(*CRASH_TEST, *arguments)
     assert (ended.returncode, complaint in ended.stdout.splitlines()[-1]) == (code, True), ended.stdout

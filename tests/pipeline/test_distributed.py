@@ -80,7 +80,7 @@ def test_each_image_is_seen_once_an_epoch_in_the_batches_of_one_process(
 
 
 @pytest.mark.parametrize("changes", [MLP, {"network": "conv"}, MLP | {"free_nats": 0.01}, BOUND], ids=str)
-def test_course_is_that_of_one_process_and_the_same_on_all_ranks(two: RankProcesses, changes: dict) -> None:
+def test_training_of_two_ranks_equals_that_of_one_process_within_rounding(two: RankProcesses, changes: dict) -> None:
     changes |= {"batch_size": 4, "epochs": 3, "learning_rate": 0.01}
     alone = train(Ranks(), 9, changes)
     first, second = _trained(two, 9, changes)
@@ -116,7 +116,7 @@ def test_bytes_of_the_main_process_reach_all(three: RankProcesses) -> None:
 
 
 @pytest.mark.parametrize("images", [2, 5])
-def test_batch_norm_of_a_shared_batch_is_torchs_of_the_whole(three: RankProcesses, images: int) -> None:
+def test_batch_norm_of_a_batch_in_shards_equals_torchs_of_the_whole_batch(three: RankProcesses, images: int) -> None:
     # Of images of one pixel. Three ranks, so with two images one has none, and the others one each.
     pixels = torch.randn(images, 3, 1, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     norm = nn.BatchNorm2d(3).double()

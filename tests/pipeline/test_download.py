@@ -118,7 +118,7 @@ def test_slow_start_is_forgiven(
 @pytest.mark.parametrize(
     "address", ["http://127.0.0.1:1", "http://name.invalid", "http://", "http://[::1", "http://a..b", "http://h:99999"]
 )
-def test_bad_address_is_told_in_the_one_line(repository: Repository, set_mirrors: SetMirrors, address: str) -> None:
+def test_message_names_the_bad_address(repository: Repository, set_mirrors: SetMirrors, address: str) -> None:
     set_mirrors(address)
     assert f"Tried {address} (" in repository.refusal()
 
@@ -191,7 +191,7 @@ def test_only_a_damaged_file_is_fetched_again(
     repository.assert_complete()
 
 
-def test_stranger_in_the_folder_is_refused_and_kept(repository: Repository) -> None:
+def test_foreign_file_in_the_folder_is_refused_and_kept(repository: Repository) -> None:
     repository.data.write(repository.folder)
     (repository.folder / "thesis.txt").write_text("all of it")
     with pytest.raises(UserError, match=r"mnist holds thesis\.txt"):
@@ -227,7 +227,7 @@ def test_damaged_file_in_an_own_folder_is_not_taken(repository: Repository, monk
 
 @pytest.mark.parametrize("place", ["", "raw", "MNIST/raw"])
 @pytest.mark.parametrize("form", ["packed", "packed again", "unpacked", "as unpackers name them", "dots, packed"])
-def test_files_count_by_their_content_whatever_their_container_and_place(
+def test_files_are_accepted_by_content_in_any_container_and_place(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, form: str, place: str
 ) -> None:
     folder = repository.root / "files" / place
@@ -264,7 +264,7 @@ def test_files_that_a_person_placed_are_taken_and_stay(repository: Repository) -
     assert {path.name: path.read_bytes() for path in repository.originals.iterdir()} == repository.data.contents
 
 
-def test_damaged_file_beside_a_good_form_of_it_is_passed_over(repository: Repository) -> None:
+def test_damaged_file_is_skipped_if_its_other_form_is_good(repository: Repository) -> None:
     repository.data.write(repository.originals)
     packed = repository.originals / "train-images-idx3-ubyte.gz"
     packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
@@ -273,7 +273,7 @@ def test_damaged_file_beside_a_good_form_of_it_is_passed_over(repository: Reposi
     assert (repository.folder / "train-images-idx3-ubyte").exists()
 
 
-def test_data_set_whose_contents_are_unknown_is_asked_for_as_it_is_packed(
+def test_message_asks_for_packed_files_if_only_their_checksums_are_known(
     repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torchvision.datasets.KMNIST.mirrors", [])
@@ -366,7 +366,7 @@ def test_digits_need_no_source(repository: Repository, monkeypatch: pytest.Monke
     assert fetch(digits, folder, repository.originals, repository.root) == "already there"
 
 
-def test_other_digits_than_the_known_are_refused(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digits_of_an_unknown_version_are_refused(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     others = [BundledFile(file.name, b"others") for file in DATASETS["digits"].files]
     monkeypatch.setattr(download, "digits_files", lambda: others)
     with pytest.raises(UserError, match=r"are not those of the project's version \(train-images"):

@@ -36,7 +36,7 @@ def _place(folder: Path, *, packed: bool = True) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("order", [(REPRO, EXPERIMENT), (EXPERIMENT, REPRO)], ids=["repro first", "experiment first"])
 @pytest.mark.parametrize("way", ["the folder that the message names", "MNIST_MIRROR"])
-def test_way_out_that_the_message_names_works_by_every_command_and_keeps_the_files(
+def test_remedy_in_the_message_works_with_every_command_and_keeps_the_files(
     clone: WorkingCopy, tmp_path: Path, order: tuple[tuple[str, ...], ...], way: str
 ) -> None:
     refused = clone.run(*order[0])
@@ -55,7 +55,7 @@ def test_way_out_that_the_message_names_works_by_every_command_and_keeps_the_fil
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == placed
 
 
-def test_refused_value_is_undone_by_what_the_message_names(clone: WorkingCopy) -> None:
+def test_command_in_the_message_undoes_a_refused_value(clone: WorkingCopy) -> None:
     clone.succeed("dvc", "exp", "run", "-S", "dataset=digits", "-S", "kl_weight=0.3", "download")  # DVC's own format
     clone.commit()
     committed = (clone.folder / "params.yaml").read_bytes()
@@ -69,7 +69,7 @@ def test_refused_value_is_undone_by_what_the_message_names(clone: WorkingCopy) -
         assert (clone.folder / "params.yaml").read_bytes() == committed
 
 
-def test_refused_value_of_an_experiment_in_a_copy_asks_for_nothing(clone: WorkingCopy) -> None:
+def test_message_names_no_command_for_an_experiment_in_a_copy(clone: WorkingCopy) -> None:
     refused = clone.run("dvc", "exp", "run", "--temp", "-S", "kl_weight=-1")
     (line,) = [line for line in refused.stdout.splitlines() if line.startswith("download: params.yaml: kl_weight")]
     assert "git restore" not in line
@@ -90,7 +90,7 @@ def test_new_module_that_git_does_not_know_is_named_in_a_line(clone: WorkingCopy
     clone.succeed("dvc", "exp", "run", "--temp", "-S", "dataset=digits", "download")
 
 
-def test_bytes_that_are_no_text_and_a_locale_without_utf8_stop_nothing(reproduced: WorkingCopy, tmp_path: Path) -> None:
+def test_pipeline_accepts_binary_files_and_a_locale_without_utf8(reproduced: WorkingCopy, tmp_path: Path) -> None:
     copy = reproduced.copied_to(tmp_path / "clone")
     copy.introduce()
     with (copy.folder / "LICENSE").open("ab") as file:

@@ -48,7 +48,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("failure", FAILURES, ids=[f"{one.stage}-{one.what}" for one in FAILURES])
-def test_failure_gets_one_line_and_1_and_loses_nothing(
+def test_failure_prints_one_line_exits_with_1_and_loses_no_result(
     folder: Path, failure: Failure, interpreters: Interpreters
 ) -> None:
     if failure.around.read_only and not can_mount():
@@ -68,7 +68,7 @@ def test_failure_gets_one_line_and_1_and_loses_nothing(
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_nothing_spoilt_is_no_failure(folder: Path, stage: str, interpreters: Interpreters) -> None:
+def test_undamaged_files_cause_no_failure(folder: Path, stage: str, interpreters: Interpreters) -> None:
     (folder / ENVIRONMENT).unlink()
     expected = _files(folder) | ({str(ENVIRONMENT): b""} if stage == "train" else {})
     ended = run_stage_in(interpreters, folder, stage)

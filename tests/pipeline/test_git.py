@@ -65,16 +65,14 @@ def test_shallow_clone_is_named_before_anything_runs(reproduced: WorkingCopy, tm
     assert "Traceback" not in refused.stdout
 
 
-def test_experiment_of_which_dvc_kept_nothing_ends_with_the_place_of_its_log(
-    reproduced: WorkingCopy, tmp_path: Path
-) -> None:
+def test_message_names_the_log_if_dvc_kept_no_result(reproduced: WorkingCopy, tmp_path: Path) -> None:
     with subprocess.Popen(["true"]) as ended_well:
         running = Running("mine", ended_well, tmp_path / "log", "refs/exps/00/00/mine", reproduced.folder)
         with pytest.raises(UserError, match=f"DVC kept no result of mine: see {tmp_path}/log"):
             running.wait()
 
 
-def test_checkout_has_the_same_bytes_where_git_makes_other_line_ends(reproduced: WorkingCopy, tmp_path: Path) -> None:
+def test_checkout_has_the_same_bytes_if_git_converts_line_ends(reproduced: WorkingCopy, tmp_path: Path) -> None:
     other = reproduced.copied_to(tmp_path / "other")
     other.folder = tmp_path / "crlf"
     autocrlf = ["-c", "core.autocrlf=true", "-c", "core.eol=crlf"]

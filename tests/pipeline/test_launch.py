@@ -110,7 +110,7 @@ def test_failure_of_both_processes_gets_one_line_and_a_failed_run(undisturbed: W
     assert "the loss was not finite" in run.data.tags["reason"]
 
 
-def test_another_number_of_processes_than_wanted_is_refused(undisturbed: WorkingCopy) -> None:
+def test_unexpected_number_of_processes_is_refused(undisturbed: WorkingCopy) -> None:
     rank = {"TORCHELASTIC_RUN_ID": "test", "WORLD_SIZE": "3", "RANK": "1", "LOCAL_RANK": "1"}
     error_file = undisturbed.folder.parent / "error.json"
     command = ["env", *(f"{name}={value}" for name, value in rank.items()), f"TORCHELASTIC_ERROR_FILE={error_file}"]

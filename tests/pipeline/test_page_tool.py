@@ -20,7 +20,7 @@ def test_page_of_an_experiment_and_of_a_commit_is_copied(with_experiment: Workin
     assert (copy.folder / "reports" / "report.html").read_text() in pages.values()
 
 
-def test_what_has_no_page_is_told_in_a_line(with_experiment: WorkingCopy, tmp_path: Path) -> None:
+def test_message_says_why_there_is_no_page(with_experiment: WorkingCopy, tmp_path: Path) -> None:
     copy = with_experiment.copied_to(tmp_path / "clone")
     with pytest.raises(UserError, match="git rev-parse failed"):
         copy_page("nothing", tmp_path / "page.html", copy.folder)

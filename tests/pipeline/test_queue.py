@@ -64,7 +64,7 @@ def test_artifacts_of_queued_experiments_open_and_are_those_of_the_experiment(qu
             assert Path(client.download_artifacts(run.info.run_id, path)).read_bytes() == expected
 
 
-def test_line_in_the_run_brings_the_experiment_back(queued: WorkingCopy, tmp_path: Path) -> None:
+def test_command_in_the_run_restores_the_experiment(queued: WorkingCopy, tmp_path: Path) -> None:
     copy = queued.copied_to(tmp_path / "clone")
     copy.introduce()
     for run in runs_of(queued):

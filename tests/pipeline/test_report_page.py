@@ -211,7 +211,7 @@ def test_slider_leads_from_a_to_b(shown: Shown, way: str, path: Any) -> None:
     assert shown.shows_its_code()
 
 
-def test_playing_goes_on_until_it_is_stopped(shown: Shown) -> None:
+def test_animation_plays_until_it_is_stopped(shown: Shown) -> None:
     play = shown.part("play")
     play.click()
     WebDriverWait(shown.window, 30).until(
@@ -311,7 +311,7 @@ def test_charts_are_read_by_pointer_and_keyboard(shown: Shown) -> None:
     assert told.text.startswith("epoch 1:")
 
 
-def test_small_copy_of_the_image_is_there_while_the_image_is_not(shown: Shown) -> None:
+def test_small_copy_of_the_image_is_shown_while_the_image_is_out_of_view(shown: Shown) -> None:
     def is_there(place: str) -> bool:
         shown.window.execute_script(
             f"document.querySelector('{place}').scrollIntoView({{block: 'start', behavior: 'instant'}})"
@@ -528,7 +528,7 @@ def test_drawings_are_scaled_and_centred_as_the_data_sets_are(shown: Shown) -> N
     assert shown.script("asDataSetImage(arguments[0], 280, 28, arguments[1])", (ink * 0).ravel().tolist(), kind) is None
 
 
-def test_paths_and_noise_are_what_they_are_called(shown: Shown) -> None:
+def test_scripts_compute_lerp_slerp_and_normal_noise(shown: Shown) -> None:
     ends = torch.randn(2, 6, generator=torch.Generator().manual_seed(0))
     for name, path in (("lerp", lerp), ("slerp", slerp)):
         made = shown.script(

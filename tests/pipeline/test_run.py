@@ -167,7 +167,7 @@ def test_load_of_the_machine_is_logged_while_a_training_runs(
     assert 0 < metrics["system/system_memory_usage_megabytes"] < psutil.virtual_memory().total / 1e6
 
 
-def test_orphaned_run_is_closed_by_the_next_stage_and_that_of_a_living_process_is_not(
+def test_next_stage_closes_an_orphaned_run_and_keeps_that_of_a_running_process(
     root: Path, origin: Origin, interpreters: Interpreters
 ) -> None:
     process = interpreters.start(HANGING, root)
@@ -244,7 +244,7 @@ def test_resumed_training_names_no_experiment_and_no_change_that_are_not_its_own
         (Uncommitted(None, []), "train: Git failed, so the run has no uncommitted.diff\n"),
     ],
 )
-def test_what_the_diff_lacks_is_said(
+def test_message_names_what_the_diff_lacks(
     root: Path,
     origin: Origin,
     monkeypatch: pytest.MonkeyPatch,
@@ -297,7 +297,7 @@ def bad_server(request: pytest.FixtureRequest) -> Iterator[BadServer]:
     server.close()
 
 
-def test_failing_server_costs_one_wait_and_one_line_a_stage_and_is_made_up_for(
+def test_stage_waits_once_for_a_failing_server_and_prints_one_line_and_the_values_are_logged_later(
     root: Path,
     origin: Origin,
     bad_server: BadServer,

@@ -58,7 +58,7 @@ def test_module_neither_unpickles_nor_runs_text(path: Path) -> None:
         "f(allow_pickle=True)",
     ],
 )
-def test_dangers_are_noticed(source: str) -> None:
+def test_dangerous_code_is_detected(source: str) -> None:
     assert _dangers(source)
 
 

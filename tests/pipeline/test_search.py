@@ -228,7 +228,7 @@ def test_two_machines_share_one_study_on_postgresql(
         "nodialect://tester:hunter7@host/x",
     ],
 )
-def test_failing_storage_is_told_in_a_line_without_the_password(root: Path, address: str) -> None:
+def test_message_about_a_failing_storage_is_one_line_without_the_password(root: Path, address: str) -> None:
     with pytest.raises(UserError, match=r"the database of the trials failed|is not an address") as caught:
         run(root, 1, address=address.format(port=free_port()))
     assert "hunter7" not in str(caught.value)
@@ -309,7 +309,7 @@ def test_search_works_in_a_part_of_a_larger_repository(tmp_path: Path, interpret
     assert tiny.experiments(commit).keys() == {"tiny-0"}
 
 
-def test_committed_plan_weighs_as_the_defaults_loss_does() -> None:
+def test_committed_objective_has_the_weights_of_the_default_loss() -> None:
     base = load_params(REPOSITORY / "params.yaml")
     plan = load_plan(REPOSITORY / "search.yaml", base)
     # The loss times the pixels: squared error + kl_weight * pixels / latent_dim * KL.

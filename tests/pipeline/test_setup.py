@@ -74,7 +74,7 @@ def test_no_network_on_the_first_set_up_gets_one_line(folder: Path) -> None:
     assert not (folder / ".venv" / "installed").exists()
 
 
-def test_package_index_out_of_uvs_reach_gets_one_line(folder: Path) -> None:
+def test_unreachable_package_index_prints_one_line(folder: Path) -> None:
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     assert uv is not None
     (folder / "uv").symlink_to(uv)

@@ -53,7 +53,7 @@ def _end(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, printed, complaint
 
 
-def test_foreseen_failure_ends_in_one_line_and_1(start: Start) -> None:
+def test_user_error_prints_one_line_and_exits_with_1(start: Start) -> None:
     main = "def main() -> None: raise UserError('no such thing: get one')"
     assert _end(start(main)) == (1, "", "sample: no such thing: get one\n")
 
@@ -73,7 +73,7 @@ def test_unforeseen_failure_keeps_its_traceback(start: Start) -> None:
         ("MemoryError()", "too little memory: lower the sizes in params.yaml"),
     ],
 )
-def test_machines_failure_ends_in_one_line_and_1(start: Start, error: str, line: str) -> None:
+def test_system_error_prints_one_line_and_exits_with_1(start: Start, error: str, line: str) -> None:
     code, _, complaint = _end(start(f"def main() -> None: raise {error}"))
     assert code == 1
     assert complaint.startswith(f"sample: {line}")
@@ -115,7 +115,7 @@ def main() -> None:
 
 
 @pytest.mark.parametrize("line", ["print('x' * 100, flush=True)", "print('x')"])
-def test_reader_that_went_away_ends_it_in_silence(start: Start, line: str) -> None:
+def test_command_ends_silently_if_its_reader_closes_the_output(start: Start, line: str) -> None:
     main = f"""
 def main() -> None:
     sys.stdin.readline()

@@ -54,9 +54,7 @@ def test_two_processes_at_once_make_one_sound_store(tmp_path: Path, interpreters
     assert experiment.artifact_location == (tmp_path / "mlartifacts").as_uri()
 
 
-def test_store_whose_making_is_killed_at_any_moment_is_made_by_the_next_process(
-    tmp_path: Path, interpreters: Interpreters
-) -> None:
+def test_next_process_creates_the_store_if_its_creation_was_killed(tmp_path: Path, interpreters: Interpreters) -> None:
     root, made = tmp_path / "root", 0
     root.mkdir()
     for seconds in (0.05, 0.2, 0.5, 1, 2):  # the making takes about two
@@ -101,7 +99,7 @@ def test_place_of_artifacts_that_somebody_chose_is_left_alone(root: Path) -> Non
         ("databricks", "databricks"),
     ],
 )
-def test_address_is_absolute_so_that_a_queued_experiments_copy_keeps_nothing(
+def test_store_address_is_absolute_so_that_nothing_is_stored_in_the_copy_of_a_queued_experiment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, expected: str
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
@@ -154,7 +152,7 @@ def test_experiment_that_the_environment_names_is_taken(root: Path, monkeypatch:
     assert open_store(root).experiment_id == own
 
 
-def test_experiment_that_the_environment_named_once_is_not_taken_for_the_projects_own(
+def test_experiment_of_an_earlier_environment_variable_is_not_used_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "a try")

@@ -58,7 +58,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trainer:
 
 
 @pytest.mark.parametrize("system", [CONV, FLAT], ids=["conv", "mlp of two dimensions"])
-def test_plain_autoencoder_reconstructs_better_than_the_vae_and_pays_no_kl(trained: Trainer, system: dict) -> None:
+def test_plain_autoencoder_reconstructs_better_than_the_vae_and_has_no_kl(trained: Trainer, system: dict) -> None:
     plain, variational = trained(**system, **PLAIN), trained(**system, kl_weight=0.1)
     assert plain.kl_nats == 0.0
     assert plain.elbo_nats is None
@@ -66,7 +66,7 @@ def test_plain_autoencoder_reconstructs_better_than_the_vae_and_pays_no_kl(train
     assert plain.active_dimensions == system["latent_dim"]
 
 
-def test_greater_kl_weight_buys_less_kl_at_the_price_of_reconstruction(trained: Trainer) -> None:
+def test_larger_kl_weight_lowers_the_kl_and_raises_the_reconstruction_error(trained: Trainer) -> None:
     loose, middle, tight = (trained(**CONV, kl_weight=kl_weight) for kl_weight in (0.01, 0.1, 1.0))
     assert loose.kl_nats > 2 * middle.kl_nats > 4 * tight.kl_nats > 0
     assert 2 * loose.mse_minus1_to_1 < 1.5 * middle.mse_minus1_to_1

@@ -33,21 +33,21 @@ def _held_by(pid: int) -> str:
     return json.dumps({"write": {"/place/dvc.lock": holder, "/place/gone": {}}, "read": {"/place/stages": [holder]}})
 
 
-def test_lock_of_a_running_dvc_stays(lock: Path, running_dvc: int, tmp_path: Path) -> None:
+def test_lock_of_a_running_dvc_is_kept(lock: Path, running_dvc: int, tmp_path: Path) -> None:
     lock.write_text(_held_by(running_dvc))
     assert unlock(tmp_path) == ""
     assert lock.exists()
 
 
 @pytest.mark.parametrize("content", [_held_by(os.getpid()), _held_by(2**22 + 1), "", "{", "[]", '{"write": {"a": 1}}'])
-def test_lock_that_no_dvc_holds_is_removed_and_said(lock: Path, tmp_path: Path, content: str) -> None:
+def test_lock_that_no_dvc_holds_is_removed_with_a_message(lock: Path, tmp_path: Path, content: str) -> None:
     lock.write_text(content)
     assert unlock(tmp_path) == ".dvc/tmp/rwlock was left by a DVC command that no longer runs, and is removed now"
     assert not lock.exists()
 
 
 @pytest.mark.parametrize("content", [None, '{"write": {}, "read": {}}'])
-def test_nothing_is_said_where_nothing_is_locked(lock: Path, tmp_path: Path, content: str | None) -> None:
+def test_unlock_prints_nothing_without_a_lock(lock: Path, tmp_path: Path, content: str | None) -> None:
     if content is not None:
         lock.write_text(content)
     assert unlock(tmp_path) == ""

@@ -15,7 +15,7 @@ COMMITTED = Result(OUTPUTS, METRICS, "cpu, 2 threads, AVX512, torch 2.13.0")
 ROUNDED = OUTPUTS | {"models/model.safetensors": "other"}
 
 
-def test_same_bytes_are_identical_also_on_another_machine_which_is_named() -> None:
+def test_same_bytes_on_another_machine_are_identical_and_the_machine_is_named() -> None:
     elsewhere = Result(OUTPUTS | {"reports/environment.json": "f"}, METRICS, "cpu, 2 threads, AVX2, torch 2.13.0")
     for here in (COMMITTED, elsewhere):
         verdict = compare(COMMITTED, here)
@@ -48,7 +48,7 @@ def test_other_data_are_different_whatever_the_metrics() -> None:
     assert (verdict.line, verdict.good) == ("different: the prepared data differ", False)
 
 
-def test_metric_that_was_zero_must_stay_so() -> None:
+def test_metric_of_zero_must_stay_zero() -> None:
     committed = COMMITTED._replace(metrics={"kl": 0.0})
     assert compare(committed, Result(ROUNDED, {"kl": 0.0}, "")).good
     assert not compare(committed, Result(ROUNDED, {"kl": 1e-9}, "")).good
@@ -58,7 +58,7 @@ def test_other_names_of_metrics_are_different() -> None:
     assert compare(COMMITTED, Result(ROUNDED, {"mse": 0.016}, "")).line == "different: metrics.json has other names"
 
 
-def test_committed_result_that_another_machine_rounded_is_the_same_within_a_little_and_named(
+def test_result_that_another_machine_rounded_is_accepted_with_the_largest_difference(
     reproduced: WorkingCopy, tmp_path: Path
 ) -> None:
     copy = reproduced.copied_to(tmp_path / "clone")

@@ -49,6 +49,6 @@ def test_rows_differ() -> None:
     assert len(rows) == len(set(rows))
 
 
-def test_nothing_spoilt_is_no_failure(folder: Path) -> None:
+def test_undamaged_files_cause_no_failure(folder: Path) -> None:
     for function in {one.function for one in FAILURES if one.function}:
         function()

@@ -68,7 +68,7 @@ def test_any_content_of_params_yaml_is_refused_in_one_line(tmp_path: Path, conte
 
 @FUZZ
 @given(changes=st.dictionaries(st.one_of(st.sampled_from(sorted(TINY)), SCALARS), VALUES, min_size=1, max_size=3))
-def test_any_values_of_parameters_are_taken_as_they_are_or_refused(tmp_path: Path, changes: dict) -> None:
+def test_any_parameter_value_is_accepted_unchanged_or_refused(tmp_path: Path, changes: dict) -> None:
     content = TINY | changes
     written = yaml.dump(content, allow_unicode=True).encode(errors="replace")
     params = _read(load_params, tmp_path / "params.yaml", written)

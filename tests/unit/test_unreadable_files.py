@@ -89,7 +89,7 @@ def test_missing_file_is_refused_by_name(tmp_path: Path, reader: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"train_loss": "a"}, {"epoch": "one"}, {"epoch": "1.5"}])
-def test_word_in_a_numbers_place_is_refused_by_name(tmp_path: Path, wrong: dict[str, str]) -> None:
+def test_text_in_place_of_a_number_is_refused_by_name(tmp_path: Path, wrong: dict[str, str]) -> None:
     row = dict.fromkeys(EpochRow._fields, "1") | wrong
     path = tmp_path / "epochs.csv"
     path.write_text(f"{','.join(row)}\n{','.join(row.values())}\n")

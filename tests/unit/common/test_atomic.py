@@ -16,7 +16,7 @@ def test_content_takes_the_place_of_the_former_one(tmp_path: Path) -> None:
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_content_is_on_the_disk_before_it_takes_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_is_synced_before_it_replaces_the_former_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     write_atomically(b"former", path)
     seen, fsync = [], os.fsync
@@ -30,7 +30,7 @@ def test_content_is_on_the_disk_before_it_takes_the_place(tmp_path: Path, monkey
     assert seen == [(len(b"whole"), b"former")]
 
 
-def test_what_a_killed_writer_left_is_in_nobodys_way(tmp_path: Path) -> None:
+def test_files_of_a_killed_writer_do_not_disturb_the_next_one(tmp_path: Path) -> None:
     (tmp_path / "file.unfinished").write_bytes(b"half of someth")
     write_atomically(b"whole", tmp_path / "file")
     assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"whole"]

@@ -31,7 +31,7 @@ def _pretend(monkeypatch: pytest.MonkeyPatch, *, cuda: bool, mps: bool) -> None:
 
 
 @pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="there is a GPU")
-def test_auto_is_the_cpu_where_there_is_no_gpu() -> None:
+def test_auto_is_the_cpu_if_there_is_no_gpu() -> None:
     assert prepare_device("auto", threads=1, deterministic=True) == torch.device("cpu")
 
 
@@ -45,7 +45,7 @@ def test_auto_takes_the_first_of_cuda_mps_and_cpu(
     assert prepare_device("auto", threads=1, deterministic=True).type == kind
 
 
-def test_cpu_is_taken_when_named_though_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_named_cpu_is_used_even_if_there_is_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     _pretend(monkeypatch, cuda=True, mps=True)
     assert prepare_device("cpu", threads=1, deterministic=True) == torch.device("cpu")
 
@@ -95,7 +95,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("reconstruction", ["squared_error", "bernoulli"])
-def test_layers_alone_compute_in_bfloat16_and_in_training_alone(reconstruction: str) -> None:
+def test_only_layers_compute_in_bfloat16_and_only_in_training(reconstruction: str) -> None:
     model, seen = tiny_model(reconstruction=reconstruction).train(), {}
     model.autocast = autocast("bfloat16", CPU)
     reconstruction_error = model.likelihood.reconstruction_error
@@ -115,7 +115,7 @@ def test_layers_alone_compute_in_bfloat16_and_in_training_alone(reconstruction: 
 
 
 @pytest.mark.parametrize(("name", "within"), [("float32", "ieee"), ("tf32", "tf32"), ("bfloat16", "ieee")])
-def test_a_gpu_multiplies_in_tf32_within_the_steps_alone(name: str, within: str) -> None:
+def test_tf32_is_used_on_a_gpu_only_within_training_steps(name: str, within: str) -> None:
     def mantissas() -> set:
         return {torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision}  # pyright: ignore[reportAttributeAccessIssue]
 

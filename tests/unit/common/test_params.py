@@ -122,7 +122,7 @@ def test_one_whole_batch_left_is_enough() -> None:
     ],
     ids=str,
 )
-def test_possible_combination_is_taken(changes: dict) -> None:
+def test_valid_combination_is_accepted(changes: dict) -> None:
     params = tiny_params(**changes).model_dump()
     assert {key: list(value) if isinstance(value, tuple) else value for key, value in params.items()} == TINY | changes
 
@@ -144,7 +144,7 @@ def test_small_number_may_be_written_as_dvc_writes_it(tmp_path: Path, text: str)
     ("key", "value"),
     [("kl_weight", "1e-3"), ("kl_weight", "1e2"), ("learning_rate", "2e-11"), ("epochs", "1e1"), ("epochs", "12")],
 )
-def test_hint_is_accepted_when_followed(tmp_path: Path, key: str, value: str) -> None:
+def test_value_that_the_message_suggests_is_accepted(tmp_path: Path, key: str, value: str) -> None:
     others = yaml.safe_dump({k: v for k, v in TINY.items() if k != key})
     hint = re.search(r"a text: write ([^,]*), without", _complaint(tmp_path, f"{others}{key}: '{value}'\n"))
     assert hint is not None
@@ -175,7 +175,7 @@ def test_every_field_is_in_the_file_with_a_comment() -> None:
     assert sorted(commented) == sorted(Params.model_fields)
 
 
-def test_model_and_figures_share_all_parameters_out_between_them() -> None:
+def test_model_and_figure_parameters_are_disjoint_and_all_groups_cover_every_parameter() -> None:
     params = tiny_params(kl_weight=0.25, interpolation_steps=7)
     model, figures, custom = params.of_model(), params.of_figures(), params.of_custom()
     assert type(model) is ModelParams

@@ -15,7 +15,7 @@ def test_size_is_a_number_or_a_share(size: float, count: int, images: int) -> No
     assert image_count(size, count) == images
 
 
-def test_share_and_the_number_that_it_stands_for_are_one_model() -> None:
+def test_share_and_equal_number_give_the_same_model_parameters() -> None:
     number = tiny_params(validation_size=144).of_model()
     assert tiny_params(validation_size=0.1).of_model() == number
     assert number.train_size == 1437 - 144
@@ -44,7 +44,7 @@ def test_committed_parameters_suit_every_data_set(dataset: str) -> None:
         ({"interpolation_to": 10}, "interpolation_to is 10, but must be a class of digits, from 0 to 9"),
     ],
 )
-def test_what_cannot_be_is_said(changes: dict, says: str) -> None:
+def test_impossible_size_is_refused(changes: dict, says: str) -> None:
     with pytest.raises(ValidationError) as raised:
         tiny_params(**changes)
     assert says in str(raised.value)

@@ -47,7 +47,7 @@ def test_without_a_terminal_an_epoch_is_one_line(
     assert re.fullmatch(LINE, printed.out + printed.err)
 
 
-def test_terms_are_not_read_where_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_terms_are_not_read_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_READINGS", 0)
     # Values of a tensor on "meta" cannot be read.
     ProgressBar(epochs=10, images=20, batch_size=8).on_step(_training(1, torch.empty(2, 3, device="meta")))

@@ -39,7 +39,7 @@ def test_bits_are_a_function_of_seed_purpose_epoch_and_place() -> None:
     assert len(np.unique(draw_bits(same, 3, "train"), axis=0)) == 30
 
 
-def test_images_behind_it_do_not_change_an_images_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bits_of_an_image_do_not_depend_on_later_images(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(binarisation, "_IMAGES_A_BLOCK", 10)
     assert np.array_equal(draw_bits(IMAGES, 0, "train")[:20], draw_bits(IMAGES[:20], 0, "train"))
 

@@ -17,7 +17,7 @@ def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
         assert np.array_equal(again, array)
 
 
-def test_arrays_that_lie_scattered_are_saved_right(tmp_path: Path) -> None:
+def test_arrays_in_fortran_order_are_saved_correctly(tmp_path: Path) -> None:
     latents = tiny_latents(15)
     save_latents(latents._replace(mean=np.asfortranarray(latents.mean)), tmp_path / "latents")
     assert np.array_equal(load_latents(tmp_path / "latents").mean, latents.mean)

@@ -187,7 +187,7 @@ def test_images_have_noise_of_their_own() -> None:
     assert len(np.unique(bounds)) == 25
 
 
-def test_no_more_is_decoded_at_once_when_there_are_more_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_number_of_codes_decoded_at_once_does_not_grow_with_the_samples(monkeypatch: pytest.MonkeyPatch) -> None:
     model, sizes = tiny_model(**BERNOULLI), []
     decode = model.decoder.forward
     monkeypatch.setattr(model.decoder, "forward", lambda codes: (sizes.append(len(codes)), decode(codes))[1])
@@ -200,7 +200,7 @@ def test_no_more_is_decoded_at_once_when_there_are_more_samples(monkeypatch: pyt
     assert greatest[0] == greatest[1]
 
 
-def test_parts_that_are_there_are_not_estimated_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_parts_are_not_estimated_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(likelihood, "IMAGES_A_PART", 3)
     model, parts, told = tiny_model(**BERNOULLI), {}, []
     expected = estimate_bounds(model, BITS, 0, 20, parts, told.append).log_likelihood

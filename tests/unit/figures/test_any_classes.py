@@ -145,7 +145,7 @@ def test_no_text_of_long_names_is_cut_off_or_covers_another() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 2, 12, 72, 73])
-def test_members_side_by_side_name_their_classes_once_if_they_fit(count: int) -> None:
+def test_comparison_has_one_legend_of_classes_if_they_fit(count: int) -> None:
     names = tuple(f"retriever number {number}" for number in range(count))
     pictures = _pictures(names, max(2 * count, 30), interpolation_from=0, interpolation_to=1)
     figure = side_by_side([Member("left", pictures, names), Member("right", pictures, names)], "Title")

@@ -75,7 +75,7 @@ def test_interpolation_ends_at_the_class_means(name: str) -> None:
     np.testing.assert_allclose(images[0, -1], _there(pictures.class_means)[0, 2], atol=1e-6)
 
 
-def test_middle_of_the_line_is_the_mean_of_its_ends_and_that_of_the_arc_bisects_their_angle() -> None:
+def test_middle_of_lerp_is_the_mean_and_middle_of_slerp_bisects_the_angle() -> None:
     pictures = _draw(interpolation_from=7, interpolation_to=2, interpolation_steps=9)
     ends = _loop_means()[[7, 2]]
     np.testing.assert_allclose(
@@ -128,7 +128,7 @@ def test_perturbed_codes_begin_with_a_classs_first_image_and_its_mean_code() -> 
         np.testing.assert_allclose(row[1], _decoded(LATENTS.mean[first : first + 1])[0], atol=1e-6)
 
 
-def test_perturbed_codes_add_standard_normal_noise_to_the_mean_code_and_samples_are_nothing_else(
+def test_perturbed_codes_are_mean_codes_plus_normal_noise_and_samples_are_normal_noise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fitted = sample_fitted(LATENTS.train_mean, 100, 1, derived_seed(0, "fitted samples"))

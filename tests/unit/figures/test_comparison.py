@@ -34,7 +34,7 @@ SYSTEMS = [
 ]
 
 
-def test_families_are_those_that_differ_in_kl_weight_only_in_its_order() -> None:
+def test_family_differs_only_in_kl_weight_and_is_sorted_by_it() -> None:
     (family,) = kl_weight_families(SYSTEMS)
     assert [system.name for system in family] == ["weak", "standard", "strong"]
 
@@ -58,7 +58,7 @@ def test_each_system_is_a_named_point_at_its_rate_and_distortion() -> None:
     assert figure.get_suptitle() == "Title"
 
 
-def test_no_name_covers_another_or_a_point_or_leaves_the_plot() -> None:
+def test_names_overlap_neither_names_nor_points_and_stay_in_the_plot() -> None:
     near = [_system("near", 30.5, 0.0202, kl_weight=0.2), _system("nearer yet", 29.6, 0.0199, kl_weight=0.3)]
     near += [_system("at the end of the plot", 90.5, 0.0101, kl_weight=0.02)]
     (axis,) = rate_distortion(SYSTEMS + near, "Title").axes
@@ -71,7 +71,7 @@ def test_no_name_covers_another_or_a_point_or_leaves_the_plot() -> None:
 
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 3])
-def test_members_stand_side_by_side_with_what_they_have(latent_dim: int) -> None:
+def test_comparison_shows_the_pictures_that_each_member_has(latent_dim: int) -> None:
     members = [Member("left", _pictures(latent_dim)), Member("right", _pictures(3))]
     figure = side_by_side(members, "Title")
     figure.draw_without_rendering()
@@ -89,7 +89,7 @@ def test_members_stand_side_by_side_with_what_they_have(latent_dim: int) -> None
     assert shown.shape == (2 * 17, 5 * 17)
 
 
-def test_binarised_images_have_points_of_their_own_look() -> None:
+def test_systems_of_binarised_images_have_their_own_legend_entry() -> None:
     bits = _system("bits", 25, 0.06, reconstruction="bernoulli", binarisation="dynamic")
     (axis,) = rate_distortion([*SYSTEMS, bits], "Title").axes
     (drawn,) = [points for points in axis.collections if points.get_label() == "VAE of binarised images"]

@@ -64,7 +64,7 @@ def test_each_figure_is_drawn_or_said_to_be_impossible(changes: dict, absences: 
             assert _titles(drawing).count("Digits: ") == 1
 
 
-def test_lack_of_an_arc_is_said_beside_the_linear_interpolation() -> None:
+def test_missing_spherical_interpolation_has_a_reason_and_the_linear_one_is_drawn() -> None:
     pictures = _pictures(latent_dim=1, sign=-1)
     gallery = _gallery(pictures)
     names = [drawing.name for drawing in gallery]
@@ -93,7 +93,7 @@ def test_axes_of_two_dimensions_are_the_dimensions(changes: dict) -> None:
     assert plane_axis_titles(_pictures(latent_dim=2, **changes)) == ("latent dimension 1", "latent dimension 2")
 
 
-def test_titles_name_what_the_figures_parameters_chose() -> None:
+def test_titles_name_the_values_of_the_figure_parameters() -> None:
     pictures = _pictures()
     changes: dict[str, object] = {"interpolation_from": 7, "interpolation_to": 2}
     titles = {drawing.name: _titles(drawing) for drawing in _gallery(pictures, **changes)}

@@ -53,7 +53,7 @@ def test_drawing_leaves_matplotlibs_settings_alone(name: str) -> None:
     assert _settings() == before
 
 
-def test_drawing_leaves_the_meaning_of_colours_names_alone() -> None:
+def test_drawing_does_not_change_the_meaning_of_colour_names() -> None:
     # No setting, but seaborn would change it too: what "b" and the other letters stand for.
     DRAWN["samples"]()
     assert colors.to_hex("b") == "#0000ff"

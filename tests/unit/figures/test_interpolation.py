@@ -47,7 +47,9 @@ def test_slerp_begins_and_ends_at_its_ends(dimensions: int, steps: int) -> None:
 
 @pytest.mark.parametrize("dimensions", [2, 3, 128])
 @pytest.mark.parametrize("seed", range(5))
-def test_between_ends_of_equal_length_the_arc_keeps_it_and_turns_by_equal_angles(dimensions: int, seed: int) -> None:
+def test_slerp_between_ends_of_equal_length_keeps_the_length_and_turns_by_equal_angles(
+    dimensions: int, seed: int
+) -> None:
     ends = _ends(dimensions, seed)
     ends = 2.5 * ends / ends.norm(dim=1, keepdim=True)
     path = _arc(ends, 7)

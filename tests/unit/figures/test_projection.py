@@ -67,7 +67,7 @@ def test_explained_variance_is_what_the_projection_keeps() -> None:
     assert plane.explained[0] > plane.explained[1]
 
 
-def test_codes_that_lie_in_a_plane_are_explained_whole() -> None:
+def test_plane_explains_all_variance_of_codes_that_lie_in_it() -> None:
     flat = np.random.default_rng(0).standard_normal((COUNT, 2)) @ np.array([[1.0, 2, 0, -1], [0.5, 0, 1, 1]])
     plane = _plane(flat.astype(np.float64) + 1)
     assert plane.explained is not None

@@ -69,7 +69,7 @@ def test_fast_decoder_equals_the_readable_one(size: int, channels: list[int]) ->
     _assert_equal_with_gradients(fast, plain, torch.randn(5, 3))
 
 
-def test_both_begin_with_the_same_weights() -> None:
+def test_fast_and_readable_networks_have_the_same_initial_weights() -> None:
     for build in (lambda module: module.Encoder(16, [2, 3], 7), lambda module: module.Decoder(16, [2, 3], 3, nn.Tanh)):
         torch.manual_seed(0)
         fast = build(fast_conv).state_dict()

@@ -93,7 +93,7 @@ def test_missing_weight_is_refused_by_name(path: Path) -> None:
     assert "encoder.layers.3.weight" in text
 
 
-def test_weight_too_many_is_refused_by_name(path: Path) -> None:
+def test_unexpected_weight_is_refused_by_name(path: Path) -> None:
     _rewrite(path, extra="encoder.layers.77.weight")
     assert "encoder.layers.77.weight" in _refusal(path)
 

@@ -70,7 +70,7 @@ def test_unit_of_squared_error_names_the_range(name: str) -> None:
     assert LIKELIHOODS[name].reconstruction_unit == f"summed squared error, images in [{low:g}, {high:g}]"
 
 
-def test_bernoulli_distortion_equals_that_of_torch_distributions() -> None:
+def test_bernoulli_error_equals_that_of_torch_distributions() -> None:
     likelihood, probabilities = LIKELIHOODS["bernoulli"], _outputs(3, 0.01, 0.99)
     images = likelihood.scale((tiny_images(3) > 127).to(torch.uint8) * 255)
     assert set(images.unique().tolist()) == {0.0, 1.0}
@@ -78,7 +78,7 @@ def test_bernoulli_distortion_equals_that_of_torch_distributions() -> None:
     torch.testing.assert_close(likelihood.reconstruction_error(images, probabilities.logit()), expected)
 
 
-def test_bernoulli_distortion_of_grey_images_equals_a_plain_loop() -> None:
+def test_bernoulli_error_of_grey_images_equals_a_plain_loop() -> None:
     likelihood, images, probabilities = LIKELIHOODS["bernoulli"], tiny_images(2), _outputs(2, 0.01, 0.99)
     reconstruction_error = likelihood.reconstruction_error(likelihood.scale(images), probabilities.logit())
     for image, output, nats in zip(images, probabilities, reconstruction_error, strict=True):
@@ -89,7 +89,7 @@ def test_bernoulli_distortion_of_grey_images_equals_a_plain_loop() -> None:
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.8])
-def test_bernoulli_distortion_is_the_likelihood_already(beta: float) -> None:
+def test_bernoulli_error_is_the_negative_log_likelihood(beta: float) -> None:
     assert LIKELIHOODS["bernoulli"].negative_log_likelihood(123.0, 256, beta) == 123.0
     assert LIKELIHOODS["bernoulli"].variance(beta) is None
 
@@ -114,7 +114,7 @@ def test_images_and_outputs_share_a_range(name: str) -> None:
     torch.testing.assert_close(extremes, torch.tensor([low, (low + high) / 2, high]))
 
 
-def test_bernoulli_distortion_of_a_sure_and_wrong_output_is_its_logit() -> None:
+def test_bernoulli_error_of_a_confident_wrong_output_is_its_logit() -> None:
     # By way of a sigmoid in float32 it would be cut off at 100 nats, and at 17 without gradient.
     black, white = torch.zeros(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
     for logit in (17.5, 40.0, 300.0):
@@ -127,7 +127,7 @@ def test_bernoulli_distortion_of_a_sure_and_wrong_output_is_its_logit() -> None:
 
 
 @pytest.mark.parametrize("name", LIKELIHOODS)
-def test_several_outputs_of_an_image_have_the_distortions_of_each(name: str) -> None:
+def test_several_outputs_of_an_image_have_the_error_of_each(name: str) -> None:
     likelihood, images = LIKELIHOODS[name], LIKELIHOODS[name].scale(tiny_images(3))
     outputs = torch.randn(3, 4, 1, 16, 16, generator=torch.Generator().manual_seed(1))
     reconstruction_errors = likelihood.reconstruction_error(images[:, None], outputs)

@@ -57,13 +57,15 @@ def test_terms_of_an_image_are_weighted_for_it_alone() -> None:
     ("reduction", "kl_weight", "beta"),
     [("sum", 1.0, 1.0), ("sum", 4.0, 4.0), ("mean", 0.1, 0.8), ("mean", 0.0, 0.0), ("sum", 0.0, 0.0)],
 )
-def test_beta_is_the_kls_weight_beside_summed_distortion(reduction: str, kl_weight: float, beta: float) -> None:
+def test_beta_is_the_weight_of_the_kl_relative_to_the_summed_error(
+    reduction: str, kl_weight: float, beta: float
+) -> None:
     # The tutorial's: 0.1 · 1,024 pixels / 128 dimensions = 0.8.
     assert make_objective(reduction, kl_weight, free_nats=0.0, pixels=32**2, latent_dim=128).beta == pytest.approx(beta)
 
 
 @pytest.mark.parametrize("free_nats", [0.01, 0.3, 0.6, 2.0])
-def test_rate_charged_in_a_batch_is_the_sum_of_each_dimensions_kl_or_its_free_nats(free_nats: float) -> None:
+def test_kl_in_the_loss_is_the_sum_of_each_dimensions_kl_or_free_nats(free_nats: float) -> None:
     charged = 0.0
     for column in KL.T.tolist():
         charged += max(free_nats, sum(column) / len(column))
@@ -103,7 +105,7 @@ def test_models_loss_has_the_free_nats_of_its_parameters() -> None:
 
 
 @pytest.mark.parametrize("free_nats", [0.0, 0.3])
-def test_share_multiplies_the_rates_weight_and_nothing_else(free_nats: float) -> None:
+def test_warmup_factor_multiplies_only_the_weight_of_the_kl(free_nats: float) -> None:
     objective = Objective(0.25, 3.0, free_nats)
     without, half, whole = (objective.terms(DISTORTION, KL, share) for share in (0.0, 0.5, 1.0))
     assert torch.equal(without.loss, 0.25 * DISTORTION)
@@ -114,7 +116,7 @@ def test_share_multiplies_the_rates_weight_and_nothing_else(free_nats: float) ->
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_plain_autoencoders_loss_is_its_distortion_at_any_noise(reduction: str) -> None:
+def test_plain_autoencoders_loss_is_its_reconstruction_error_with_any_noise(reduction: str) -> None:
     model, images = tiny_model(**PLAIN, reduction=reduction), tiny_images(6)
     terms, without = model.terms(images, 100 * NOISE), model.terms(images, noise=None)
     assert torch.equal(terms.loss, terms.reconstruction_error / (256 if reduction == "mean" else 1))

@@ -84,7 +84,7 @@ def test_default_widths_give_the_known_number_of_weights(network: str) -> None:
     ("network", "changes"),
     [("conv", {"conv_channels": [3, 4]}), ("deep", {"deep_channels": [2, 4]}), ("mlp", {"mlp_widths": [5, 4]})],
 )
-def test_its_own_widths_count_and_those_of_other_networks_do_not(network: str, changes: dict) -> None:
+def test_network_uses_its_own_widths_and_ignores_those_of_other_networks(network: str, changes: dict) -> None:
     plain = _weights(network, tiny_params(network=network).of_model(), 6)
     assert _weights(network, tiny_params(network=network, **changes).of_model(), 6) != plain
     for other in NETWORKS_HERE.keys() - {network, "conv_dense"}:  # which has the convolutions' and the layers'

@@ -84,7 +84,7 @@ def test_point_code_is_its_own_sample_whatever_the_noise() -> None:
         assert torch.equal(code.sample(noise), code.mean)
 
 
-def test_kl_of_a_point_code_is_exactly_zero_and_pulls_at_nothing() -> None:
+def test_kl_of_a_point_estimate_is_zero_and_has_no_gradient() -> None:
     mean = (1000 * torch.randn(5, 3, generator=torch.Generator().manual_seed(0))).requires_grad_()
     kl = PointCode(mean).kl()
     assert kl.tolist() == [[0.0] * 3] * 5

@@ -96,7 +96,7 @@ def test_packed_layers_are_the_quantised_ones_by_the_definition_of_a_convolution
         np.testing.assert_allclose(computed.reshape(expected.shape), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_taps_that_meet_padding_alone_are_left_out_and_change_nothing() -> None:
+def test_kernel_taps_that_only_meet_padding_are_left_out_without_effect() -> None:
     for layer in (
         nn.Conv2d(3, 2, 3, stride=2, padding=1),
         nn.ConvTranspose2d(3, 2, 3, stride=2, padding=1, output_padding=1),

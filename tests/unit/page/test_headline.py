@@ -60,7 +60,7 @@ def test_effective_beta_says_what_kl_weight_does(changes: dict, how: str, what: 
     assert what in card.good
 
 
-def test_beta_of_0_keeps_no_codes_near_the_prior() -> None:
+def test_page_says_that_beta_0_keeps_no_codes_near_the_prior() -> None:
     numbers = NUMBERS._replace(effective_beta=0.0, elbo_nats=None)
     cards = _cards(numbers, kl_weight=0)
     assert "Nothing keeps the codes near the prior" in cards["Effective β"].good

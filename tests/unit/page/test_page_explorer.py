@@ -90,7 +90,7 @@ def test_map_of_many_test_images_shows_some_of_all_of_them() -> None:
         ((), (1, 8), [0, 1]),
     ],
 )
-def test_path_leads_between_the_chosen_classes_as_far_as_there_are_such(
+def test_path_ends_are_the_chosen_classes_if_they_exist(
     names: tuple[str, ...], ends: tuple[int | str, int | str], anchors: list[int]
 ) -> None:
     run = page_run(names, dataset="custom", custom_data="mine", interpolation_from=ends[0], interpolation_to=ends[1])
@@ -107,7 +107,7 @@ def test_custom_images_are_drawn_on_the_ground_of_their_edges(edge: int, ground:
     assert (drawing["ground"], drawing["side"]) == (ground, 0)
 
 
-def test_dimensions_are_those_that_say_most() -> None:
+def test_dimensions_are_sorted_by_kl_or_by_variance_without_a_prior() -> None:
     run = page_run(latent_dim=6)
     order = _data(run).content["dimensions"]["order"]
     assert order == np.argsort(-run.latents.kl.mean(axis=0), kind="stable").tolist()
@@ -138,7 +138,7 @@ def test_networks_that_would_fill_the_page_are_refused() -> None:
         _data(page_run(network="mlp", mlp_widths=[20_000]))
 
 
-def test_precision_is_what_rounded_weights_change() -> None:
+def test_stated_precision_is_the_change_by_rounded_weights() -> None:
     run = page_run(network="mlp", mlp_widths=[1500])
     precision = _data(run).precision
     # An independent way through the same rounding: the module's own weights, rounded.

@@ -67,7 +67,7 @@ def test_page_tells_what_was_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
 
 
-def test_what_a_plain_autoencoder_lacks_is_said_with_its_reason() -> None:
+def test_page_gives_the_reason_for_what_a_plain_autoencoder_lacks() -> None:
     text = render_report(page_run(**KINDS["plain autoencoder"])).decode()
     assert "There is none: a plain autoencoder has no prior." in text
     assert "Sample from a fitted Gaussian" in text
@@ -118,7 +118,7 @@ def test_share_of_validation_images_is_the_default_whatever_the_data_set(changes
     assert {name for name, _, _ in changed_params(params.of_model(), params.of_figures())} == different
 
 
-def test_parameter_that_somebody_added_is_told_as_new(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_added_parameter_is_shown_as_new(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     tutorial = (STATIC.parent / "tutorial.yaml").read_text()
     (tmp_path / "tutorial.yaml").write_text(tutorial.replace("learning_rate: 0.0001\n", ""))
     monkeypatch.setattr("mnist_vae.page.report.STATIC", tmp_path / "static")
@@ -159,7 +159,7 @@ def test_without_classes_what_needs_them_is_left_out_with_a_line() -> None:
 @pytest.mark.parametrize(
     ("names", "changes"), [((), {}), (tuple("0123456789"), {"variational": False, "kl_weight": 0})]
 )
-def test_reasons_are_those_of_the_figures(names: tuple[str, ...], changes: dict) -> None:
+def test_page_gives_the_same_reasons_as_the_gallery(names: tuple[str, ...], changes: dict) -> None:
     run = page_run(names, **CUSTOM | changes)
     subject = Subject("Tiny", "summed squared error", run.figure_params, names)
     drawn = draw_gallery(run.pictures, run.course, subject)

@@ -169,7 +169,7 @@ def test_nothing_in_the_folder_changes_and_what_is_kept_is_the_same_bytes_each_t
     assert _snapshot(mine) == before
 
 
-def test_what_is_kept_is_not_read_again(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kept_images_are_not_read_again(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tree(mine, image_tree({"a": 12, "b": 12}))
     _keep(mine)
     monkeypatch.setattr("mnist_vae.sources.custom.read_grey", None)

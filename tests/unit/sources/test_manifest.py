@@ -35,7 +35,7 @@ def test_what_was_written_is_read_again(folder: Path, tmp_path: Path) -> None:
     assert load_manifest(tmp_path / "list") == taken == Manifest("some where/ä", SUMS)
 
 
-def test_change_of_a_content_is_seen_though_size_and_time_stay(folder: Path) -> None:
+def test_changed_content_is_noticed_even_if_size_and_time_are_unchanged(folder: Path) -> None:
     _stock(folder)
     before = (folder / "a/1.png").stat()
     (folder / "a/1.png").write_bytes(b"ONE")
@@ -70,7 +70,7 @@ def test_file_that_has_just_changed_is_read_again(folder: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"\xff", b'{"folder": 1, "files": 2}'])
-def test_spoilt_memory_only_costs_time(folder: Path, content: bytes) -> None:
+def test_damaged_cache_of_sums_only_costs_time(folder: Path, content: bytes) -> None:
     (folder.parent / "memory.json").write_bytes(content)
     assert _stock(folder) == SUMS
 

@@ -15,7 +15,7 @@ def test_every_known_data_set_has_a_file_that_never_changes_and_custom_has_none(
     assert files == {paths.watched(name).name for name in DATASETS}
 
 
-def test_stage_that_writes_the_other_always_runs_and_is_the_only_one() -> None:
+def test_watch_has_a_single_stage_that_always_runs() -> None:
     (stage,) = yaml.safe_load((ROOT / "watch" / "dvc.yaml").read_text())["stages"].values()
     assert stage["always_changed"] is True
     assert stage["wdir"] == ".."

@@ -86,13 +86,13 @@ def test_nothing_below_stages_and_tools_imports_tracking() -> None:
 
 
 @pytest.mark.parametrize("folder", FLOORS)
-def test_arrows_lead_downwards(folder: str) -> None:
+def test_folder_imports_only_from_lower_levels(folder: str) -> None:
     below = set(FLOORS[: FLOORS.index(folder) + 1])
     for file in (PACKAGE / folder).rglob("*.py"):
         assert imported_folders(file) <= below, file
 
 
-def test_all_folders_have_a_floor() -> None:
+def test_every_folder_has_a_level_in_the_import_order() -> None:
     assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == {*FLOORS, "tracking"}
 
 

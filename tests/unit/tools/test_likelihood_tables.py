@@ -42,7 +42,7 @@ def _with_results(root: Path, results: dict) -> Path:
     return root
 
 
-def test_each_preset_of_bits_has_its_reference_and_no_other_has() -> None:
+def test_exactly_the_presets_of_binarised_images_have_a_reference() -> None:
     assert {row.preset for row in likelihood_table.REFERENCES} == {preset.name for preset in OF_BITS}
 
 
@@ -88,7 +88,7 @@ def test_pictures_are_shown_once_they_are_there(tmp_path: Path) -> None:
     assert "](../benchmarks/likelihood_course.png)" in likelihood_table.checks_table(tmp_path)
 
 
-def test_what_is_collected_stays_beside_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_collected_results_are_added_to_earlier_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = _with_results(tmp_path, {"burda-iwae-5": RESULT, "gone": RESULT})
     experiment = Experiment("e" * 40, {}, "md5", [])
     files = {"reports/metrics.json": json.dumps(METRICS | {"nll_nats": 86.5}), "reports/environment.json": "{}"}
@@ -119,7 +119,7 @@ def test_seconds_of_a_training_are_those_of_its_epochs(tmp_path: Path, empty_sto
     assert training_seconds("n" * 32, 300, tmp_path) is None
 
 
-def test_presets_of_bits_are_compared_if_they_are_named_or_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_presets_of_binarised_images_are_compared_if_named_or_finished(monkeypatch: pytest.MonkeyPatch) -> None:
     done = Experiment("e" * 40, {}, "md5", [])
     monkeypatch.setattr(compare, "find_result", lambda preset, _: done if preset.name == "conv-nll" else None)
     grey = [preset.name for preset in PRESETS if preset.params.binarisation == "none"]

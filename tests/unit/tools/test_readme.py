@@ -101,7 +101,7 @@ def test_page_that_is_not_that_of_the_lock_is_not_published(tmp_path: Path, caps
     assert copy.read_bytes() == b"page"
 
 
-def test_committed_run_reaches_the_recipes_own_result() -> None:
+def test_committed_run_is_at_least_as_good_as_the_tutorial() -> None:
     metrics = json.loads((REPOSITORY / "reports" / "metrics.json").read_text())
     assert metrics["mse_minus1_to_1"] <= 0.0175
     assert metrics["kl_nats"] <= 37

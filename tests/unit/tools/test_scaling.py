@@ -46,7 +46,7 @@ def test_seconds_are_told_for_each_more_image() -> None:
     assert against_images(_points(seconds_an_image=0.002))["render"]["microseconds_per_image"] == pytest.approx(2000)
 
 
-def test_memory_is_told_for_each_byte_of_data_and_of_the_latents_that_a_stage_keeps() -> None:
+def test_memory_growth_is_given_per_byte_of_data_and_latents() -> None:
     growth = against_images(_points(bytes_a_byte=0.5))
     assert growth["train"]["bytes_per_byte_of_data_and_latents"] == pytest.approx(0.5)
     # Latents of 8 dimensions: about 32 bytes for each of ×16's 111,000, while an image has 1,024.

@@ -33,7 +33,7 @@ def watch() -> Stopwatch:
     return Stopwatch(clock=lambda: float(next(seconds)))
 
 
-def test_seconds_are_counted_under_the_outer_name_alone_and_results_handed_on(watch: Stopwatch) -> None:
+def test_nested_seconds_count_only_for_the_outer_name_and_results_are_returned(watch: Stopwatch) -> None:
     assert watch.timed("outer", lambda: watch.timed("inner", Worker().work)) == "done"
     assert watch.timed("inner", int, "7") == 7
     assert watch.seconds == {"outer": 1, "inner": 1}
@@ -46,7 +46,7 @@ def test_seconds_of_what_fails_are_counted_too(watch: Stopwatch) -> None:
     assert watch.seconds == {"failing": 2}
 
 
-def test_of_a_block_its_beginning_its_end_and_the_methods_of_what_it_yields_are_counted(watch: Stopwatch) -> None:
+def test_time_of_a_context_manager_includes_enter_exit_and_methods_of_its_value(watch: Stopwatch) -> None:
     with watch.watched("block", working)() as worker:
         assert watch.seconds == {"block": 1}
         assert worker.work() == "done"

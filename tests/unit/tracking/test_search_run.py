@@ -21,7 +21,7 @@ def _parents(root: Path) -> list[Run]:
     return [run for run in store.client.search_runs([store.experiment_id]) if "study" in run.data.tags]
 
 
-def test_of_two_parents_the_earliest_stays_with_all_children(root: Path) -> None:
+def test_earliest_of_two_parent_runs_keeps_all_children(root: Path) -> None:
     store = open_store(root)
     tags = {"study_key": "k", "study": "s"}
     later, earlier = (store.client.create_run(store.experiment_id, at, tags, "s").info.run_id for at in (2_000, 1_000))
@@ -51,7 +51,7 @@ def test_trial_without_a_run_of_its_own_has_that_of_its_model(root: Path) -> Non
     assert (run.info.status, run.data.tags["reason"]) == ("KILLED", "stopped by SIGINT")
 
 
-def test_run_of_a_search_that_died_is_closed_and_one_that_lives_is_not(root: Path) -> None:
+def test_run_of_a_killed_search_is_closed_and_that_of_a_running_search_is_kept(root: Path) -> None:
     store = open_store(root)
     search = SearchRun(root, "s", "k")
     assert close_orphans(store, root) == []

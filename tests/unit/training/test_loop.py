@@ -81,7 +81,7 @@ def test_same_seed_gives_the_same_weights_and_history_to_the_bit() -> None:
     assert first_history == second_history
 
 
-def test_another_seed_gives_another_course() -> None:
+def test_different_seeds_give_different_trainings() -> None:
     model = tiny_model()
     other = tiny_model()
     _train(model, tiny_params(seed=0).of_model())
@@ -184,7 +184,7 @@ def test_epochs_equal_those_of_a_loop_written_by_hand(schedule: str) -> None:
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_warmed_up_loss_takes_the_epochs_share_of_the_rate(reduction: str) -> None:
+def test_warmup_factor_scales_the_kl_in_the_loss(reduction: str) -> None:
     _, histories = _trained(epochs=4, kl_warmup_epochs=2, kl_weight=0.7, reduction=reduction)
     reconstruction_weight, kl_weight = (1 / 256, 0.7 / 3) if reduction == "mean" else (1, 0.7)
     for history, share in zip(histories, (0, 0.5, 1, 1), strict=True):
@@ -251,7 +251,7 @@ def test_loss_that_is_no_number_ends_training_by_step(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("spoilt", [1, 99, 100, 101, 250, 300])
-def test_on_a_device_a_loss_that_is_no_number_is_found_by_its_step(spoilt: int) -> None:
+def test_message_names_the_step_of_a_loss_that_is_not_finite_on_a_gpu(spoilt: int) -> None:
     # "meta" cannot be read, so a CPU tensor stands for a device's, which is looked at each 100 steps.
     training = Training(tiny_model(), torch.optim.Adam(tiny_model().parameters()), steps_per_epoch=300)
     training.is_on_cpu = False
@@ -357,7 +357,7 @@ def test_dynamic_bits_are_those_of_each_epoch_and_image() -> None:
 
 
 @pytest.mark.parametrize("binarisation", ["none", "fixed"])
-def test_other_images_are_seen_as_they_were_prepared(binarisation: str) -> None:
+def test_images_without_dynamic_bits_are_the_prepared_ones(binarisation: str) -> None:
     assert all(torch.equal(images, IMAGES) for images in _seen(binarisation))
 
 
@@ -386,7 +386,7 @@ def test_step_on_the_importance_weighted_bound_equals_one_written_by_hand() -> N
         torch.testing.assert_close(trained, expected, rtol=0, atol=2e-6)
 
 
-def test_warmed_up_bound_takes_the_epochs_share_of_the_log_ratio() -> None:
+def test_warmup_factor_scales_the_log_ratio_of_the_bound() -> None:
     changes = {"network": "mlp", "reconstruction": "bernoulli", "reduction": "sum", "kl_weight": 1, "batch_size": 20}
     changes |= {"importance_samples": 3, "epochs": 3, "kl_warmup_epochs": 2}
     model, shares = tiny_model(**changes), []
