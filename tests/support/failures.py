@@ -102,14 +102,18 @@ def _original_files() -> Iterator[Failure]:
 
     for path in (TRAIN_IMAGES, TRAIN_LABELS, TEST_IMAGES, TEST_LABELS):
         yield row("missing", path, None, "is missing")
-        yield row("cut", path, lambda content: content[:-7], "announces", "follow")
+        yield row("cut", path, lambda content: content[:-7], "announces", "but contains only")
         yield row("header alone, cut", path, lambda content: content[:6], "is not an IDX file")
         yield row("empty", path, lambda content: b"", "is not an IDX file")
         yield row("a byte more", path, lambda content: content + b"\0", "announces", "but contains more")
         yield row("wrong magic", path, lambda content: b"\1" + content[1:], "is not an IDX file")
         yield row("numbers of another type", path, lambda content: content[:2] + b"\x0d" + content[3:], "is not an IDX")
         yield row(
-            "other count announced", path, lambda content: content[:6] + b"\1\1" + content[8:], "announces", "follow"
+            "other count announced",
+            path,
+            lambda content: content[:6] + b"\1\1" + content[8:],
+            "announces",
+            "but contains only",
         )
     yield row("fewer images", TRAIN_IMAGES, lambda _: plain_idx(np.zeros((9, 28, 28), np.uint8)), "holds 9 items")
     yield row("more labels than images", TRAIN_LABELS, lambda _: plain_idx(np.zeros(161, np.uint8)), "holds 161 items")

@@ -30,9 +30,9 @@ def read_idx(path: Path, dimensions: int) -> UInt8[np.ndarray, "..."]:
             raise UserError(f"{announced}, but files above {_LARGEST_BYTES:,} bytes are not read")
         content = file.read(math.prod(shape))
         if len(content) < math.prod(shape):
-            raise UserError(f"{announced}, but contains {len(content):,}")
+            raise UserError(f"{announced}, but contains only {len(content):,}: delete it and run `dvc repro`")
         if file.read(1):
-            raise UserError(f"{announced}, but contains more")
+            raise UserError(f"{announced}, but contains more: delete it and run `dvc repro`")
         return np.frombuffer(content, np.uint8).reshape(shape)
 
 

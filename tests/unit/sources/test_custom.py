@@ -224,7 +224,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], dict, str]] = {
         {},
         "train-labels-idx1-ubyte holds 29 labels, but there are 30 images",
     ),
-    "truncated IDX file": ({"train-images-idx3-ubyte": plain_idx(IMAGES)[:-1]}, {}, "but contains 1,079"),
+    "truncated IDX file": ({"train-images-idx3-ubyte": plain_idx(IMAGES)[:-1]}, {}, "but contains only 1,079"),
     "one test image": (image_tree({"train": 12}) | image_tree({"test": 1}), {}, "there is 1 test image"),
     "too few for a batch": (image_tree({"a": 12, "b": 12}), {"batch_size": 64}, "batch_size is 64"),
     "too much validation": (image_tree({"a": 9, "b": 9}), {"validation_size": 14}, "validation_size is 14"),

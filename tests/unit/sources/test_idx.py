@@ -82,7 +82,7 @@ def test_bad_gzip_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
 def test_counts_of_announced_and_found_bytes_are_named(tmp_path: Path) -> None:
     path = tmp_path / "some-idx3-ubyte"
     path.write_bytes(WHOLE[:-2])
-    with pytest.raises(UserError, match=r"announces 60 bytes of shape \(5, 4, 3\), but contains 58"):
+    with pytest.raises(UserError, match=r"announces 60 bytes of shape \(5, 4, 3\), but contains only 58"):
         read_idx(path, 3)
 
 
