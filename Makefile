@@ -8,7 +8,8 @@ export PATH := $(VENV)/bin:$(PATH)
 unexport VIRTUAL_ENV
 
 # The settings of a run on the 1,797 bundled digits.
-DIGITS := -S dataset=digits -S validation_size=200 -S learning_rate=0.001 -S epochs=20
+DIGITS := -S dataset=digits -S validation_size=200 -S epochs=8 -S batch_size=32 -S learning_rate=0.008 \
+	-S learning_rate_schedule=one_cycle -S 'adam_betas=[0.8,0.95]'
 PORT := 5000
 # The environment of the peer library that `make bench` measures.
 PEER := .venv-pythae
@@ -76,7 +77,7 @@ readme: setup ## write the generated blocks of README.md and docs/, and copy the
 bench: setup ## run all benchmarks, with results in benchmarks/; only while nothing else runs on the machine
 	@[ -e $(PEER)/bin/python ] || uv venv --quiet $(PEER)
 	@uv pip install --quiet --python $(PEER) --requirement benchmarks/contestants/pythae.txt
-	@for name in throughput step_profile pipeline tracking reliability scaling rounding; do \
+	@for name in throughput quality neighbour step_profile pipeline tracking reliability scaling rounding; do \
 		python benchmarks/$$name.py || exit 1; done
 
 sync: setup ## log the results that are missing in MLflow, for example after an outage

@@ -83,7 +83,7 @@ INSERTIONS = [
     Insertion("weight_decay: 0.0001", "params.yaml", "", "  # Adam's weight decay, 0 or above\n"),
     Insertion("weight_decay: _NonNegative", PARAMS, "    learning_rate: Annotated[float, Field(gt=0)]\n    ", "\n    "),
     Insertion("weight_decay", "dvc.yaml", "learning_rate_schedule, adam_betas, ", ", "),
-    Insertion("weight_decay=params.weight_decay", f"{PACKAGE}/training/loop.py", "rate, (first, second), ", ", "),
+    Insertion("weight_decay=params.weight_decay", f"{PACKAGE}/training/loop.py", "(first, second), ", ", "),
 ]
 
 

@@ -16,6 +16,7 @@ from mnist_vae.data.latents import Latents
 from mnist_vae.model.autoencoder import Autoencoder, build_autoencoder
 from mnist_vae.model.file import Origin
 from mnist_vae.model.posterior import GaussianCode
+from mnist_vae.training.adam import Adam
 
 TINY = {
     "seed": 0,
@@ -97,6 +98,10 @@ def tiny_params(**changes: object) -> Params:
 
 def tiny_model(**changes: object) -> Autoencoder:
     return build_autoencoder(tiny_params(**changes).of_model())
+
+
+def adam_of(model: Autoencoder, rate: float = 0.001) -> Adam:
+    return Adam(model.parameters(), rate, (0.9, 0.999), 1e-8)
 
 
 def tiny_origin(fingerprint: str = "f" * 16) -> Origin:

@@ -81,7 +81,7 @@ class ModelParams(DataParams):
     epochs: _Positive
     batch_size: _Positive
     learning_rate: Annotated[float, Field(gt=0)]
-    learning_rate_schedule: Literal["constant", "linear"]
+    learning_rate_schedule: Literal["constant", "linear", "one_cycle"]
     adam_betas: Annotated[tuple[_Decay, _Decay], Field(strict=False)]
     adam_epsilon: Annotated[float, Field(gt=0, le=1)]
     device: Literal["auto", "cpu", "cuda", "mps"]

@@ -16,8 +16,9 @@ from mnist_vae.data.binarisation import draw_bits
 from mnist_vae.data.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.model.autoencoder import Autoencoder
 from mnist_vae.model.loss import Terms
+from mnist_vae.training.adam import Adam
 from mnist_vae.training.distributed import Ranks
-from mnist_vae.training.schedule import initial_rate, scheduled_rate, set_rate, warmup_share
+from mnist_vae.training.schedule import scheduled_rate, warmup_share
 from mnist_vae.training.state import Training, TrainingState, pack, unpack
 from mnist_vae.training.step import CapturedStep, Step, make_step
 
@@ -55,6 +56,7 @@ def fit(
     returns the history. Raises UserError when a loss or a weight is not finite.
     """
     training, step = _begin(model, images, params, resume, ranks)
+    schedule, all_steps = params.learning_rate_schedule, params.epochs * training.steps_per_epoch
     several = params.importance_samples
     codes = (params.latent_dim,) if several == 1 else (several, params.latent_dim)  # of an image in a step
     for epoch in range(training.epoch, params.epochs + 1):
@@ -68,9 +70,8 @@ def fit(
                 noise = torch.randn(len(batch), *codes, generator=noise_source, device=model.device)
                 if number < resumed_at:  # done before the training was interrupted
                     continue
-                share_done = training.steps_done / (params.epochs * training.steps_per_epoch)
-                rate = scheduled_rate(params.learning_rate, params.learning_rate_schedule, share_done)
-                set_rate(training.optimizer, rate)
+                rate = scheduled_rate(params.learning_rate, schedule, training.steps_done, all_steps)
+                training.optimizer.set_rate(rate)
                 kl_share = warmup_share(epoch, params.kl_warmup_epochs)
                 shard, shard_noise = seen[ranks.shard(batch)], ranks.shard(noise)
                 training.end_step(step(shard, shard_noise, kl_share, len(batch)))
@@ -98,13 +99,10 @@ def validate(model: Autoencoder, images: UInt8[Tensor, "N 1 S S"]) -> Terms:
 def _begin(
     model: Autoencoder, images: TrainingImages, params: ModelParams, resume: TrainingState | None, ranks: Ranks
 ) -> tuple[Training, Step | CapturedStep]:
-    (first, second), rate = params.adam_betas, initial_rate(params.learning_rate, model.device)
     if params.output_bias == "mean_image":
         model.start_at_mean(images.train)
-    is_on_cuda = model.device.type == "cuda"
-    adam = torch.optim.Adam(
-        model.parameters(), rate, (first, second), eps=params.adam_epsilon, fused=True, capturable=is_on_cuda
-    )
+    first, second = params.adam_betas
+    adam = Adam(model.parameters(), params.learning_rate, (first, second), epsilon=params.adam_epsilon)
     training = Training(model, adam, -(-len(images.train) // params.batch_size))
     if packed := ranks.broadcast(pack(resume) if resume else b""):
         training.restore(unpack(packed))

@@ -3,27 +3,23 @@
 They depend only on the step and the epoch, so resuming does not need their history.
 """
 
-import torch
-from torch import Tensor
+_RISE = 0.1  # the share of a one-cycle training in which the rate rises
 
 
-def initial_rate(learning_rate: float, device: torch.device) -> float | Tensor:
-    """The rate for a new optimiser. On a GPU it is a tensor, so that a captured step reads its value at each replay."""
-    return torch.tensor(learning_rate, device=device) if device.type == "cuda" else learning_rate
+def scheduled_rate(learning_rate: float, schedule: str, done: int, steps: int) -> float:
+    """The rate of the next step of a training of `steps` steps, when `done` of them are done.
 
-
-def scheduled_rate(learning_rate: float, schedule: str, share_done: float) -> float:
-    """The rate of the next step. `share_done` is the share of all steps that is done, at least 0 and below 1."""
-    return learning_rate * (1 - share_done) if schedule == "linear" else learning_rate
-
-
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the optimiser's rate for its next step."""
-    (group,) = optimizer.param_groups
-    if isinstance(group["lr"], Tensor):
-        group["lr"].fill_(rate)
-    else:
-        group["lr"] = rate
+    `linear` falls from the learning rate to 0. `one_cycle` first rises to it, linearly, in a tenth of the steps: Smith
+    & Topin 2018, "Super-Convergence", without their last phase.
+    """
+    left = (steps - done) / steps
+    match schedule:
+        case "linear":
+            return learning_rate * left
+        case "one_cycle":
+            return learning_rate * min((done + 1) / steps / _RISE, left / (1 - _RISE), 1.0)
+        case _:
+            return learning_rate
 
 
 def warmup_share(epoch: int, warmup_epochs: int) -> float:

@@ -10,6 +10,7 @@ from torch import Tensor
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.history import EpochHistory, EpochRow, StepRow
 from mnist_vae.model.autoencoder import Autoencoder
+from mnist_vae.training.adam import Adam
 
 _MODEL, _ADAM = "model/", "adam/"
 _STEPS_BETWEEN_CHECKS = 100  # not on the CPU: on other devices each check waits for the device
@@ -30,7 +31,7 @@ class TrainingState(NamedTuple):
 class Training:
     """A training in progress: its model and optimiser, the epoch in progress, counted from 1, and its steps so far."""
 
-    def __init__(self, model: Autoencoder, optimizer: torch.optim.Adam, steps_per_epoch: int):
+    def __init__(self, model: Autoencoder, optimizer: Adam, steps_per_epoch: int):
         self.model, self.optimizer = model, optimizer
         self.epoch, self.step, self._checked = 1, 0, 0
         self.histories: list[EpochHistory] = []
@@ -80,18 +81,12 @@ class Training:
 
     def state(self) -> TrainingState:
         """The state that is needed to resume. Its tensors are not copies: they change with the training."""
-        adam = self.optimizer.state_dict()["state"]
-        tensors = {f"{index}.{name}": value for index, values in adam.items() for name, value in values.items()}
-        return TrainingState(self.epoch, self.terms, self.histories, self.model.state_dict(), tensors)
+        return TrainingState(self.epoch, self.terms, self.histories, self.model.state_dict(), self.optimizer.state())
 
     def restore(self, state: TrainingState) -> None:
         """Resume from the state of a training of the same model, data and parameters."""
         self.model.load_state_dict(state.model)
-        adam = self.optimizer.state_dict()
-        for name, value in state.adam.items():
-            index, _, key = name.partition(".")
-            adam["state"].setdefault(int(index), {})[key] = value
-        self.optimizer.load_state_dict(adam)
+        self.optimizer.restore(state.adam)
         self.epoch, self.step, self.histories = state.epoch, len(state.terms), list(state.histories)
         self._checked = self.step
         self.terms.copy_(state.terms)

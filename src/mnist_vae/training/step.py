@@ -8,6 +8,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from mnist_vae.model.loss import Terms
+from mnist_vae.training.adam import Adam
 from mnist_vae.training.distributed import Ranks
 
 _STEPS_BEFORE_CAPTURE = 3  # in these, cuDNN and autograd set up things that must not happen during a capture
@@ -16,7 +17,7 @@ _STEPS_BEFORE_CAPTURE = 3  # in these, cuDNN and autograd set up things that mus
 class Step:
     """Trains a model on this rank's shard of a batch, and returns the mean terms of the whole batch."""
 
-    def __init__(self, terms_of: Callable[..., Terms], optimizer: torch.optim.Optimizer, ranks: Ranks):
+    def __init__(self, terms_of: Callable[..., Terms], optimizer: Adam, ranks: Ranks):
         self._terms_of, self._optimizer, self._ranks = terms_of, optimizer, ranks
 
     def __call__(
@@ -86,10 +87,8 @@ class _Captured(NamedTuple):
     noise: Tensor
 
 
-def make_step(
-    terms_of: Callable[..., Terms], optimizer: torch.optim.Optimizer, ranks: Ranks, batch_size: int
-) -> Step | CapturedStep:
+def make_step(terms_of: Callable[..., Terms], optimizer: Adam, ranks: Ranks, batch_size: int) -> Step | CapturedStep:
     """The step that suits the device that the weights are on."""
     step = Step(terms_of, optimizer, ranks)
-    can_capture = optimizer.param_groups[0]["capturable"] and ranks.count == 1
+    can_capture = optimizer.is_on_cuda and ranks.count == 1
     return CapturedStep(step, batch_size) if can_capture else step

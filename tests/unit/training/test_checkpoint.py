@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from builders import PLAIN, tiny_images, tiny_model, tiny_params
+from builders import PLAIN, adam_of, tiny_images, tiny_model, tiny_params
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.history import EpochHistory
 from mnist_vae.training.checkpoint import Checkpoint
@@ -58,7 +58,7 @@ def _state(recorder: Recorder) -> TrainingState:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"learning_rate_schedule": "linear"}, {"network": "deep", "deep_channels": [2, 2]}, BITS, PLAIN],
+    [{"learning_rate_schedule": "one_cycle"}, {"network": "deep", "deep_channels": [2, 2]}, BITS, PLAIN],
     ids=str,
 )
 @pytest.mark.parametrize("after", range(1, STEPS * EPOCHS))
@@ -114,13 +114,13 @@ def test_state_is_unpacked_as_it_was_packed() -> None:
     histories = fit(tiny_model(), IMAGES, tiny_params(epochs=2).of_model(), callbacks=[recorder])
     state = unpack(pack(_state(recorder)))
     assert (state.epoch, state.histories, len(state.terms)) == (3, histories, 0)
-    empty = Training(tiny_model(), torch.optim.Adam(tiny_model().parameters()), 3).state()
+    empty = Training(tiny_model(), adam_of(tiny_model()), 3).state()
     assert unpack(pack(empty))[:3:2] == (1, [])
 
 
 def _saved(folder: Path, fingerprint: str = "f") -> Path:
     with Checkpoint(folder, fingerprint) as checkpoint:
-        checkpoint.save(Training(tiny_model(), torch.optim.Adam(tiny_model().parameters()), 3).state())
+        checkpoint.save(Training(tiny_model(), adam_of(tiny_model()), 3).state())
     return folder / f"{fingerprint}.safetensors"
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from builders import PLAIN, tiny_images, tiny_model, tiny_params
+from builders import PLAIN, adam_of, tiny_images, tiny_model, tiny_params
 from mnist_vae.common.params import ModelParams
 from mnist_vae.common.seeds import derived_seed
 from mnist_vae.console.stage import UserError
@@ -144,14 +144,20 @@ def test_one_step_equals_one_written_by_hand() -> None:
         torch.testing.assert_close(trained, expected, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("schedule", ["constant", "linear"])
+RATES = {  # of 2 epochs of 3 steps, as shares of the learning rate
+    "constant": [1.0] * 6,
+    "linear": [1.0, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6],
+    "one_cycle": [1.0, 5 / 5.4, 4 / 5.4, 3 / 5.4, 2 / 5.4, 1 / 5.4],
+}
+
+
+@pytest.mark.parametrize("schedule", RATES)
 def test_epochs_equal_those_of_a_loop_written_by_hand(schedule: str) -> None:
     params = tiny_params(epochs=2, learning_rate_schedule=schedule).of_model()
     model = tiny_model()
     twin = TutorialVAE.like(model, params)
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.001, betas=(0.5, 0.999))
-    last_factor = {"constant": 1.0, "linear": 0.0}[schedule]  # after 2 epochs of 3 steps
-    scheduler = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, last_factor, total_iters=6)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: [*RATES[schedule], 0.0][step])
     for history in _train(model, params):
         epoch = history.epoch.epoch
         order = torch.randperm(20, generator=_generator("order of images", epoch))
@@ -253,7 +259,7 @@ def test_loss_that_is_no_number_ends_training_by_step(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("spoilt", [1, 99, 100, 101, 250, 300])
 def test_message_names_the_step_of_a_loss_that_is_not_finite_on_a_gpu(spoilt: int) -> None:
     # "meta" cannot be read, so a CPU tensor stands for a device's, which is looked at each 100 steps.
-    training = Training(tiny_model(), torch.optim.Adam(tiny_model().parameters()), steps_per_epoch=300)
+    training = Training(tiny_model(), adam_of(tiny_model()), steps_per_epoch=300)
     training.is_on_cpu = False
     terms = torch.ones(300, 3)
     terms[spoilt - 1 :] = float("nan")

@@ -1,28 +1,24 @@
 import pytest
-import torch
 
-from mnist_vae.training.schedule import initial_rate, scheduled_rate, set_rate, warmup_share
+from mnist_vae.training.schedule import scheduled_rate, warmup_share
 
 
 def test_constant_rate_stays_and_a_linear_one_falls_to_zero() -> None:
-    shares = [0.0, 0.25, 0.5, 0.999]
-    assert [scheduled_rate(0.4, "constant", share) for share in shares] == [0.4] * 4
-    assert [scheduled_rate(0.4, "linear", share) for share in shares] == pytest.approx([0.4, 0.3, 0.2, 0.0004])
+    done = [0, 250, 500, 999]
+    assert [scheduled_rate(0.4, "constant", step, 1000) for step in done] == [0.4] * 4
+    assert [scheduled_rate(0.4, "linear", step, 1000) for step in done] == pytest.approx([0.4, 0.3, 0.2, 0.0004])
 
 
-@pytest.mark.parametrize("rate", [0.5, torch.tensor(0.5)], ids=["number", "tensor"])
-def test_optimiser_gets_the_rate_in_place(rate: float | torch.Tensor) -> None:
-    weight = torch.zeros(1, requires_grad=True)
-    adam = torch.optim.Adam([weight], rate)
-    set_rate(adam, 0.25)
-    assert float(adam.param_groups[0]["lr"]) == 0.25
-    if isinstance(rate, torch.Tensor):
-        assert adam.param_groups[0]["lr"] is rate  # what a captured step reads
+def test_one_cycle_rises_in_a_tenth_of_the_steps_and_falls_to_zero_in_the_others() -> None:
+    rates = [scheduled_rate(0.3, "one_cycle", done, 20) for done in range(20)]
+    assert rates[:2] == pytest.approx([0.15, 0.3])
+    assert rates[2:] == pytest.approx([0.3 * left / 18 for left in range(18, 0, -1)])
 
 
-def test_rate_is_a_tensor_on_a_gpu_alone() -> None:
-    assert initial_rate(0.1, torch.device("cpu")) == 0.1
-    assert isinstance(initial_rate(0.1, torch.device("cpu")), float)
+@pytest.mark.parametrize("steps", [1, 2, 9, 10, 11])
+def test_one_cycle_of_few_steps_has_no_rate_of_zero_and_none_above_the_learning_rate(steps: int) -> None:
+    rates = [scheduled_rate(0.3, "one_cycle", done, steps) for done in range(steps)]
+    assert all(0 < rate <= 0.3 for rate in rates)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from builders import tiny_images, tiny_model
-from mnist_vae.model.autoencoder import Autoencoder
+from builders import adam_of, tiny_images, tiny_model
+from mnist_vae.training.adam import Adam
 from mnist_vae.training.distributed import Ranks
-from mnist_vae.training.schedule import scheduled_rate, set_rate
+from mnist_vae.training.schedule import scheduled_rate
 from mnist_vae.training.step import Capture, CapturedStep, Step, capture_cuda_graph
 
 BATCH = 8
@@ -28,17 +28,12 @@ def _pretend_to_capture(action: Callable[[], Tensor]) -> Capture:
     return Capture(replay, result)
 
 
-def _adam(model: Autoencoder, device: str) -> torch.optim.Adam:
-    rate = torch.tensor(0.0, device=device)
-    return torch.optim.Adam(model.parameters(), rate, fused=True, capturable=device == "cuda")
-
-
-def _run(step: Step | CapturedStep, adam: torch.optim.Adam, device: str) -> Tensor:
+def _run(step: Step | CapturedStep, adam: Adam, device: str) -> Tensor:
     terms = []
     for number, (size, share) in enumerate(zip(SIZES, SHARES, strict=True)):
         images = tiny_images(size, seed=number).to(device)
         noise = torch.randn(size, 3, generator=torch.Generator().manual_seed(number)).to(device)
-        set_rate(adam, scheduled_rate(0.01, "linear", number / len(SIZES)))
+        adam.set_rate(scheduled_rate(0.01, "linear", number, len(SIZES)))
         terms.append(step(images, noise, share, size).clone())
     return torch.stack(terms).cpu()
 
@@ -55,7 +50,7 @@ def _run(step: Step | CapturedStep, adam: torch.optim.Adam, device: str) -> Tens
 )
 def test_captured_step_does_what_the_step_does(device: str, capture: Callable[[Callable[[], Tensor]], Capture]) -> None:
     plain, captured = (tiny_model().to(device).train() for _ in range(2))
-    plain_adam, captured_adam = _adam(plain, device), _adam(captured, device)
+    plain_adam, captured_adam = adam_of(plain), adam_of(captured)
     captures = []
 
     def counted(action: Callable[[], Tensor]) -> Capture:
