@@ -1,8 +1,8 @@
 """Fetch the data set's original files into a folder, and verify them."""
 
-from mnist_vae.console.early import end_in_a_line
+from mnist_vae.console.early import begin_imports
 
-end_in_a_line()  # also during the imports below, which take seconds
+begin_imports()
 
 from pathlib import Path
 

@@ -1,8 +1,8 @@
 """Draw the figures of the trained model, and write the page of the run."""
 
-from mnist_vae.console.early import end_in_a_line
+from mnist_vae.console.early import begin_imports
 
-end_in_a_line()  # also during the imports below, which take seconds
+begin_imports()
 
 from mnist_vae.common import paths
 from mnist_vae.common.atomic import write_atomically

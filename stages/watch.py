@@ -1,8 +1,8 @@
 """List the files in the folder that custom_data names, so that DVC sees whether it changed. It is only read."""
 
-from mnist_vae.console.early import end_in_a_line
+from mnist_vae.console.early import begin_imports
 
-end_in_a_line()  # also during the imports below, which take seconds
+begin_imports()
 
 from pathlib import Path
 

@@ -16,7 +16,13 @@ def test_preloaded_interpreters_give_the_bytes_and_the_runs_of_real_ones(
 ) -> None:
     clone.use_real_interpreters()
     clone.give_environment()
-    printed = clone.succeed("dvc", "repro")
+    printed = clone.succeed("dvc", "repro", PYTHONPROFILEIMPORTTIME="1")
+    imported = {line.rpartition("|")[2].strip() for line in printed.splitlines() if line.startswith("import time:")}
+    assert {"mlflow", "seaborn", "torch"} <= imported
+    # They take a second or more, and no stage needs them by default.
+    assert [
+        name for name in ("scipy.stats._stats_py", "sklearn", "torch._dynamo", "torch._inductor") if name in imported
+    ] == []
     assert "[W" not in printed  # warnings of torch's C++ code, which the preloaded ones do not show
     assert clone.outputs() == reproduced.outputs()
     assert (clone.folder / "dvc.lock").read_bytes() == (reproduced.folder / "dvc.lock").read_bytes()

@@ -1,6 +1,7 @@
 """What every stage shares: its place in the repository, and how it ends."""
 
 import errno
+import gc
 import io
 import os
 import re
@@ -14,6 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 import mnist_vae
+from mnist_vae.console.early import end_imports
 
 # The errors of a machine that is full, that refuses access, or that fails. They are no bugs of the code.
 _MACHINE_ERRORS = {
@@ -102,6 +104,7 @@ def exit_after(main: Callable[[], int | None]) -> NoReturn:
     is a bug and keeps its traceback.
     """
     name = Path(sys.argv[0]).stem
+    end_imports()
     signal.signal(signal.SIGTERM, _raise_terminated)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -125,7 +128,22 @@ def exit_after(main: Callable[[], int | None]) -> NoReturn:
     except SystemExit:  # raised by a rank, to which its launcher may send SIGTERM while it ends
         _end_by_further_signals()
         raise
+    finally:
+        gc.freeze()  # else the interpreter's end takes a second, looking for garbage in all modules
     sys.exit(code)
+
+
+@contextmanager
+def ignoring_sigterm() -> Iterator[None]:
+    """Ignore SIGTERM in the block, which ends this process anyway.
+
+    If all processes of a training fail at once, the launcher sends it to those that have not ended yet.
+    """
+    former = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def machine_complaint(error: BaseException) -> str | None:

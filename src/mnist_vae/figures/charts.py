@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import seaborn as sns
 from jaxtyping import Float, UInt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,6 +12,7 @@ from mnist_vae.common.catalogue import DIGITS
 from mnist_vae.data.history import EpochRow, StepRow
 from mnist_vae.data.latents import ACTIVE_VARIANCE, active_dimensions
 from mnist_vae.figures.grids import short_names
+from mnist_vae.figures.light_seaborn import sns
 from mnist_vae.figures.style import figure_style, titled_figure
 
 MOST_IN_LEGEND = 72  # classes

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
-import seaborn as sns
 from matplotlib.figure import Figure
 from PIL import Image
 
 from mnist_vae.common.atomic import write_atomically
+from mnist_vae.figures.light_seaborn import sns
 
 # All figures have one width in inches, so that text of one size has one size on a page. A page shows a figure about
 # 800 pixels wide: a point of type is then 1.4 pixels, and the file has two pixels for each pixel of the page.

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from mnist_vae.console.stage import Terminated, UserError, repository_root
+from mnist_vae.console.stage import Terminated, UserError, ignoring_sigterm, repository_root
 from mnist_vae.model.file import Origin
 from mnist_vae.tracking.backfill import STAGES, Result, StoredRun, complete, find_or_create_run, log_diff, log_epoch
 from mnist_vae.tracking.orphans import RunLock, close_orphans, repository_id, stop
@@ -40,7 +40,8 @@ def tracked_run(stage: Stage, origin: Origin) -> Iterator["TrackedRun"]:
         run.stop("KILLED", f"stopped by {'SIGTERM' if isinstance(interrupt, Terminated) else 'SIGINT'}")
         raise
     except BaseException as error:
-        run.stop("FAILED", str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+        with ignoring_sigterm():
+            run.stop("FAILED", str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
         raise
 
 
