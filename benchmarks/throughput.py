@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, NamedTuple, cast
 
 import torch
@@ -63,9 +64,10 @@ class Contestant:
 
 
 @contextmanager
-def _contestant(command: Sequence[str]) -> Iterator[Contestant]:
+def contestant(command: Sequence[str], variables: Mapping[str, str] = MappingProxyType({})) -> Iterator[Contestant]:
+    """Start a contestant with further environment variables, and end it with the block."""
     # TQDM_DISABLE turns off pythae's progress bar.
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "TQDM_DISABLE": "1"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "TQDM_DISABLE": "1", **variables}
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
     ) as process:
@@ -93,13 +95,22 @@ def main() -> None:
     seconds = _take_turns(commands, work, arguments.repeats)
     trainings = {name: params.model_copy(update=options.get(name, {})) for name in commands}
     operations = {name: _TIMES * one.operations for name, one in work.items()}
+    preset = f"{_OURS}, preset {_RECIPE}"
+    images = {name: training.epochs * (training.train_size or 0) for name, training in trainings.items()}
+    whole = {name: [count / arguments.images * one for one in seconds[name]] for name, count in images.items()}
     content = {
         **measured,
+        "preset": _RECIPE,
         "images_a_run": arguments.images,
         "repeats": arguments.repeats,
         "rows": {
-            name: _row(seconds[name], seconds[_OURS], arguments.images, training.epochs * (training.train_size or 0))
-            for name, training in trainings.items()
+            name: _row(seconds[name], seconds[_OURS], arguments.images)
+            | {
+                "images_of_a_whole_training": images[name],
+                "seconds_of_a_whole_training_at_that_rate": spread(whole[name]),
+                "whole_training_relative_to_the_preset": _ratios(whole[name], whole[preset]),
+            }
+            for name in trainings
         },
         "roofline": _roofline(_operations_per_image(params), arguments.images, seconds, operations),
     }
@@ -148,7 +159,7 @@ def _take_turns(
 ) -> dict[str, list[float]]:
     """The seconds of each contestant and of the machine's work in each turn. A first turn is not counted."""
     with ExitStack() as stack:
-        contestants = {name: stack.enter_context(_contestant(command)) for name, command in commands.items()}
+        contestants = {name: stack.enter_context(contestant(command)) for name, command in commands.items()}
         turns = []
         for repeat in range(repeats + 1):
             turns.append({name: one.run() for name, one in [*contestants.items(), *work.items()]})
@@ -157,13 +168,16 @@ def _take_turns(
     return {name: [turn[name] for turn in turns[1:]] for name in turns[0]}
 
 
-def _row(theirs: Sequence[float], ours: Sequence[float], images: int, images_of_training: int) -> dict:
+def _row(theirs: Sequence[float], ours: Sequence[float], images: int) -> dict:
     return {
         "images_per_second": spread([images / one for one in theirs]),
-        "speed_of_this_project_relative_to_it": spread([their / our for our, their in zip(ours, theirs, strict=True)]),
-        "images_of_a_whole_training": images_of_training,
-        "seconds_of_a_whole_training_at_that_rate": spread([images_of_training / images * one for one in theirs]),
+        "speed_of_this_project_relative_to_it": _ratios(theirs, ours),
     }
+
+
+def _ratios(theirs: Sequence[float], ours: Sequence[float]) -> dict[str, float]:
+    """The spread of the ratios of each turn."""
+    return spread([their / our for our, their in zip(ours, theirs, strict=True)])
 
 
 def _roofline(

@@ -1,15 +1,15 @@
 """Train the model, and keep its weights and the history of its training."""
 
-from mnist_vae.console.early import end_in_a_line
+from mnist_vae.console.early import begin_imports
 
-end_in_a_line()  # also during the imports below, which take seconds
+begin_imports()
 
 from pathlib import Path
 
 from mnist_vae.common import paths
 from mnist_vae.common.atomic import file_md5
 from mnist_vae.common.catalogue import CUSTOM
-from mnist_vae.common.device import is_emulated, place, prepare_device
+from mnist_vae.common.device import bind_threads, is_emulated, place, prepare_device
 from mnist_vae.common.params import ModelParams, load_params
 from mnist_vae.console.progress import ProgressBar
 from mnist_vae.console.stage import repository_root, run_stage
@@ -37,6 +37,8 @@ def main() -> None:
 
 def train(params: ModelParams) -> None:
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
+    if device.type == "cpu" and params.processes == 1:
+        bind_threads()
     ranks = join(params.processes, device)
     prepared, data_md5 = load_prepared(paths.PREPARED), file_md5(paths.PREPARED)
     origin = Origin(

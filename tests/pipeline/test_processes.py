@@ -1,5 +1,6 @@
 """What the package does in processes of its own: full disks, kills, other instructions, other hash seeds."""
 
+import ast
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from builders import tiny_model, tiny_origin
+from interpreters import Interpreters
 from mnist_vae.common.atomic import write_atomically
 from mnist_vae.model.file import save_model
 from places import REPOSITORY, SUPPORT
@@ -129,3 +131,42 @@ def test_checking_parameters_does_not_import_torch() -> None:
     script = "import sys, mnist_vae.common.params; sys.exit('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, env={"PYTHONPATH": "src"}, check=False)
     assert done.returncode == 0
+
+
+BOUND = """
+import os
+import torch
+from mnist_vae.common.device import bind_threads
+torch.set_num_threads(len(os.sched_getaffinity(0)))
+bind_threads()
+print([sorted(os.sched_getaffinity(int(thread))) for thread in os.listdir("/proc/self/task")])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system binds no threads")
+def test_each_of_torchs_threads_gets_a_cpu_of_its_own(tmp_path: Path, interpreters: Interpreters) -> None:
+    cpus = sorted(os.sched_getaffinity(0))
+    printed, _ = interpreters.start(BOUND, tmp_path).communicate()
+    if len(cpus) > 1:
+        bound = [allowed for allowed in ast.literal_eval(printed) if len(allowed) == 1]  # NumPy has threads of its own
+        assert sorted(bound) == [[cpu] for cpu in cpus]
+
+
+def test_garbage_is_collected_again_after_the_imports(tmp_path: Path, interpreters: Interpreters) -> None:
+    code = "from mnist_vae.console.early import begin_imports, end_imports\nimport gc\n"
+    code += "begin_imports(); print(gc.isenabled()); end_imports(); print(gc.isenabled())"
+    printed, _ = interpreters.start(code, tmp_path).communicate()
+    assert printed.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "spins"),
+    [({}, "30000"), ({"GOMP_SPINCOUNT": "7"}, "7"), ({"OMP_WAIT_POLICY": "passive"}, "None")],
+    ids=["by default", "chosen", "other choice"],
+)
+def test_threads_wait_as_chosen_or_a_short_time(tmp_path: Path, variables: dict[str, str], spins: str) -> None:
+    code = "from mnist_vae.console.early import begin_imports\nimport os\nbegin_imports()\n"
+    code += "print(os.environ.get('GOMP_SPINCOUNT'))"
+    environment = {"PYTHONPATH": SOURCE} | variables
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == spins

@@ -4,7 +4,8 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ EVALUATION_BATCH = 500
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # as malloc.h numbers them
 _GIBIBYTE = 1 << 30
+_ELEMENTS_FOR_ALL_THREADS = 1 << 20  # torch shares an operation of so many elements among all its threads
 
 Context = Callable[[], AbstractContextManager]
 
@@ -57,6 +59,24 @@ def prepare_device(name: str, threads: int, *, deterministic: bool) -> torch.dev
     # The deterministic mode fills new memory as a debugging aid. It is overwritten anyway, and costs 7 % of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # pyright: ignore[reportAttributeAccessIssue]
     return device
+
+
+def bind_threads() -> None:
+    """Keep each of torch's CPU threads on a CPU of its own, if it has one for each CPU. Call it before they start.
+
+    They wait for each other in each operation. Beside another busy process, Linux often puts two of them on one CPU,
+    and then a step takes five times as long. With fewer threads than CPUs, Linux finds a free one for each. The first
+    CPU is another one in another process, because its thread has the most to do.
+    """
+    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
+    if len(cpus) == 1 or len(cpus) != torch.get_num_threads():
+        return
+    before = _threads_of_process()
+    torch.zeros(_ELEMENTS_FOR_ALL_THREADS).add_(1)
+    threads = [0, *sorted(_threads_of_process() - before)]  # 0 is the calling thread
+    with suppress(OSError):  # if the machine forbids it, the threads stay where they are
+        for number, thread in enumerate(threads, start=os.getpid()):
+            os.sched_setaffinity(thread, {cpus[number % len(cpus)]})
 
 
 def autocast(precision: str, device: torch.device) -> Context:
@@ -97,6 +117,10 @@ def is_emulated(precision: str, device: torch.device) -> bool:
 def place(images: UInt8[np.ndarray, "N 1 S S"], device: torch.device) -> UInt8[Tensor, "N 1 S S"]:
     """The images as one tensor on the device; on the CPU it shares the array's memory."""
     return torch.from_dlpack(images).to(device)  # unlike from_numpy, it does not warn about a read-only array
+
+
+def _threads_of_process() -> set[int]:
+    return {int(entry.name) for entry in Path("/proc/self/task").iterdir()}
 
 
 def _keep_freed_memory() -> None:

@@ -7,7 +7,7 @@ import torch
 
 from builders import tiny_images, tiny_model
 from mnist_vae.common import device
-from mnist_vae.common.device import autocast, is_emulated, prepare_device, tensor_cores
+from mnist_vae.common.device import autocast, bind_threads, is_emulated, prepare_device, tensor_cores
 from mnist_vae.console.stage import UserError
 
 
@@ -133,3 +133,13 @@ def test_bfloat16_is_emulated_by_a_processor_without_it_and_float32_by_none(
     assert is_emulated("bfloat16", CPU) is not has_it
     assert not is_emulated("float32", CPU)
     assert not is_emulated("bfloat16", torch.device("cuda"))
+
+
+@pytest.mark.parametrize(("cpus", "threads"), [({0}, 1), ({0, 1}, 1), ({0, 1, 2, 3}, 2), ({0, 1}, 4)])
+def test_threads_are_bound_only_if_each_cpu_has_one(
+    monkeypatch: pytest.MonkeyPatch, cpus: set[int], threads: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: cpus, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", lambda *_: pytest.fail("a thread was bound"), raising=False)
+    torch.set_num_threads(threads)
+    bind_threads()
