@@ -19,6 +19,7 @@ def throughput(result: dict) -> list[str]:
             _range(row["images_per_second"], ",.0f"),
             _range(row["speed_of_this_project_relative_to_it"], ".2f"),
             _range(row["seconds_of_a_whole_training_at_that_rate"], ",.0f"),
+            _range(row["whole_training_relative_to_the_preset"], ".1f"),
         ]
         for name, row in result["rows"].items()
     ]
@@ -28,7 +29,13 @@ def throughput(result: dict) -> list[str]:
     rates = [[f"{name}, GFLOP/s", _range(rate, ".0f")] for name, rate in roofline["GFLOP/s"].items()]
     repeats = f"{result['repeats']} runs each in turn, median (range)"
     return [
-        *_table([repeats, "images/s", "speed of this project relative to it", "a whole training, s"], rows),
+        *_table(
+            [
+                *(repeats, "images/s", "speed of this project relative to it", "a whole training, s"),
+                f"relative to that of {result['preset']}",
+            ],
+            rows,
+        ),
         "",
         *_table(
             [f"{operations:.1f} MFLOP per image, forward and backward", ""],
@@ -111,8 +118,43 @@ def rounding(result: dict) -> list[str]:
     return _table(["what is changed", "largest change of a mean over the test set", "of a mean over a class"], rows)
 
 
+def quality(result: dict) -> list[str]:
+    """The loss on the test images, and the seconds to it."""
+    rows = [
+        [
+            name,
+            f"{row['mean test loss']:.5f}",
+            ", ".join(f"{loss:.5f}" for loss in row["test loss by seed"]),
+            _range(row["seconds"], ".1f"),
+        ]
+        for name, row in result["rows"].items()
+    ]
+    return _table(
+        ["", "mean test loss", "of each seed", f"seconds of {result['seeds']} trainings, median (range)"], rows
+    )
+
+
+def neighbour(result: dict) -> list[str]:
+    """The seconds of a training in each surroundings, also as multiples of those alone."""
+    ways = result["seconds"]
+    rows = [
+        [
+            way,
+            *(
+                f"{seconds['median']:.1f} ({seconds['min']:.1f}–{seconds['max']:.1f})"
+                + ("" if place == "alone" else f", {seconds['median'] / places['alone']['median']:.1f} ×")
+                for place, seconds in places.items()
+            ),
+        ]
+        for way, places in ways.items()
+    ]
+    images = f"{result['images_a_run']:,} images, seconds, median (range)"
+    return _table([images, *next(iter(ways.values()))], rows)
+
+
 TABLES = {
-    table.__name__: table for table in (throughput, step_profile, pipeline, tracking, reliability, scaling, rounding)
+    table.__name__: table
+    for table in (throughput, quality, neighbour, step_profile, pipeline, tracking, reliability, scaling, rounding)
 }
 
 

@@ -95,7 +95,7 @@ def test_interrupted_comparison_ends_what_runs_and_leaves_the_workspace(
     commit = tiny.commit()
     process = tiny.start(*COMPARE)
     assert process.stdout is not None
-    while "slow runs" not in (line := process.stdout.readline()):
+    while "slow is running" not in (line := process.stdout.readline()):
         assert line
     process.send_signal(number)
     assert process.communicate(timeout=60)[0] == f"compare: stopped by {number.name}\n"
