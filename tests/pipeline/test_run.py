@@ -1,10 +1,12 @@
 """The run that the stages of a pipeline share, against a real SQLite store, also when MLflow fails in every way."""
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import chdir, suppress
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import pytest
@@ -18,7 +20,7 @@ from mnist_vae.common import paths
 from mnist_vae.console.stage import Terminated, UserError
 from mnist_vae.model.file import Origin
 from mnist_vae.tracking.provenance import Uncommitted
-from mnist_vae.tracking.run import tracked_run
+from mnist_vae.tracking.run import TrackedRun, tracked_run
 from mnist_vae.tracking.store import open_store
 from tracked_stages import (
     EPOCHS,
@@ -37,7 +39,7 @@ HANGING = """
 import sys, time
 from builders import tiny_origin
 from mnist_vae.tracking.provenance import Uncommitted
-from mnist_vae.tracking.run import tracked_run
+from mnist_vae.tracking.run import TrackedRun, tracked_run
 with tracked_run("train", tiny_origin()):
     print("in it", flush=True)
     time.sleep(600)
@@ -116,6 +118,29 @@ def test_run_that_does_not_end_well_says_why_and_a_later_success_repairs_it(
     train(root, origin)
     (run,) = contents(open_store(root).client)
     assert (run["status"], "reason" in run["tags"]) == ("SCHEDULED", False)
+
+
+def test_failure_is_logged_although_sigterm_arrives_meanwhile(
+    root: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(*_: object) -> None:
+        raise Terminated
+
+    stop = TrackedRun.stop
+
+    def stop_late(self: TrackedRun, status: Literal["FAILED", "KILLED"], reason: str) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        stop(self, status, reason)
+
+    monkeypatch.setattr(TrackedRun, "stop", stop_late)
+    former = signal.signal(signal.SIGTERM, terminate)
+    try:
+        with pytest.raises(UserError, match="the loss"), chdir(root), tracked_run("train", origin):
+            raise UserError("the loss was not finite")
+        assert signal.getsignal(signal.SIGTERM) is terminate
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert _statuses(root) == ["FAILED"]
 
 
 def test_stopped_training_resumes_in_its_run_without_points_twice(

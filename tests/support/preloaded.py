@@ -35,7 +35,20 @@ _LINES = Path(__file__).with_name("preloaded_modules.txt").read_text("utf-8").sp
 MODULES = [name for line in _LINES if not line.startswith("#") for name in line.split()]
 # Prefixes of variables that are read when an interpreter starts or imports a library. A program with other values of
 # them needs a real start.
-_READ_AT_START = ("PYTHON", "LC_", "LANG", "OMP_", "MKL_", "ATEN_", "ONEDNN_", "DNNL_", "OPENBLAS_", "MPL", "TORCH")
+_READ_AT_START = (
+    "PYTHON",
+    "LC_",
+    "LANG",
+    "OMP_",
+    "GOMP_",
+    "MKL_",
+    "ATEN_",
+    "ONEDNN_",
+    "DNNL_",
+    "OPENBLAS_",
+    "MPL",
+    "TORCH",
+)
 _READ_LATER = {"PYTHONPATH", "PYTHONUNBUFFERED"}
 # Variables that torchrun sets for its processes. They need no real start: the server has the log level for all
 # programs, and the stage sets its threads.

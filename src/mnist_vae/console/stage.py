@@ -135,7 +135,7 @@ def exit_after(main: Callable[[], int | None]) -> NoReturn:
 
 @contextmanager
 def ignoring_sigterm() -> Iterator[None]:
-    """Ignore SIGTERM in the block, which ends this process anyway.
+    """Ignore SIGTERM in the block. Use it where this process is about to end.
 
     If all processes of a training fail at once, the launcher sends it to those that have not ended yet.
     """
