@@ -59,8 +59,10 @@ def save(content: dict, path: Path) -> None:
 
 def run(main: Callable[[], None]) -> NoReturn:
     """Call `main` and exit. A UserError and an interrupt end in one line."""
+    from mnist_vae.console.early import end_imports
     from mnist_vae.console.stage import UserError
 
+    end_imports()
     try:
         sys.exit(main())
     except UserError as error:

@@ -1,11 +1,11 @@
 """How much slower a training is beside another busy program, and two trainings beside each other.
 
-Each training is a process that waits for its turns. It runs as the train stage does: each thread on a CPU of its own,
-and waiting threads soon asleep. A second one leaves both to torch and Linux. The surroundings change from turn to turn.
+A training runs in one of two ways: as the train stage does, with each thread on a CPU of its own and waiting threads
+soon asleep, or as torch and Linux do by default. Each turn takes each way alone, beside a busy process, and twice at
+once. The trainings are processes that wait for their turns. They run on the CPU.
 """
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from mnist_vae.common.params import load_params
 from throughput import Contestant, contestant
 
 _OURS = [sys.executable, str(ROOT / "benchmarks" / "contestants" / "ours.py")]
+_CHANGES = json.dumps({"device": "cpu"})
 _SPINS_OF_LIBGOMP = "300000"  # its default
 _WAYS = {
     "as the train stage": ([], {}),
@@ -30,11 +31,13 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=6400, help="images of a run")
     parser.add_argument("--repeats", type=int, default=5, help="counted turns")
     arguments = parser.parse_args()
-    params = load_params(paths.PARAMS).of_model()
+    params = load_params(paths.PARAMS).of_model().model_copy(update={"device": "cpu"})
     with ExitStack() as stack:
         pairs = {
             way: [
-                stack.enter_context(contestant([*_OURS, str(arguments.images), json.dumps({}), *options], variables))
+                stack.enter_context(
+                    contestant([*_OURS, str(arguments.images), json.dumps({"device": "cpu"}), *options], variables)
+                )
                 for _ in range(2)
             ]
             for way, (options, variables) in _WAYS.items()
@@ -59,7 +62,7 @@ def _turn(first: Contestant, second: Contestant) -> dict[str, float]:
 
 @contextmanager
 def _busy_process() -> Iterator[None]:
-    process = subprocess.Popen([sys.executable, "-c", "while True: pass"], env=dict(os.environ))
+    process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         yield
     finally:

@@ -11,8 +11,12 @@ import sys
 import time
 
 from measure import ROOT, command_line, measured_on, run, save, spread
+from mnist_vae.console.early import begin_imports
+
+begin_imports()
+
 from mnist_vae.common import paths
-from mnist_vae.common.device import bind_threads, find_device, place
+from mnist_vae.common.device import bound_threads, find_device, place, start_threads
 from mnist_vae.common.params import ModelParams, load_params
 from mnist_vae.console.stage import UserError
 from mnist_vae.data.prepared import Prepared, load_prepared
@@ -26,7 +30,7 @@ from presets import load_presets
 # What a preset may change of params.yaml, so that its loss is comparable.
 _OF_TRAINING = {
     *("epochs", "batch_size", "learning_rate", "learning_rate_schedule", "adam_betas", "adam_epsilon"),
-    *("kl_warmup_epochs", "threads", "precision"),
+    *("kl_warmup_epochs", "precision"),
 }
 
 
@@ -37,12 +41,12 @@ def main() -> None:
     arguments = parser.parse_args()
     defaults = load_params(paths.PARAMS).of_model()
     systems = {name: _preset(name, defaults) for name in arguments.systems}
-    measured, prepared = measured_on(defaults), load_prepared(paths.PREPARED)
-    if find_device(defaults.device).type == "cpu":
-        bind_threads()
+    measured = measured_on(defaults)
+    threads, prepared = start_threads(), load_prepared(paths.PREPARED)
     rows = {}
     for name, params in systems.items():
-        trained = [_train(params.model_copy(update={"seed": seed}), prepared) for seed in range(arguments.seeds)]
+        with bound_threads(threads):
+            trained = [_train(params.model_copy(update={"seed": seed}), prepared) for seed in range(arguments.seeds)]
         qualities, seconds = zip(*trained, strict=True)
         rows[name] = {
             "test loss by seed": list(qualities),

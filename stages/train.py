@@ -9,7 +9,7 @@ from pathlib import Path
 from mnist_vae.common import paths
 from mnist_vae.common.atomic import file_md5
 from mnist_vae.common.catalogue import CUSTOM
-from mnist_vae.common.device import bind_threads, is_emulated, place, prepare_device
+from mnist_vae.common.device import bound_threads, is_emulated, place, prepare_device, start_threads
 from mnist_vae.common.params import ModelParams, load_params
 from mnist_vae.console.progress import ProgressBar
 from mnist_vae.console.stage import repository_root, run_stage
@@ -37,8 +37,7 @@ def main() -> None:
 
 def train(params: ModelParams) -> None:
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
-    if device.type == "cpu" and params.processes == 1:
-        bind_threads()
+    threads = start_threads() if device.type == "cpu" and params.processes == 1 else []
     ranks = join(params.processes, device)
     prepared, data_md5 = load_prepared(paths.PREPARED), file_md5(paths.PREPARED)
     origin = Origin(
@@ -65,7 +64,8 @@ def train(params: ModelParams) -> None:
         ranks.together(),
     ):
         callbacks = [ProgressBar(params.epochs, len(images.train), params.batch_size), checkpoint, run]
-        histories = fit(model, images, params, checkpoint.load(), callbacks, ranks)
+        with bound_threads(threads):
+            histories = fit(model, images, params, checkpoint.load(), callbacks, ranks)
         save_model(model, origin, paths.MODEL)
         save_history(histories, paths.EPOCHS, paths.STEPS)
         save_environment(environment, paths.ENVIRONMENT)

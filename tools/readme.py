@@ -165,7 +165,7 @@ def headlines_table(root: Path) -> str:
     preset = results["throughput"]["preset"]
     rows += [
         [
-            f"a whole training of {name}, compared with `{preset}`, which is as good",
+            f"seconds of a whole training of {name}, divided by those of `{preset}`",
             f"{row['whole_training_relative_to_the_preset']['median']:.2g} ×",
         ]
         for name, row in results["throughput"]["rows"].items()

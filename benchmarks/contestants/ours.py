@@ -13,7 +13,7 @@ begin_imports()
 
 from contest import answer
 from mnist_vae.common import paths
-from mnist_vae.common.device import bind_threads, place, prepare_device
+from mnist_vae.common.device import bound_threads, place, prepare_device, start_threads
 from mnist_vae.common.params import ModelParams, load_params
 from mnist_vae.data.prepared import load_prepared
 from mnist_vae.model.autoencoder import build_autoencoder
@@ -34,15 +34,15 @@ def main(count: int, changes: dict, *, bound: bool) -> None:
 def contend(params: ModelParams, count: int, *, bound: bool) -> None:
     """Train for one epoch on the first `count` images when asked to. With several ranks, the main one is asked."""
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
-    if bound and device.type == "cpu" and params.processes == 1:
-        bind_threads()
+    threads = start_threads() if bound and device.type == "cpu" and params.processes == 1 else []
     ranks = join(params.processes, device)
     prepared = load_prepared(paths.PREPARED)
     train, validation = prepared.train.images[:count], prepared.validation.images[:1]
     images = TrainingImages(place(train, device), place(validation, device))
 
     def train_once() -> None:
-        fit(build_autoencoder(params).to(device), images, params, ranks=ranks)
+        with bound_threads(threads):
+            fit(build_autoencoder(params).to(device), images, params, ranks=ranks)
 
     def train_together() -> None:
         ranks.broadcast(b"train")

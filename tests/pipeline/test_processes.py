@@ -136,20 +136,22 @@ def test_checking_parameters_does_not_import_torch() -> None:
 BOUND = """
 import os
 import torch
-from mnist_vae.common.device import bind_threads
+from mnist_vae.common.device import bound_threads, start_threads
 torch.set_num_threads(len(os.sched_getaffinity(0)))
-bind_threads()
-print([sorted(os.sched_getaffinity(int(thread))) for thread in os.listdir("/proc/self/task")])
+threads = start_threads()
+with bound_threads(threads):
+    print([sorted(os.sched_getaffinity(thread)) for thread in threads])
+print([sorted(os.sched_getaffinity(thread)) for thread in threads])
 """
+CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system binds no threads")
+@pytest.mark.skipif(len(CPUS) < 2, reason="this machine has one CPU, or binds no threads")
 def test_each_of_torchs_threads_gets_a_cpu_of_its_own(tmp_path: Path, interpreters: Interpreters) -> None:
-    cpus = sorted(os.sched_getaffinity(0))
     printed, _ = interpreters.start(BOUND, tmp_path).communicate()
-    if len(cpus) > 1:
-        bound = [allowed for allowed in ast.literal_eval(printed) if len(allowed) == 1]  # NumPy has threads of its own
-        assert sorted(bound) == [[cpu] for cpu in cpus]
+    bound, free = map(ast.literal_eval, printed.splitlines())
+    assert sorted(bound) == [[cpu] for cpu in CPUS]
+    assert free == [CPUS] * len(CPUS)
 
 
 def test_garbage_is_collected_again_after_the_imports(tmp_path: Path, interpreters: Interpreters) -> None:

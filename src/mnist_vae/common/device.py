@@ -3,7 +3,8 @@
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ EVALUATION_BATCH = 500
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # as malloc.h numbers them
 _GIBIBYTE = 1 << 30
+_TASKS = Path("/proc/self/task")  # Linux has an entry for each thread there
 _ELEMENTS_FOR_ALL_THREADS = 1 << 20  # torch shares an operation of so many elements among all its threads
 
 Context = Callable[[], AbstractContextManager]
@@ -61,22 +63,40 @@ def prepare_device(name: str, threads: int, *, deterministic: bool) -> torch.dev
     return device
 
 
-def bind_threads() -> None:
-    """Keep each of torch's CPU threads on a CPU of its own, if it has one for each CPU. Call it before they start.
+def start_threads() -> list[int]:
+    """Start torch's CPU threads, and return their numbers in Linux, that of the calling thread first.
 
-    They wait for each other in each operation. Beside another busy process, Linux often puts two of them on one CPU,
-    and then a step takes five times as long. With fewer threads than CPUs, Linux finds a free one for each. The first
-    CPU is another one in another process, because its thread has the most to do.
+    Call it before torch computes. The list is empty where the system does not number threads.
     """
-    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else []
-    if len(cpus) == 1 or len(cpus) != torch.get_num_threads():
-        return
+    if not hasattr(os, "sched_setaffinity") or not _TASKS.exists():
+        return []
     before = _threads_of_process()
     torch.zeros(_ELEMENTS_FOR_ALL_THREADS).add_(1)
-    threads = [0, *sorted(_threads_of_process() - before)]  # 0 is the calling thread
+    return [threading.get_native_id(), *sorted(_threads_of_process() - before)]
+
+
+@contextmanager
+def bound_threads(threads: Sequence[int]) -> Iterator[None]:
+    """In the block, keep each of torch's threads on a CPU of its own, if there is one for each CPU.
+
+    They wait for each other in each operation. Beside another busy process, Linux often puts two of them on one CPU,
+    and then a step takes about four times as long. With fewer threads than CPUs, Linux finds a free CPU for each. The
+    number of the process decides which CPU the first thread gets, so that two trainings may begin with different ones:
+    the first thread has the most to do.
+    """
+    cpus = sorted(os.sched_getaffinity(0)) if threads else []
+    if len(cpus) == 1 or len(cpus) != len(threads):
+        yield
+        return
     with suppress(OSError):  # if the machine forbids it, the threads stay where they are
         for number, thread in enumerate(threads, start=os.getpid()):
             os.sched_setaffinity(thread, {cpus[number % len(cpus)]})
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            for thread in threads:
+                os.sched_setaffinity(thread, cpus)
 
 
 def autocast(precision: str, device: torch.device) -> Context:
@@ -120,7 +140,7 @@ def place(images: UInt8[np.ndarray, "N 1 S S"], device: torch.device) -> UInt8[T
 
 
 def _threads_of_process() -> set[int]:
-    return {int(entry.name) for entry in Path("/proc/self/task").iterdir()}
+    return {int(entry.name) for entry in _TASKS.iterdir()}
 
 
 def _keep_freed_memory() -> None:

@@ -9,8 +9,8 @@ from types import TracebackType
 _PACKAGE = "mnist_vae"
 
 
-# How often a thread of torch looks whether the others have finished before it sleeps: some 0.1 ms. By default it looks
-# for milliseconds. Beside another busy process that delays the thread for which it waits.
+# How often a thread of torch looks whether the others have finished before it sleeps: a tenth of the default. Looking
+# longer delays the thread for which it waits, if both are on one CPU.
 _SPINS = "30000"
 
 

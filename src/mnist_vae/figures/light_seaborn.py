@@ -1,4 +1,4 @@
-"""seaborn, imported without scipy.stats, which takes a second and of which no figure here uses anything."""
+"""seaborn without scipy.stats. Importing that takes a second, and no figure here uses it."""
 
 import sys
 from types import ModuleType

@@ -9,10 +9,10 @@ _RISE = 0.1  # the share of a one-cycle training in which the rate rises
 def scheduled_rate(learning_rate: float, schedule: str, done: int, steps: int) -> float:
     """The rate of the next step of a training of `steps` steps, when `done` of them are done.
 
-    `linear` falls from the learning rate to 0. `one_cycle` first rises to it, linearly, in a tenth of the steps: Smith
-    & Topin 2018, "Super-Convergence", without their last phase.
+    `linear` falls from the learning rate to 0. `one_cycle` first rises to it, linearly, in a tenth of the steps, as in
+    "Super-Convergence" (Smith & Topin 2018), but faster than it falls and without their last phase.
     """
-    left = (steps - done) / steps
+    left = 1 - done / steps
     match schedule:
         case "linear":
             return learning_rate * left

@@ -7,7 +7,7 @@ import torch
 
 from builders import tiny_images, tiny_model
 from mnist_vae.common import device
-from mnist_vae.common.device import autocast, bind_threads, is_emulated, prepare_device, tensor_cores
+from mnist_vae.common.device import autocast, bound_threads, is_emulated, prepare_device, tensor_cores
 from mnist_vae.console.stage import UserError
 
 
@@ -135,11 +135,35 @@ def test_bfloat16_is_emulated_by_a_processor_without_it_and_float32_by_none(
     assert not is_emulated("bfloat16", torch.device("cuda"))
 
 
-@pytest.mark.parametrize(("cpus", "threads"), [({0}, 1), ({0, 1}, 1), ({0, 1, 2, 3}, 2), ({0, 1}, 4)])
+@pytest.mark.parametrize(("cpus", "threads"), [({0}, [7]), ({0, 1}, [7]), ({0, 1, 2, 3}, [7, 8]), ({0, 1}, [])])
 def test_threads_are_bound_only_if_each_cpu_has_one(
-    monkeypatch: pytest.MonkeyPatch, cpus: set[int], threads: int
+    monkeypatch: pytest.MonkeyPatch, cpus: set[int], threads: list[int]
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: cpus, raising=False)
     monkeypatch.setattr(os, "sched_setaffinity", lambda *_: pytest.fail("a thread was bound"), raising=False)
-    torch.set_num_threads(threads)
-    bind_threads()
+    with bound_threads(threads):
+        pass
+
+
+def test_threads_of_two_processes_begin_with_different_cpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    bound: list[tuple[int, list[int]]] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 3}, raising=False)
+    monkeypatch.setattr(
+        os, "sched_setaffinity", lambda thread, cpus: bound.append((thread, sorted(cpus))), raising=False
+    )
+    for process in (100, 101):
+        monkeypatch.setattr(os, "getpid", lambda process=process: process)
+        with bound_threads([7, 8]):
+            pass
+    free = [(7, [2, 3]), (8, [2, 3])]
+    assert bound == [(7, [2]), (8, [3]), *free, (7, [3]), (8, [2]), *free]
+
+
+def test_machine_that_forbids_binding_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setattr(os, "sched_setaffinity", refuse, raising=False)
+    with bound_threads([7, 8]):
+        pass
