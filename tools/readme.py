@@ -147,9 +147,9 @@ def duration(root: Path) -> str:
     fast = json.loads((root / "benchmarks" / "quality.json").read_text("utf-8"))["rows"]["conv-fast"]
     size = re.search(r"about (\d+ GB) on Linux", (root / "tools" / "setup.sh").read_text("utf-8"))
     return (
-        f"The first set-up downloads about {size[1] if size else '?'} on Linux, most of it CUDA for PyTorch.\n"
-        f"The pipeline then takes about {minutes:.0f} minutes without a GPU, {training:.0f} seconds of them for the"
-        f" training. The preset\n`conv-fast` trains to the same quality in {fast['seconds']['median']:.0f} seconds"
+        f"The first set-up downloads about {size[1] if size else '?'} on Linux, most of it CUDA for PyTorch. The"
+        f" pipeline then takes about {minutes:.0f} minutes\nwithout a GPU, {training:.0f} seconds of them for the"
+        f" training. The preset `conv-fast` trains as well in {fast['seconds']['median']:.0f}"
         f" (measured: {measured['machine'].split(';')[0]})."
     )
 
