@@ -35,9 +35,7 @@ def main() -> None:
     with ExitStack() as stack:
         pairs = {
             way: [
-                stack.enter_context(
-                    contestant([*_OURS, str(arguments.images), json.dumps({"device": "cpu"}), *options], variables)
-                )
+                stack.enter_context(contestant([*_OURS, str(arguments.images), _CHANGES, *options], variables))
                 for _ in range(2)
             ]
             for way, (options, variables) in _WAYS.items()

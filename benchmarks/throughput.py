@@ -89,13 +89,13 @@ def main() -> None:
         raise UserError(f"{arguments.peer} is missing: `make bench` makes it")
     params = load_params(paths.PARAMS).of_model()
     recipe = yaml.safe_load(Path("presets.yaml").read_text("utf-8"))[_RECIPE]
-    options = _OPTIONS | {f"{_OURS}, preset {_RECIPE}": recipe}
+    preset = f"{_OURS}, preset {_RECIPE}"
+    options = _OPTIONS | {preset: recipe}
     commands = _commands(params, options, arguments.peer, str(arguments.images))
     measured, work = measured_on(params), _work_of_machine(find_device(params.device))
     seconds = _take_turns(commands, work, arguments.repeats)
     trainings = {name: params.model_copy(update=options.get(name, {})) for name in commands}
     operations = {name: _TIMES * one.operations for name, one in work.items()}
-    preset = f"{_OURS}, preset {_RECIPE}"
     images = {name: training.epochs * (training.train_size or 0) for name, training in trainings.items()}
     whole = {name: [count / arguments.images * one for one in seconds[name]] for name, count in images.items()}
     content = {

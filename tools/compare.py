@@ -137,6 +137,18 @@ def chosen(presets: Sequence[Preset], names: Sequence[str], root: Path) -> list[
     ]
 
 
+def add_jobs_option(parser: argparse.ArgumentParser) -> None:
+    """Let a command line say how many experiments run at a time."""
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        choices=range(1, 65),
+        metavar="N",
+        default=1,
+        help="number of experiments at a time (default: 1)",
+    )
+
+
 def compare(jobs: int, root: Path, names: Sequence[str] = ()) -> None:
     """Run what has no result yet, and write the comparison."""
     require_whole_clone(root)
@@ -153,14 +165,7 @@ def compare(jobs: int, root: Path, names: Sequence[str] = ()) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        choices=range(1, 65),
-        metavar="N",
-        default=1,
-        help="number of experiments at a time (default: 1)",
-    )
+    add_jobs_option(parser)
     parser.add_argument("names", nargs="*", metavar="NAME", help="presets of binarised images that are run, too")
     asked = parser.parse_args()
     compare(asked.jobs, ROOT, asked.names)

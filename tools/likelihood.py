@@ -12,7 +12,7 @@ from pathlib import Path
 
 from command import ROOT, run_command
 
-from compare import Result, load_result, run_missing
+from compare import Result, add_jobs_option, load_result, run_missing
 from experiments import git, require_whole_clone
 from mnist_vae.common import paths
 from mnist_vae.console.stage import UserError
@@ -96,14 +96,7 @@ def likelihoods(names: Sequence[str], jobs: int, root: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="presets that are run first, unless they are finished")
-    parser.add_argument(
-        "--jobs",
-        type=int,
-        choices=range(1, 65),
-        metavar="N",
-        default=1,
-        help="number of experiments at a time (default: 1)",
-    )
+    add_jobs_option(parser)
     asked = parser.parse_args()
     likelihoods(asked.names, asked.jobs, ROOT)
 
