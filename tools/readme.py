@@ -166,7 +166,7 @@ def headlines_table(root: Path) -> str:
     rows += [
         [
             f"seconds of a whole training of {name}, divided by those of `{preset}`",
-            f"{row['whole_training_relative_to_the_preset']['median']:.2g} ×",
+            f"{row['whole_training_relative_to_the_preset']['median']:.3g} ×",
         ]
         for name, row in results["throughput"]["rows"].items()
         if not name.startswith("this project")

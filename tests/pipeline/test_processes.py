@@ -16,6 +16,7 @@ from mnist_vae.model.file import save_model
 from places import REPOSITORY, SUPPORT
 from stage_process import can_mount
 from stage_runs import TIMED_STAGE, read_costs
+from working_copy import WorkingCopy
 
 SOURCE = os.fspath(REPOSITORY / "src")
 
@@ -152,6 +153,23 @@ def test_each_of_torchs_threads_gets_a_cpu_of_its_own(tmp_path: Path, interprete
     bound, free = map(ast.literal_eval, printed.splitlines())
     assert sorted(bound) == [[cpu] for cpu in CPUS]
     assert free == [CPUS] * len(CPUS)
+
+
+@pytest.mark.skipif(len(CPUS) < 2, reason="this machine has one CPU, or binds no threads")
+def test_training_binds_its_threads_and_what_follows_runs_on_any_cpu(reproduced: WorkingCopy, tmp_path: Path) -> None:
+    copy = reproduced.copied_to(tmp_path / "clone")
+    copy.set_param("threads", len(CPUS))
+    tell = 'print("CPUs:", len(__import__("os").sched_getaffinity(0)), flush=True)'
+    for name, line in (
+        ("src/mnist_vae/console/progress.py", "        row, _, images_per_second ="),  # at the end of an epoch
+        ("stages/train.py", "        save_model("),  # after the last one
+    ):
+        code = (copy.folder / name).read_text()
+        assert code.count(line) == 1
+        (copy.folder / name).write_text(code.replace(line, f"        {tell}\n{line}"))
+    printed = copy.succeed("python", "stages/train.py", PYTHONPATH="src").splitlines()
+    epochs = copy.params()["epochs"]
+    assert [line for line in printed if line.startswith("CPUs:")] == ["CPUs: 1"] * epochs + [f"CPUs: {len(CPUS)}"]
 
 
 def test_garbage_is_collected_again_after_the_imports(tmp_path: Path, interpreters: Interpreters) -> None:
