@@ -92,8 +92,9 @@ def results(folder: Path) -> Results:
 def _tracked(client: MlflowClient, run: Run) -> TrackedResult:
     points = {}
     for name in sorted(name for name in run.data.metrics if not name.startswith(_LOAD)):
-        history = client.get_metric_history(run.info.run_id, name)
-        points[name] = [Point(one.step, None if name.startswith(_VARYING) else one.value) for one in history]
+        history, varies = client.get_metric_history(run.info.run_id, name), name.startswith(_VARYING)
+        # Sorted, because an epoch that was not yet logged at a kill is logged at the end of the stage.
+        points[name] = sorted(Point(point.step, None if varies else point.value) for point in history)
     artifacts = [file.path for place in _ARTIFACT_FOLDERS for file in client.list_artifacts(run.info.run_id, place)]
     return TrackedResult(run.info.status, run.data.params, run.data.tags["fingerprint"], points, artifacts)
 

@@ -1,11 +1,13 @@
-"""Remove a stale .dvc/tmp/rwlock. It makes DVC say that a path is busy or that the file is corrupted.
+"""Repair what a killed DVC leaves behind: a stale .dvc/tmp/rwlock, and a truncated dvc.lock.
 
-DVC writes this file in place, so it stays empty if DVC is killed at that moment. After a restart of the machine or
-container, the process ids in it may belong to other programs.
+DVC writes both files in place, so a kill at that moment leaves them empty or truncated. DVC then says that a file is
+corrupted or that the validation of dvc.lock failed. After a restart of the machine or container, the process ids in
+the stale rwlock may belong to other programs. DVC then says that a path is busy.
 """
 
 import argparse
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +15,14 @@ from pathlib import Path
 from command import ROOT, run_command
 
 import psutil
+import yaml
+
+from mnist_vae.common.atomic import write_atomically
 
 _LOCK = Path(".dvc/tmp/rwlock")
-_SECONDS = 0.2  # far more than DVC takes to write it
+_RECORD = Path("dvc.lock")
+_DAMAGED = Path(".dvc/tmp/dvc.lock.damaged")
+_SECONDS = 0.2  # far more than DVC takes to write them
 
 
 def unlock(root: Path) -> str:
@@ -34,6 +41,45 @@ def unlock(root: Path) -> str:
         return ""
     path.unlink(missing_ok=True)
     return f"{_LOCK} was left by a DVC command that no longer runs, and is removed now"
+
+
+def repair_record(root: Path) -> str:
+    """Keep the whole stages of a truncated dvc.lock, and remove the file if there are none.
+
+    DVC runs the other stages again, or restores them from its run cache. Returns a line that says so, "" if nothing was
+    changed.
+    """
+    path = root / _RECORD
+    if not path.exists() or _is_whole(path.read_bytes()):
+        return ""
+    time.sleep(_SECONDS)  # DVC may be writing it at this moment
+    content = path.read_bytes()
+    if _is_whole(content) or b"<<<<<<<" in content:  # a merge conflict is for its owner to resolve
+        return ""
+    write_atomically(content, root / _DAMAGED)
+    if kept := _whole_stages(content):
+        write_atomically(kept, path)
+    else:
+        path.unlink()
+    return f"{_RECORD} was truncated, so its last stages run again or are restored; the former file is {_DAMAGED}"
+
+
+def _whole_stages(content: bytes) -> bytes:
+    """The part of a truncated dvc.lock before its last stage, which may lack lines. b"" if it has no whole stage."""
+    *_, last = [match.start() for match in re.finditer(rb"^  [^ ].*$", content, re.MULTILINE)] or [0]
+    return content[:last] if _is_whole(content[:last]) else b""
+
+
+def _is_whole(content: bytes) -> bool:
+    """Whether these bytes have what DVC's schema of dvc.lock demands."""
+    try:
+        record = yaml.safe_load(content)
+        return content.endswith(b"\n") and all(
+            "cmd" in stage and all("path" in file for file in (*stage.get("deps", ()), *stage.get("outs", ())))
+            for stage in record["stages"].values()
+        )
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError, AttributeError):
+        return False
 
 
 def _holders(path: Path) -> list[int] | None:
@@ -61,8 +107,9 @@ def _is_dvc(pid: int) -> bool:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    if done := unlock(ROOT):
-        print(f"unlock: {done}")
+    for line in (unlock(ROOT), repair_record(ROOT)):
+        if line:
+            print(f"unlock: {line}")
 
 
 if __name__ == "__main__":

@@ -143,7 +143,8 @@ def _points(copy: WorkingCopy) -> dict[str, list[tuple[int, float]]]:
     client, run = MlflowClient(f"sqlite:///{copy.folder}/mlflow.db"), runs_of(copy)[-1]
     assert run.info.status == "FINISHED"
     return {
-        name: [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
+        # Sorted, because an epoch that was not yet logged at a kill is logged at the end of the stage.
+        name: sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, name))
         for name in run.data.metrics
         if not name.startswith(("speed/", "system/"))
     }

@@ -1,4 +1,4 @@
-"""tools/unlock.py: DVC's lock is removed if no DVC holds it, and only then."""
+"""tools/unlock.py: DVC's lock is removed if no DVC holds it, and only then, and a truncated dvc.lock is repaired."""
 
 import json
 import os
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from unlock import unlock
+from places import REPOSITORY
+from unlock import repair_record, unlock
 from working_copy import WorkingCopy
 
 
@@ -65,3 +66,52 @@ def test_make_repro_gets_past_a_lock_that_names_another_program(clone: WorkingCo
     printed = clone.run("make", "repro").stdout
     assert "rwlock was left by a DVC command that no longer runs, and is removed now" in printed
     assert "epochs is 0" in printed
+
+
+_RECORD = (REPOSITORY / "dvc.lock").read_bytes()
+_TRAIN, _EVALUATE = (_RECORD.index(f"\n  {stage}:\n".encode()) + 1 for stage in ("train", "evaluate"))
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        (b"", None),
+        (b"schema: '2.0'\nstages:\n", None),
+        (_RECORD[: len(_RECORD) // 9], None),
+        (_RECORD[: _TRAIN + 9], _RECORD[:_TRAIN]),
+        (_RECORD[: _EVALUATE + len("  evaluate:\n")], _RECORD[:_EVALUATE]),
+        (_RECORD[: _EVALUATE - 1], _RECORD[:_TRAIN]),  # nobody can tell that only the last line feed is missing
+    ],
+    ids=["empty", "head", "first stage", "train", "before a command", "without a line feed"],
+)
+def test_truncated_record_keeps_its_whole_stages(tmp_path: Path, content: bytes, kept: bytes | None) -> None:
+    record = tmp_path / "dvc.lock"
+    record.write_bytes(content)
+    assert repair_record(tmp_path) == (
+        "dvc.lock was truncated, so its last stages run again or are restored;"
+        " the former file is .dvc/tmp/dvc.lock.damaged"
+    )
+    assert (record.read_bytes() if record.exists() else None) == kept
+    assert (tmp_path / ".dvc" / "tmp" / "dvc.lock.damaged").read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [None, _RECORD, _RECORD.replace(b"stages:", b"<<<<<<< HEAD\nstages:", 1)])
+def test_whole_record_and_one_with_a_merge_conflict_are_left_alone(tmp_path: Path, content: bytes | None) -> None:
+    record = tmp_path / "dvc.lock"
+    if content is not None:
+        record.write_bytes(content)
+    assert repair_record(tmp_path) == ""
+    assert (record.read_bytes() if record.exists() else None) == content
+
+
+def test_make_repro_restores_the_stages_that_a_truncated_record_lacks(reproduced: WorkingCopy, tmp_path: Path) -> None:
+    copy = reproduced.copied_to(tmp_path / "clone")
+    record = copy.folder / "dvc.lock"
+    whole = record.read_bytes()
+    record.write_bytes(whole[: len(whole) // 2])
+    assert "dvc.lock' is invalid" in copy.run("dvc", "repro").stdout
+    printed = copy.succeed("make", "repro")
+    assert "dvc.lock was truncated" in printed
+    assert "Running stage" not in printed  # DVC's run cache has the results
+    assert record.read_bytes() == whole
+    assert copy.outputs() == reproduced.outputs()
