@@ -362,11 +362,12 @@ def test_server_that_crashes_in_the_middle_of_a_training_gets_the_rest_when_it_i
     root: Path,
     origin: Origin,
     expected: list[dict],
+    interpreters: Interpreters,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    server = MlflowServer(tmp_path / "server", f"sqlite:///{tmp_path}/server.db")
+    server = MlflowServer(tmp_path / "server", f"sqlite:///{tmp_path}/server.db", interpreters)
     server.start()
     try:
         monkeypatch.setenv("MLFLOW_TRACKING_URI", server.address)

@@ -21,7 +21,7 @@ run_pipeline(root, make_repository(root).model_copy(update={"fingerprint": sys.a
 
 
 @pytest.fixture(params=["SQLite", "PostgreSQL"])
-def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MlflowServer]:
+def server(request: pytest.FixtureRequest, tmp_path: Path, interpreters: Interpreters) -> Iterator[MlflowServer]:
     """A server whose store is empty; its artifacts are proxied."""
     postgres = None
     if request.param == "PostgreSQL":
@@ -29,7 +29,7 @@ def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MlflowSer
             pytest.skip("PostgreSQL is not installed (Debian, Ubuntu: apt install postgresql)")
         postgres = PostgresServer()
     backend = f"sqlite:///{tmp_path}/server.db" if postgres is None else postgres.address
-    server = MlflowServer(tmp_path / "server", backend)
+    server = MlflowServer(tmp_path / "server", backend, interpreters)
     try:
         server.start()
         yield server

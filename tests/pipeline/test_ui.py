@@ -12,6 +12,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.support.ui import WebDriverWait
 
 from browser import chromium
+from interpreters import Interpreters
 from mlflow_servers import MlflowServer, free_port, wait_for_answer
 from working_copy import WorkingCopy
 
@@ -85,8 +86,10 @@ def test_table_of_the_runs_has_the_columns_that_matter(copy: WorkingCopy, pages:
     pages.wait_for(shown, columns)
 
 
-def test_address_at_a_tracking_server_is_printed_without_its_password(copy: WorkingCopy, tmp_path: Path) -> None:
-    server = MlflowServer(tmp_path / "server", f"sqlite:///{tmp_path}/server.db")
+def test_address_at_a_tracking_server_is_printed_without_its_password(
+    copy: WorkingCopy, tmp_path: Path, interpreters: Interpreters
+) -> None:
+    server = MlflowServer(tmp_path / "server", f"sqlite:///{tmp_path}/server.db", interpreters)
     server.start()
     try:
         client = MlflowClient(server.address)

@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -13,6 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from urllib.request import urlopen
+
+from interpreters import Interpreters
 
 _TRIES = 600  # ten per second
 
@@ -36,8 +37,8 @@ def wait_for_answer(process: subprocess.Popen, address: str, log: Path | None = 
 class MlflowServer:
     """A real `mlflow server` with its own folder for artifacts, which it proxies."""
 
-    def __init__(self, folder: Path, backend: str):
-        self._folder, self._backend, self._port = folder, backend, free_port()
+    def __init__(self, folder: Path, backend: str, interpreters: Interpreters):
+        self._folder, self._backend, self._port, self._interpreters = folder, backend, free_port(), interpreters
         self.address = f"http://127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -49,9 +50,9 @@ class MlflowServer:
         variables = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "mlflow", "server", *options, *place],
+                [self._interpreters.python, "-m", "mlflow", "server", *options, *place],
                 cwd=self._folder,
-                env=os.environ | variables,
+                env=self._interpreters.environment | variables,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -65,6 +66,16 @@ class MlflowServer:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+            self._wait_for_the_port()
+
+    def _wait_for_the_port(self) -> None:
+        """Wait until nothing listens on the port: the process that the killed one stood for ends a moment later."""
+        for _ in range(_TRIES):
+            with socket.socket() as client:
+                if client.connect_ex(("127.0.0.1", self._port)) != 0:
+                    return
+            time.sleep(0.1)
+        raise AssertionError("the killed server still listens")
 
 
 class PostgresServer:

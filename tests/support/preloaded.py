@@ -13,6 +13,7 @@ import importlib
 import json
 import os
 import resource
+import runpy
 import selectors
 import signal
 import socket
@@ -171,8 +172,8 @@ def _settings(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in settings.items() if name not in _READ_LATER}
 
 
-def _become(program: Program) -> Path:
-    """Make this process look like a new interpreter to the program. Returns the program's script."""
+def _become(program: Program) -> Path | str:
+    """Make this process look like a new interpreter to the program. Returns the program's script, or its module."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if program.read_only:
@@ -180,10 +181,12 @@ def _become(program: Program) -> Path:
     os.chdir(program.folder)
     os.environ.clear()
     os.environ |= program.environment
+    module = program.argv[1] if program.argv[0] == "-m" else None
     script = Path(program.folder, program.argv[0])
     named = [str(Path(program.folder, place)) for place in os.environ.get("PYTHONPATH", "").split(os.pathsep) if place]
-    sys.argv, sys.executable = list(program.argv), program.python
-    sys.path[:] = [str(script.parent.resolve()), *named, *sys.path[1:]]  # the first one is this module's folder
+    sys.argv, sys.executable = list(program.argv[1:] if module else program.argv), program.python
+    first = program.folder if module else str(script.parent.resolve())
+    sys.path[:] = [first, *named, *sys.path[1:]]  # the first one was this module's folder
     colorama.deinit()  # importing DVC wraps the standard streams
     former = sys.__stdout__, sys.__stderr__
     sys.stdout, sys.stderr = (_reopened(stream, descriptor) for descriptor, stream in enumerate(former, start=1))
@@ -194,7 +197,7 @@ def _become(program: Program) -> Path:
         resource.setrlimit(resource.RLIMIT_FSIZE, (program.file_bytes, program.file_bytes))
     if program.refuses_unpickling:
         sys.addaudithook(_refuse_unpickling)
-    return script
+    return module or script
 
 
 def _reopened(former: TextIO | None, descriptor: int) -> TextIOWrapper:
@@ -209,7 +212,10 @@ def _reopened(former: TextIO | None, descriptor: int) -> TextIOWrapper:
     )
 
 
-def _run(script: Path) -> None:
+def _run(script: Path | str) -> None:
+    if isinstance(script, str):
+        runpy.run_module(script, run_name="__main__", alter_sys=True)
+        return
     main = types.ModuleType("__main__")
     vars(main).update(__file__=str(script), __builtins__=builtins)
     sys.modules["__main__"] = main

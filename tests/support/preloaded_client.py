@@ -9,7 +9,7 @@ USE_THE_REAL_ONE = "use the real one"
 
 
 class Program(NamedTuple):
-    """A program to run: a script with its arguments, its working directory and its environment variables.
+    """A program to run: a script or "-m" and a module, with its arguments, its working directory and its environment.
 
     `python` becomes its sys.executable, with which it starts other programs. `file_bytes` is the largest size of its
     files. `read_only` makes its folder a read-only file system. `refuses_unpickling` makes unpickling a class or

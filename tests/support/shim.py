@@ -19,7 +19,8 @@ def main(real: str, python: str, address: str) -> None:
     arguments = sys.argv[1:]
     argv = [real, *arguments] if real.endswith("dvc") else arguments
     limited = resource.getrlimit(resource.RLIMIT_FSIZE)[0] != resource.RLIM_INFINITY
-    if limited or not argv or argv[0].startswith("-") or not Path(argv[0]).is_file():
+    is_known = argv[:1] == ["-m"] or (argv and not argv[0].startswith("-") and Path(argv[0]).is_file())
+    if limited or not is_known:
         os.execv(real, [real, *arguments])
     signal.pthread_sigmask(signal.SIG_BLOCK, _HANDED_ON)
     program = Program(argv, str(Path.cwd()), dict(os.environ), python)
