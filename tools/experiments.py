@@ -20,6 +20,7 @@ from mnist_vae.console.stage import UserError
 
 _LOGS = Path(".dvc/tmp/experiments")
 _KEPT = Path(".dvc/tmp/params-before-experiment.yaml")
+_INTERRUPT_AGAIN = 15  # seconds, in which a stage ends and logs that it was stopped
 _BEGUN = "Reproducing experiment"  # DVC prints this after it has restored params.yaml
 
 
@@ -67,10 +68,12 @@ class Running(NamedTuple):
 
     def stop(self) -> None:
         """Interrupt it if it runs, as Ctrl-C does. Its checkpoint is kept, and so is the workspace's params.yaml."""
-        if self.process.poll() is None:
+        while self.process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGINT)
-            self.process.wait()
+            # DVC loses an interrupt that comes just before it starts a stage, and would run the stage to its end.
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(_INTERRUPT_AGAIN)
 
 
 def git(root: Path, *arguments: str) -> str:

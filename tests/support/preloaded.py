@@ -30,7 +30,7 @@ from typing import NoReturn, TextIO
 import colorama
 import psutil
 
-from preloaded_client import USE_THE_REAL_ONE, Program
+from preloaded_client import HANDED_ON, USE_THE_REAL_ONE, Program
 
 _LINES = Path(__file__).with_name("preloaded_modules.txt").read_text("utf-8").splitlines()
 MODULES = [name for line in _LINES if not line.startswith("#") for name in line.split()]
@@ -112,6 +112,8 @@ class _Server:
         return None
 
     def _keep(self, pid: int, client: socket.socket) -> None:
+        with suppress(OSError):  # the program does the same: whoever comes first
+            os.setpgid(pid, pid)  # before the client, which signals the group, knows it
         self._clients[pid], self._starters[pid] = client, _group(client)
         self._selector.register(client, selectors.EVENT_READ)
         with suppress(OSError):  # the client may have been killed
@@ -174,8 +176,10 @@ def _settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _become(program: Program) -> Path | str:
     """Make this process look like a new interpreter to the program. Returns the program's script, or its module."""
-    os.setpgid(0, 0)
+    with suppress(OSError):
+        os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDED_ON)
     if program.read_only:
         _make_read_only(Path(program.folder))
     os.chdir(program.folder)
@@ -254,6 +258,8 @@ def _refuse_unpickling(event: str, arguments: tuple) -> None:
 
 if __name__ == "__main__":
     own_settings = _settings(os.environ)  # before libraries add theirs
+    # A program that is signalled before it is set up would lose the signal, if the tests run where SIGINT is ignored.
+    signal.pthread_sigmask(signal.SIG_BLOCK, HANDED_ON)
     for name in MODULES:
         importlib.import_module(name)
     # MLflow reads once in each process, from all installed packages, which module belongs to which package.

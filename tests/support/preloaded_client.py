@@ -1,11 +1,13 @@
 """The client of preloaded.py's server. It imports little, because each start of shim.py imports it."""
 
 import json
+import signal
 import socket
 from collections.abc import Mapping
 from typing import NamedTuple
 
 USE_THE_REAL_ONE = "use the real one"
+HANDED_ON = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}  # the signals that a client passes on to its program
 
 
 class Program(NamedTuple):
