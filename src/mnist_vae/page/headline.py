@@ -19,6 +19,10 @@ from mnist_vae.model.autoencoder import Autoencoder
 _NUMBERS = ("mse_minus1_to_1", "kl_nats", "effective_beta", "active_dimensions", "parameter_count")
 
 
+_BOUND = "nll_nats_k"  # before the number of samples
+_LIKELIHOODS = ("elbo_nats", "nll_nats", "nll_standard_error_nats")  # which not every model has
+
+
 class Numbers(NamedTuple):
     """What metrics.json and classes.csv hold: means over the test set, and the MSE of each class."""
 
@@ -29,6 +33,9 @@ class Numbers(NamedTuple):
     parameter_count: int
     elbo_nats: float | None
     class_mse: list[float]
+    nll_nats: float | None = None
+    nll_standard_error_nats: float | None = None
+    nll_samples: int = 0
 
 
 class Card(NamedTuple):
@@ -49,7 +56,8 @@ def load_numbers(metrics: Path, classes: Path, class_names: ClassNames = DIGITS)
     try:
         known = json.loads(metrics.read_text("utf-8"))
         values = [float(known[name]) for name in _NUMBERS]
-        elbo = None if known.get("elbo_nats") is None else float(known["elbo_nats"])
+        likelihoods = {name: float(known[name]) for name in _LIKELIHOODS if known.get(name) is not None}
+        samples = max((int(name.removeprefix(_BOUND)) for name in known if name.startswith(_BOUND)), default=0)
         with classes.open(newline="", encoding="utf-8") as file:
             rows = [(row["class"], float(row["mse_minus1_to_1"])) for row in csv.DictReader(file, strict=True)]
         if [name for name, _ in rows] != [*class_names]:
@@ -60,7 +68,9 @@ def load_numbers(metrics: Path, classes: Path, class_names: ClassNames = DIGITS)
             f"{metrics} and {classes} are not the metrics of this model ({reason}): run `dvc repro evaluate`"
         ) from None
     mse, kl, beta, active, count = values
-    return Numbers(mse, kl, beta, int(active), int(count), elbo, [error for _, error in rows])
+    errors = [error for _, error in rows]
+    elbo, nll, standard_error = (likelihoods.get(name) for name in _LIKELIHOODS)
+    return Numbers(mse, kl, beta, int(active), int(count), elbo, errors, nll, standard_error, samples)
 
 
 def headline(
@@ -72,6 +82,8 @@ def headline(
         cards += [_kl(numbers, len(images)), _beta(numbers, params, model)]
         if numbers.elbo_nats is not None:
             cards.append(_elbo(numbers, model))
+        if numbers.nll_nats is not None:
+            cards.append(_nll(numbers, params, model))
     return [*cards, _active(numbers, params), _size(numbers)]
 
 
@@ -131,15 +143,32 @@ def _beta(numbers: Numbers, params: ModelParams, model: Autoencoder) -> Card:
 
 
 def _elbo(numbers: Numbers, model: Autoencoder) -> Card:
-    variance = model.likelihood.variance(numbers.effective_beta)
-    under = "a Bernoulli decoder" if variance is None else f"a Gaussian decoder of variance {variance:.3g}"
     return Card(
         "ELBO",
         f"{numbers.elbo_nats:.5g}".replace("-", "−"),
         "nats per image",
-        f"A lower bound of the log likelihood of a test image under {under}.",
+        f"A lower bound of the log likelihood of a test image under {_decoder(numbers, model)}.",
         "Higher is better, but only against runs with the same decoder distribution, variance and image size.",
     )
+
+
+def _nll(numbers: Numbers, params: ModelParams, model: Autoencoder) -> Card:
+    error = numbers.nll_standard_error_nats
+    samples = "one importance sample" if numbers.nll_samples == 1 else f"{numbers.nll_samples:,} importance samples"
+    papers = " docs/likelihood.md has papers' results beside it." if params.binarisation != "none" else ""
+    return Card(
+        "Negative log-likelihood",
+        f"≤ {numbers.nll_nats:.5g}".replace("-", "−"),
+        "nats per image" if error is None else f"nats per image, standard error {error:.2g}",
+        f"An upper bound of −log p(x) of a test image under {_decoder(numbers, model)}, from {samples}."
+        " It is tighter than the ELBO, and reaches −log p(x) as the number of samples grows.",
+        f"Lower is better, but only against runs with the same images and decoder distribution.{papers}",
+    )
+
+
+def _decoder(numbers: Numbers, model: Autoencoder) -> str:
+    variance = model.likelihood.variance(numbers.effective_beta)
+    return "a Bernoulli decoder" if variance is None else f"a Gaussian decoder of variance {variance:.3g}"
 
 
 def _active(numbers: Numbers, params: ModelParams) -> Card:

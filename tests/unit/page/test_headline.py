@@ -72,11 +72,28 @@ def test_plain_autoencoder_has_no_kl_and_no_beta() -> None:
     assert set(cards) == {"Reconstruction error", "Active dimensions", "Weights"}
 
 
+def test_negative_log_likelihood_names_its_samples_and_its_standard_error() -> None:
+    numbers = NUMBERS._replace(nll_nats=88.664, nll_standard_error_nats=0.2368, nll_samples=5000)
+    bits = {"reduction": "sum", "kl_weight": 1, "reconstruction": "bernoulli", "binarisation": "fixed"}
+    card = _cards(numbers, **bits)["Negative log-likelihood"]
+    assert (card.value, card.unit) == ("≤ 88.664", "nats per image, standard error 0.24")
+    assert "under a Bernoulli decoder, from 5,000 importance samples." in card.meaning
+    assert "papers" in card.good
+    one = _cards(numbers._replace(nll_nats=-3.0, nll_samples=1))["Negative log-likelihood"]
+    assert one.value == "≤ −3"
+    assert "one importance sample" in one.meaning
+    assert "papers" not in one.good
+    assert "Negative log-likelihood" not in _cards()
+
+
 def test_numbers_are_those_of_the_files(tmp_path: Path) -> None:
     metrics, classes = tmp_path / "metrics.json", tmp_path / "classes.csv"
     classes.write_text(CLASSES)
     metrics.write_text(json.dumps(METRICS))
     assert load_numbers(metrics, classes) == Numbers(0.5, 3.0, 1.0, 2, 7, -10.0, [label / 10 for label in range(10)])
+    bounds = {"nll_nats": 9.5, "nll_standard_error_nats": 0.5, "nll_nats_k1": 10.0, "nll_nats_k10": 9.5}
+    metrics.write_text(json.dumps(METRICS | bounds))
+    assert load_numbers(metrics, classes)[-3:] == (9.5, 0.5, 10)
     names = ("a, b", 'c"d', "e")
     with classes.open("w", newline="") as file:
         csv.writer(file).writerows([["class", "mse_minus1_to_1"], *([name, "0.5"] for name in names)])
@@ -96,6 +113,7 @@ def test_numbers_are_those_of_the_files(tmp_path: Path) -> None:
         ("{}", CLASSES),
         (json.dumps(METRICS | {"kl_nats": "many"}), CLASSES),
         (json.dumps(METRICS | {"kl_nats": [1]}), CLASSES),
+        (json.dumps(METRICS | {"nll_nats_kx": 1.0}), CLASSES),
         (json.dumps(METRICS), ""),
         (json.dumps(METRICS), CLASSES[: len(CLASSES) // 2]),
         (json.dumps(METRICS), CLASSES.replace("class,", "label,")),
