@@ -63,13 +63,20 @@ def test_relative_folder_is_found_from_a_temporary_copy(clone: WorkingCopy, mine
     assert f"watch: 40 files in {clone.folder / 'data_of_mine'}" in printed
 
 
-def test_without_the_folder_the_kept_files_are_used_and_another_name_is_refused(clone: WorkingCopy, mine: Path) -> None:
+def test_pulled_files_are_used_without_the_folder_and_another_name_is_refused(clone: WorkingCopy, mine: Path) -> None:
     clone.succeed("dvc", "exp", "run", *_choose(mine), "preprocess")
+    clone.succeed("dvc", "remote", "add", "--default", "storage", str(mine.parent / "storage"))
+    clone.succeed("dvc", "push")
+    clone.commit()
     shutil.rmtree(mine)
-    (clone.folder / "watch" / "custom.txt").unlink()  # as after a dvc pull on another machine
+    former, clone.folder = clone.folder, mine.parent / "another-machine"
+    clone.succeed("git", "clone", "--quiet", str(former), str(clone.folder))
+    clone.introduce()
+    clone.succeed("dvc", "pull", "preprocess", "download")
     printed = clone.succeed("dvc", "repro", "preprocess")
     assert "is not on this machine: the pipeline uses the copies of its files that DVC keeps" in printed
     assert DOWNLOAD not in printed
+    assert PREPROCESS not in printed
     refused = clone.run("dvc", "exp", "run", "-S", f"custom_data={mine}2", "preprocess")
     assert refused.returncode != 0
     (line,) = [line for line in refused.stdout.splitlines() if line.startswith("watch: ")]
