@@ -1,5 +1,6 @@
 """What all tests share: shapes checked at run time, an environment without traces of the caller's, one torch thread."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ from jaxtyping import install_import_hook
 
 from places import REPOSITORY
 
+gc.disable()  # until all test modules and what they import are there, which takes a third less time so
 # Before any test module imports the package, so that every annotated shape and type in it is checked.
 install_import_hook("mnist_vae", "beartype.beartype")
 
@@ -31,6 +33,12 @@ _OUTSIDE = (
     "HTTPS_PROXY",
     "ALL_PROXY",
 )
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from now on, but never again look at the modules: that takes seconds in a run."""
+    gc.enable()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
