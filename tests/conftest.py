@@ -37,6 +37,9 @@ _OUTSIDE = (
 
 def pytest_collection_finish() -> None:
     """Collect garbage from now on, but never again look at the modules: that takes seconds in a run."""
+    # Its plugin would import it later, and it asks the collector what refers to Python's random numbers.
+    import hypothesis.internal.entropy  # noqa: F401
+
     gc.enable()
     gc.freeze()
 

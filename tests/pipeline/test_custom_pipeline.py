@@ -69,8 +69,8 @@ def test_pulled_files_are_used_without_the_folder_and_another_name_is_refused(cl
     clone.succeed("dvc", "push")
     clone.commit()
     shutil.rmtree(mine)
-    former, clone.folder = clone.folder, mine.parent / "another-machine"
-    clone.succeed("git", "clone", "--quiet", str(former), str(clone.folder))
+    clone.succeed("git", "clone", "--quiet", ".", str(mine.parent / "another-machine"))
+    clone.folder = mine.parent / "another-machine"
     clone.introduce()
     clone.succeed("dvc", "pull", "preprocess", "download")
     printed = clone.succeed("dvc", "repro", "preprocess")
