@@ -1,5 +1,6 @@
 """The page in a real browser without a network, opened as a file, and used by real events."""
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -417,6 +418,17 @@ def test_page_is_no_wider_than_the_screen(window: Chrome, tmp_path: Path, width:
         assert page.script("document.documentElement.scrollWidth") <= width
     finally:
         window.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_print_has_the_pictures_side_by_side_and_no_controls(shown: Shown) -> None:
+    printed = base64.b64decode(shown.window.print_page())
+    assert printed.count(b"/Type /Page\n") <= 9  # twice as many if charts and pictures stand below each other
+    shown.window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        hidden = "return [...document.querySelectorAll('nav, button, input')].every(part => !part.checkVisibility())"
+        assert shown.window.execute_script(hidden)
+    finally:
+        shown.window.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 def test_page_works_in_a_sandboxed_frame_from_a_blob(window: Chrome, tmp_path: Path) -> None:
