@@ -15,7 +15,7 @@ from mnist_vae.common import paths
 from mnist_vae.common.catalogue import DATASETS
 from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import UserError
-from unlock import unlock
+from unlock import repair
 
 _CHECKPOINT_SECONDS = "2"  # short, so that even a short training writes a checkpoint before it is interrupted
 
@@ -45,7 +45,7 @@ class Clone:
     @contextmanager
     def repro(self) -> Iterator[subprocess.Popen[str]]:
         """`dvc repro` in a process group of its own. If it still runs at the end of the block, it is killed."""
-        unlock(self.folder)
+        repair(self.folder)
         process = subprocess.Popen(
             ["dvc", "repro"],
             cwd=self.folder,

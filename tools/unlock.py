@@ -20,8 +20,7 @@ import yaml
 from mnist_vae.common.atomic import write_atomically
 
 _LOCK = Path(".dvc/tmp/rwlock")
-_RECORD = Path("dvc.lock")
-_DAMAGED = Path(".dvc/tmp/dvc.lock.damaged")
+_RECORDS = (Path("dvc.lock"), Path("watch/dvc.lock"))
 _SECONDS = 0.2  # far more than DVC takes to write them
 
 
@@ -43,25 +42,31 @@ def unlock(root: Path) -> str:
     return f"{_LOCK} was left by a DVC command that no longer runs, and is removed now"
 
 
-def repair_record(root: Path) -> str:
+def repair(root: Path) -> list[str]:
+    """Remove a stale lock and repair truncated records. Returns a line for each change."""
+    lines = [unlock(root), *(repair_record(root, record) for record in _RECORDS)]
+    return [line for line in lines if line]
+
+
+def repair_record(root: Path, record: Path) -> str:
     """Keep the whole stages of a truncated dvc.lock, and remove the file if there are none.
 
     DVC runs the other stages again, or restores them from its run cache. Returns a line that says so, "" if nothing was
     changed.
     """
-    path = root / _RECORD
+    path, damaged = root / record, Path(".dvc/tmp") / f"{record.as_posix().replace('/', '-')}.damaged"
     if not path.exists() or _is_whole(path.read_bytes()):
         return ""
     time.sleep(_SECONDS)  # DVC may be writing it at this moment
     content = path.read_bytes()
     if _is_whole(content) or b"<<<<<<<" in content:  # a merge conflict is for its owner to resolve
         return ""
-    write_atomically(content, root / _DAMAGED)
+    write_atomically(content, root / damaged)
     if kept := _whole_stages(content):
         write_atomically(kept, path)
     else:
         path.unlink()
-    return f"{_RECORD} was truncated, so its last stages run again or are restored; the former file is {_DAMAGED}"
+    return f"{record} was truncated, so its last stages run again or are restored; the former file is {damaged}"
 
 
 def _whole_stages(content: bytes) -> bytes:
@@ -107,9 +112,8 @@ def _is_dvc(pid: int) -> bool:
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    for line in (unlock(ROOT), repair_record(ROOT)):
-        if line:
-            print(f"unlock: {line}")
+    for line in repair(ROOT):
+        print(f"unlock: {line}")
 
 
 if __name__ == "__main__":

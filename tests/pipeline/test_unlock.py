@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from places import REPOSITORY
-from unlock import repair_record, unlock
+from unlock import repair, unlock
 from working_copy import WorkingCopy
 
 
@@ -85,14 +85,15 @@ _TRAIN, _EVALUATE = (_RECORD.index(f"\n  {stage}:\n".encode()) + 1 for stage in 
     ids=["empty", "head", "first stage", "train", "before a command", "without a line feed"],
 )
 def test_truncated_record_keeps_its_whole_stages(tmp_path: Path, content: bytes, kept: bytes | None) -> None:
-    record = tmp_path / "dvc.lock"
-    record.write_bytes(content)
-    assert repair_record(tmp_path) == (
-        "dvc.lock was truncated, so its last stages run again or are restored;"
-        " the former file is .dvc/tmp/dvc.lock.damaged"
-    )
-    assert (record.read_bytes() if record.exists() else None) == kept
-    assert (tmp_path / ".dvc" / "tmp" / "dvc.lock.damaged").read_bytes() == content
+    (tmp_path / "watch").mkdir()
+    for name, copy in (("dvc.lock", "dvc.lock.damaged"), ("watch/dvc.lock", "watch-dvc.lock.damaged")):
+        record = tmp_path / name
+        record.write_bytes(content)
+        assert repair(tmp_path) == [
+            f"{name} was truncated, so its last stages run again or are restored; the former file is .dvc/tmp/{copy}"
+        ]
+        assert (record.read_bytes() if record.exists() else None) == kept
+        assert (tmp_path / ".dvc" / "tmp" / copy).read_bytes() == content
 
 
 @pytest.mark.parametrize("content", [None, _RECORD, _RECORD.replace(b"stages:", b"<<<<<<< HEAD\nstages:", 1)])
@@ -100,7 +101,7 @@ def test_whole_record_and_one_with_a_merge_conflict_are_left_alone(tmp_path: Pat
     record = tmp_path / "dvc.lock"
     if content is not None:
         record.write_bytes(content)
-    assert repair_record(tmp_path) == ""
+    assert repair(tmp_path) == []
     assert (record.read_bytes() if record.exists() else None) == content
 
 
