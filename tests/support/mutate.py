@@ -46,6 +46,30 @@ MUTATIONS = [
         "sources/prepare.py", "rows.transpose(0, 2, 1), size).transpose(0, 2, 1)", "rows.transpose(0, 2, 1), size)"
     ),
     Mutation("sources/splits.py", "order[:validation_size]", "order[-validation_size:]"),
+    Mutation("sources/grey.py", "if image.width * image.height > _MOST_PIXELS:", "if False:"),
+    Mutation("sources/grey.py", "ImageOps.exif_transpose(image)", "image"),
+    Mutation("sources/grey.py", "(levels + 128) // 257", "levels // 257"),
+    Mutation("sources/grey.py", "        square = square.T\n", "        pass\n"),
+    Mutation("sources/grey.py", "(above, side - height - above)", "(0, side - height)"),
+    Mutation("sources/faults.py", "self._counts.get(kind, 0) + count", "count"),
+    Mutation("sources/faults.py", "if count > len(named)", "if count >= len(named)"),
+    Mutation("sources/listing.py", 'normalize("NFC", entry.name).casefold()', 'normalize("NFC", entry.name)'),
+    Mutation("sources/listing.py", "return None if root in target.parents else", "return None if True else"),
+    Mutation("sources/listing.py", "        yield path\n", "        yield entry.name\n"),
+    Mutation("sources/layout.py", "return tuple(sorted(names, key=lambda name: (int(name), name)))", "pass"),
+    Mutation(
+        "sources/layout.py", 'is_test, file.path.rpartition("/")[2], file.path)', 'path.rpartition("/")[2], file.path)'
+    ),
+    Mutation("sources/manifest.py", "known[path][:-1] == mark", "known[path][0] == mark[0]"),
+    Mutation("sources/manifest.py", "< now - _SETTLED_NANOSECONDS", "< now"),
+    Mutation("sources/splits.py", "astype(int).clip(1, counts - 1)", "astype(int).clip(0, counts)"),
+    Mutation("sources/splits.py", "return order[np.isin", "return np.sort(order)[np.isin"),
+    Mutation(
+        "sources/custom_plan.py", "if train_size is None and of_train < 2:", "if train_size is None and of_train < 1:"
+    ),
+    Mutation("sources/custom_plan.py", "if len(part) != size:", "if False:"),
+    Mutation("sources/prepare_custom.py", "bytes_md5(file.content) != sums[file.path]", "False"),
+    Mutation("sources/prepare_custom.py", "    if count != len(places):\n", "    if False:\n"),
     Mutation("sources/download.py", "== (file.md5 if path.name == file.name else file.content_md5)", "!= ''"),
     Mutation("sources/download.py", "                if received > _LARGEST_BYTES:\n", "                if False:\n"),
     Mutation("sources/download.py", "without_password(str(error))", "str(error)"),
