@@ -97,3 +97,13 @@ def test_names_of_points_cover_neither_points_nor_each_other() -> None:
     for place, (left, top) in enumerate(boxes):
         for other_left, other_top in boxes[:place]:
             assert abs(top - other_top) >= 10 or abs(left - other_left) >= 50
+
+
+def test_points_lie_to_the_right_by_their_value_and_upwards_by_its_logarithm() -> None:
+    points = [Point(str(x), x, y, 1) for x, y in ((10.0, 0.01), (20.0, 0.1), (40.0, 1.0))]
+    circles = list(ET.fromstring(str(point_chart(points, [], "rate", "distortion"))).iter("circle"))
+    left, up = (np.diff([float(circle.attrib[name]) for circle in circles]) for name in ("cx", "cy"))
+    assert left[0] > 0
+    assert left[1] == pytest.approx(2 * left[0], abs=0.2)
+    assert up[0] < 0  # SVG counts downwards
+    assert up[1] == pytest.approx(up[0], abs=0.2)
