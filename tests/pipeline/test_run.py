@@ -19,6 +19,7 @@ from mlflow_servers import BadServer, MlflowServer
 from mnist_vae.common import paths
 from mnist_vae.console.stage import Terminated, UserError
 from mnist_vae.model.file import Origin
+from mnist_vae.tracking.orphans import close_orphans
 from mnist_vae.tracking.provenance import Uncommitted
 from mnist_vae.tracking.run import TrackedRun, tracked_run
 from mnist_vae.tracking.store import open_store
@@ -212,6 +213,23 @@ def test_next_stage_closes_an_orphaned_run_and_keeps_that_of_a_running_process(
     assert orphan["tags"]["reason"] == "train: its process ended without giving a reason"
     assert mine["status"] == "SCHEDULED"
     assert list((root / ".dvc" / "tmp" / "runs").iterdir()) == []
+
+
+def test_run_is_not_orphaned_while_another_process_works_on_it(root: Path, origin: Origin) -> None:
+    with chdir(root), tracked_run("train", origin):
+        (alive,) = (root / ".dvc" / "tmp" / "runs").iterdir()
+        # As a stage leaves it that was killed in the same run before.
+        alive.with_name(f"{origin.fingerprint}.train.01234567").touch()
+        assert close_orphans(open_store(root), root) == []
+        assert _statuses(root) == ["RUNNING"]
+        assert list((root / ".dvc" / "tmp" / "runs").iterdir()) == [alive]
+
+
+def test_reason_in_a_run_has_no_password(root: Path, origin: Origin) -> None:
+    with suppress(UserError), chdir(root), tracked_run("train", origin):
+        raise UserError("cannot read http://me:hunter7@host/prepared")
+    (run,) = contents(open_store(root).client)
+    assert run["tags"]["reason"] == "train: cannot read http://host/prepared"
 
 
 def test_history_is_read_once_a_training(root: Path, origin: Origin, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from mnist_vae.data.prepared import Prepared
 from mnist_vae.sources.custom import MANIFEST, PACK, keep_custom
 from mnist_vae.sources.custom_plan import check_custom
 from mnist_vae.sources.manifest import take_stock
+from mnist_vae.sources.pack import read_pack, write_pack
 from mnist_vae.sources.prepare import resize
 from mnist_vae.sources.prepare_custom import CustomData, prepare_custom
 
@@ -260,14 +261,18 @@ def test_number_of_no_class_is_no_fault(mine: Path) -> None:
     _keep(mine, interpolation_from=1, interpolation_to=8)
 
 
-@pytest.mark.parametrize("damage", ["content", "truncated", "missing"])
+@pytest.mark.parametrize("damage", ["content", "truncated", "missing", "one image less"])
 def test_damage_to_what_is_kept_is_named(mine: Path, damage: str) -> None:
     write_tree(mine, image_tree({"a": 9, "b": 9}))
     _keep(mine)
     pack = mine.parent / "kept" / PACK
     content = bytearray(pack.read_bytes())
     content[600] ^= 255
-    damaged = {"content": bytes(content), "truncated": bytes(content[:5000]), "missing": None}[damage]
-    pack.unlink() if damaged is None else pack.write_bytes(damaged)
+    if damage == "missing":
+        pack.unlink()
+    elif damage == "one image less":
+        write_pack(list(read_pack(pack))[:-1], pack)
+    else:
+        pack.write_bytes({"content": bytes(content), "truncated": bytes(content[:5000])}[damage])
     with pytest.raises(UserError, match=r"images\.tar.*dvc repro download"):
         prepare_custom(mine.parent / "kept", tiny_params(**SMALL))
