@@ -1,8 +1,8 @@
 """The likelihood's estimate: its speed, and its agreement with itself and with pythae's on the same weights.
 
-The weights are those of a preset of binarised images that the workspace holds, after `python tools/presets.py run
-burda-vae`. pythae runs in an environment of its own (`make bench` makes it). The speed is that of the network
-784-200-200 with 50 latent dimensions against a matrix product of 1024 × 1024, in turns.
+The weights are those of the experiment burda-vae, after `python tools/likelihood.py burda-vae`. pythae runs in an
+environment of its own (`make bench` makes it). The speed is that of the network 784-200-200 with 50 latent dimensions
+against a matrix product of 1024 × 1024, in turns.
 """
 
 import argparse
@@ -28,13 +28,15 @@ from mnist_vae.console.stage import UserError
 from mnist_vae.data.binarisation import draw_bits
 from mnist_vae.evaluation.likelihood import estimate_bounds
 from mnist_vae.model.autoencoder import Autoencoder, build_autoencoder
-from mnist_vae.model.file import load_model
+from mnist_vae.model.file import TrainedModel, load_model
 from mnist_vae.sources.prepare import prepare
 
 sys.path.append(str(ROOT / "tools"))
 
-from presets import load_presets
+from experiments import CommittedFiles
+from presets import Preset, find_result, load_presets
 
+_PRESET = "burda-vae"
 _PEER = ROOT / "benchmarks" / "contestants" / "pythae_nll.py"
 _SIDE = 1024
 
@@ -48,14 +50,13 @@ def main() -> None:
     parser.add_argument("--peer-images", type=int, default=100, help="test images that pythae estimates as well")
     parser.add_argument("--repeats", type=int, default=5, help="turns of the speed, and seeds of the peer's comparison")
     asked = parser.parse_args()
-    trained = load_model(ROOT / paths.MODEL, torch.device("cpu"))
+    preset = next(preset for preset in load_presets(ROOT) if preset.name == _PRESET)
+    trained = _load_model(preset)
     model, params = trained.autoencoder, trained.origin.params
-    if params.binarisation == "none" or params.network != "mlp":
-        raise UserError("the workspace holds no mlp of binarised images: python tools/presets.py run burda-vae")
     content = {**measured_on(params), "seed of the model": params.seed}
     grey = _test_images(params)
     content["checks"] = {
-        **dict(_speeds(asked.repeats)),
+        **dict(_speeds(preset.params.of_model(), asked.repeats)),
         **dict(_two_evaluations(model, grey, params, asked.samples)),
         **dict(_beside_pythae(model, grey[: asked.peer_images], params, asked)),
     }
@@ -71,15 +72,23 @@ def _test_images(params: ModelParams) -> np.ndarray:
 def _two_evaluations(
     model: Autoencoder, grey: np.ndarray, params: ModelParams, samples: int
 ) -> Iterator[tuple[str, str]]:
-    """The same weights with the bits and the noise of two seeds."""
-    nll = []
-    for seed in (params.seed, params.seed + 1):
-        images = place(draw_bits(grey, seed, "test"), model.device)
-        nll.append(float(estimate_bounds(model, images, seed, samples, {}).nll()[-1]))
-    yield (
-        f"NLL of {len(grey):,} images from {samples:,} samples, with bits and noise of two seeds",
-        f"{nll[0]:.3f} and {nll[1]:.3f} nats: {abs(nll[0] - nll[1]):.3f} apart",
-    )
+    """The same weights with the noise of another seed, and with the bits and the noise of another seed."""
+
+    def nll_with(bits_seed: int, noise_seed: int) -> np.ndarray:
+        images = place(draw_bits(grey, bits_seed, "test"), model.device)
+        return -estimate_bounds(model, images, noise_seed, samples, {}).log_likelihood[:, -1]
+
+    first = nll_with(params.seed, params.seed)
+    for name, other in (
+        ("noise of two seeds, the same bits", nll_with(params.seed, params.seed + 1)),
+        ("bits and noise of two seeds", nll_with(params.seed + 1, params.seed + 1)),
+    ):
+        differences = other - first
+        apart, error = abs(differences.mean()), differences.std(ddof=1) / np.sqrt(len(grey))
+        yield (
+            f"NLL of {len(grey):,} images from {samples:,} samples, {name}",
+            f"{first.mean():.3f} and {other.mean():.3f} nats: {apart:.3f} apart, standard error {error:.3f}",
+        )
 
 
 def _beside_pythae(
@@ -116,10 +125,18 @@ def _seconds_of(model: Autoencoder, bits: np.ndarray, samples: int) -> float:
     return _timed(lambda: estimate_bounds(model, place(bits, model.device), 0, samples, {}))
 
 
-def _speeds(repeats: int) -> Iterator[tuple[str, str]]:
+def _load_model(preset: Preset) -> TrainedModel:
+    experiment = find_result(preset, ROOT)
+    if experiment is None:
+        raise UserError(f"{preset.name} has no result on this commit: python tools/likelihood.py {preset.name}")
+    with tempfile.TemporaryDirectory() as folder:
+        CommittedFiles(ROOT, experiment.commit).copy(paths.MODEL, Path(folder) / paths.MODEL.name)
+        return load_model(Path(folder) / paths.MODEL.name, torch.device("cpu"))
+
+
+def _speeds(params: ModelParams, repeats: int) -> Iterator[tuple[str, str]]:
     """The estimate's share of the matrix product's rate; how long the default network's estimate takes."""
-    preset = next(preset for preset in load_presets(ROOT) if preset.name == "burda-vae")
-    model, images, samples = build_autoencoder(preset.params.of_model()), _noise_images(100, 28), 1000
+    model, images, samples = build_autoencoder(params), _noise_images(100, 28), 1000
     operations = 2 * sum(weight.numel() for weight in model.decoder.parameters() if weight.ndim > 1)
     matrix = torch.randn(_SIDE, _SIDE)
     shares, rates = [], []
@@ -131,9 +148,9 @@ def _speeds(repeats: int) -> Iterator[tuple[str, str]]:
     rate, share = spread(rates), spread(shares)
     yield "samples per second, 784-200-200", f"{rate['median']:,.0f} ({rate['min']:,.0f} to {rate['max']:,.0f})"
     yield "share of the matrix product's rate", f"{share['median']:.0%} ({share['min']:.0%} to {share['max']:.0%})"
-    params = load_params(ROOT / paths.PARAMS)
-    default, few = build_autoencoder(params.of_model()), _noise_images(200, params.image_size)
-    seconds = _timed(lambda: estimate_bounds(default, few, 0, params.likelihood_samples, {}))
+    standard = load_params(ROOT / paths.PARAMS)
+    default, few = build_autoencoder(standard.of_model()), _noise_images(200, standard.image_size)
+    seconds = _timed(lambda: estimate_bounds(default, few, 0, standard.likelihood_samples, {}))
     yield "seconds of the default network's estimate, of 10,000 images", f"{seconds * 10_000 / len(few):.0f}"
 
 
