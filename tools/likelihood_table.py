@@ -74,9 +74,11 @@ def bounds_table(root: Path) -> str:
 
 def checks_table(root: Path) -> str:
     """What benchmarks/likelihood.py measured, and the figure of benchmarks/likelihood_course.py."""
-    checks = _load(root / _CHECKS).get("checks", {})
-    rows = [[name, value] for name, value in checks.items()] or [["`benchmarks/likelihood.py`", _NOT_RUN]]
-    return _table(["measured", ""], rows) + _picture(root, _COURSE, "Validation likelihood by seconds of training")
+    result = _load(root / _CHECKS)
+    origin = f"Commit {result['commit']}; {result['machine']}.\n\n" if result else ""
+    rows = [[name, value] for name, value in result.get("checks", {}).items()]
+    table = _table(["measured", ""], rows or [["`benchmarks/likelihood.py`", _NOT_RUN]])
+    return origin + table + _picture(root, _COURSE, "Validation likelihood by seconds of training")
 
 
 def _picture(root: Path, path: Path, title: str) -> str:

@@ -27,6 +27,9 @@ def test_stale_table_is_noticed(name: str) -> None:
 
 def test_every_result_has_its_table_and_its_commit() -> None:
     results = {path.stem: json.loads(path.read_text()) for path in FOLDER.glob("*.json")}
+    elsewhere = results.pop("likelihood")
+    origin = f"Commit {elsewhere['commit']}; {elsewhere['machine']}."
+    assert origin in (FOLDER.parent / "docs" / "likelihood.md").read_text("utf-8")
     assert results.keys() == tables.TABLES.keys()
     for name, result in results.items():
         assert f"Commit {result['commit']}; {result['machine']}" in tables.section(name, result)
