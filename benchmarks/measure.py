@@ -54,7 +54,7 @@ def save(content: dict, path: Path) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
     if (path.parent / "README.md").exists():
         tables.write(path.parent)
-    print(tables.section(path.stem, content))
+    print(tables.section(Path(sys.argv[0]).stem, content))  # the result may have another name
 
 
 def run(main: Callable[[], None]) -> NoReturn:
