@@ -71,7 +71,7 @@ class Running(NamedTuple):
         while self.process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGINT)
-            # DVC loses an interrupt that comes just before it starts a stage, and would run the stage to its end.
+            # DVC was seen to lose an interrupt near the start of a stage, and to run the stage to its end.
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(_INTERRUPT_AGAIN)
 

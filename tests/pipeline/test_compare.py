@@ -3,12 +3,15 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 import yaml
 
+import experiments
 from compare import compare
 from experiments import start_experiment
 from interpreters import Interpreters
@@ -103,6 +106,19 @@ def test_interrupted_comparison_ends_what_runs_and_leaves_the_workspace(
     assert tiny.experiments(commit) == {}
     assert not _processes_in(tiny.folder)
     assert tiny.succeed("git", "status", "--porcelain") == ""
+
+
+def test_experiment_that_loses_an_interrupt_is_interrupted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(experiments, "_INTERRUPT_AGAIN", 0.1)
+    code = "import signal, time\nsignal.signal(2, lambda *_: signal.signal(2, signal.SIG_DFL))\nprint(flush=True)\n"
+    command = [sys.executable, "-IS", "-c", f"{code}while True: time.sleep(60)"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        experiments.Running("slow", process, tmp_path / "log", "", tmp_path).stop()
+        assert process.poll() == -signal.SIGINT
 
 
 def test_params_are_brought_back_after_a_kill_in_the_moment_when_dvc_had_changed_them(
