@@ -66,7 +66,7 @@ def repair_record(root: Path, record: Path) -> str:
         write_atomically(kept, path)
     else:
         path.unlink()
-    return f"{record} was truncated, so its last stages run again or are restored; the former file is {damaged}"
+    return f"{record} was damaged, so its last stages run again or are restored; the former file is {damaged}"
 
 
 def _whole_stages(content: bytes) -> bytes:

@@ -90,7 +90,7 @@ def test_truncated_record_keeps_its_whole_stages(tmp_path: Path, content: bytes,
         record = tmp_path / name
         record.write_bytes(content)
         assert repair(tmp_path) == [
-            f"{name} was truncated, so its last stages run again or are restored; the former file is .dvc/tmp/{copy}"
+            f"{name} was damaged, so its last stages run again or are restored; the former file is .dvc/tmp/{copy}"
         ]
         assert (record.read_bytes() if record.exists() else None) == kept
         assert (tmp_path / ".dvc" / "tmp" / copy).read_bytes() == content
@@ -112,7 +112,7 @@ def test_make_repro_restores_the_stages_that_a_truncated_record_lacks(reproduced
     record.write_bytes(whole[: len(whole) // 2])
     assert "dvc.lock' is invalid" in copy.run("dvc", "repro").stdout
     printed = copy.succeed("make", "repro")
-    assert "dvc.lock was truncated" in printed
+    assert "dvc.lock was damaged" in printed
     assert "Running stage" not in printed  # DVC's run cache has the results
     assert record.read_bytes() == whole
     assert copy.outputs() == reproduced.outputs()
