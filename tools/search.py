@@ -73,14 +73,16 @@ def run_trial(preset: Preset, root: Path) -> Outcome:
 class Search:
     """The part of one process in a study."""
 
-    def __init__(self, plan: SearchPlan, base: Params, root: Path, parent: SearchRun, run: Runner):
-        self._plan, self._base, self._root, self._parent, self._run = plan, base, root, parent, run
+    def __init__(self, plan: SearchPlan, base: Params, storage: RDBStorage, root: Path, parent: SearchRun, run: Runner):
+        self._plan, self._base, self._storage, self._root = plan, base, storage, root
+        self._parent, self._run = parent, run
         self._failures = 0
 
     def objective(self, trial: optuna.Trial) -> float:
         """Run a trial. Raises UserError if it fails."""
         # The seed depends on the trial's number: with the same seed, all processes would suggest the same points.
         trial.study.sampler = TPESampler(seed=self._plan.seed + trial.number)
+        self._beat(trial)
         try:
             preset = self._plan.preset(trial, self._base)
             print(f"search: trial {trial.number} runs: {', '.join(preset.settings())}", flush=True)
@@ -94,6 +96,12 @@ class Search:
         except UserError as error:
             trial.set_user_attr("reason", str(error))
             raise
+
+    def _beat(self, trial: optuna.Trial) -> None:
+        # Optuna's thread may record the first heartbeat later, and a trial that is killed without one runs forever.
+        study_id = self._storage.get_study_id_from_name(trial.study.study_name)
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
+        self._storage.record_heartbeat(trial_id)
 
     def after(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Print how a trial ended. Raises UserError if several trials in a row failed."""
@@ -121,9 +129,10 @@ def search(
     """Take part in the search until the study has that many finished trials. Raises UserError if it must stop early."""
     base = load_params(root / paths.PARAMS)
     with _told_in_a_line(address):
-        study = open_study(plan, base, address, root, heartbeat)
+        storage = _open_storage(address, root, heartbeat)
+        study = open_study(plan, base, storage)
         parent = SearchRun(root, plan.study, _key(study))
-        part = Search(plan, base, root, parent, run)
+        part = Search(plan, base, storage, root, parent, run)
         try:
             if len(study.get_trials(states=_FINISHED)) < trials:
                 enough = MaxTrialsCallback(trials, states=_FINISHED)
@@ -148,13 +157,10 @@ def _report(plan: SearchPlan, study: optuna.Study) -> None:
     print(f"search: dvc exp apply {plan.study}-{best.number}    (in the repository on {best.user_attrs['host']})")
 
 
-def open_study(plan: SearchPlan, base: Params, address: str, root: Path, heartbeat: int = _HEARTBEAT) -> optuna.Study:
+def open_study(plan: SearchPlan, base: Params, storage: RDBStorage) -> optuna.Study:
     """The study, created if it does not exist. Raises UserError if it began with another plan or other parameters."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats are experimental
-    study = optuna.create_study(
-        storage=_open_storage(address, root, heartbeat), study_name=plan.study, load_if_exists=True
-    )
+    study = optuna.create_study(storage=storage, study_name=plan.study, load_if_exists=True)
     definition = json.loads(json.dumps(plan.definition(base)))
     known = study.user_attrs.get("definition", definition)
     if other := [name for name, part in definition.items() if known.get(name) != part]:
@@ -173,6 +179,7 @@ def _key(study: optuna.Study) -> str:
 
 
 def _open_storage(address: str, root: Path, heartbeat: int) -> RDBStorage:
+    warnings.simplefilter("ignore", ExperimentalWarning)  # heartbeats are experimental
     url = _parsed(address)
     if url.get_backend_name() == "sqlite":
         if not url.database or url.database == ":memory:":

@@ -1,8 +1,10 @@
 """The search: what it may choose by, its trials, what a kill or a failure leaves, and the whole with DVC."""
 
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import optuna
@@ -179,6 +181,20 @@ def test_killed_trial_is_tried_again(root: Path, start: Start) -> None:
     assert trials[2].state.name == "FAIL"
     assert recorder.presets[0].name == "fake-3"
     assert trials[3].params == trials[2].params
+
+
+def test_trial_has_a_heartbeat_before_it_runs(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if the trial ran before Optuna's thread did: killed then, a trial without a heartbeat would run forever.
+    monkeypatch.setattr("optuna.study._optimize.get_heartbeat_thread", lambda *_: nullcontext())
+    beats: list[int] = []
+
+    def runner(preset: Preset, root: Path) -> search.Outcome:
+        with closing(sqlite3.connect(root / "search.db")) as database:
+            beats.extend(database.execute("SELECT COUNT(*) FROM trial_heartbeats").fetchone())
+        return outcome(preset, root)
+
+    run(root, 2, runner)
+    assert beats == [1, 2]
 
 
 def test_study_does_not_resume_with_another_plan(root: Path) -> None:
