@@ -50,7 +50,8 @@ _READ_AT_START = (
     "MPL",
     "TORCH",
 )
-_READ_LATER = {"PYTHONPATH", "PYTHONUNBUFFERED"}
+# A training sets the spins for its processes. They change its speed beside other programs, but no result.
+_READ_LATER = {"PYTHONPATH", "PYTHONUNBUFFERED", "GOMP_SPINCOUNT"}
 # Variables that torchrun sets for its processes. They need no real start: the server has the log level for all
 # programs, and the stage sets its threads.
 _OF_TORCHRUN = ("TORCHELASTIC_", "TORCH_CPP_LOG_LEVEL", "TORCH_NCCL_ASYNC_ERROR_HANDLING", "OMP_NUM_THREADS")
