@@ -4,7 +4,6 @@ import gzip
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
 from tiny_mnist import tiny_files
 from working_copy import WorkingCopy
@@ -88,26 +87,6 @@ def test_new_module_that_git_does_not_know_is_named_in_a_line(clone: WorkingCopy
     assert way_out == "git add src/mnist_vae/sources/mine.py"
     clone.succeed(*way_out.split())
     clone.succeed("dvc", "exp", "run", "--temp", "-S", "dataset=digits", "download")
-
-
-def test_pipeline_accepts_binary_files_and_a_locale_without_utf8(reproduced: WorkingCopy, tmp_path: Path) -> None:
-    copy = reproduced.copied_to(tmp_path / "clone")
-    copy.introduce()
-    with (copy.folder / "LICENSE").open("ab") as file:
-        file.write(b"caf\xe9\n")
-    with (copy.folder / "params.yaml").open("ab") as file:
-        file.write("# café\n".encode())
-    (copy.folder / "résumé.txt").write_bytes(b"\xff")
-    copy.environment |= {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    printed = copy.succeed("dvc", "exp", "run", "-S", "kl_weight=0.3", "train")
-    assert "MLflow failed" not in printed
-    client = MlflowClient(f"sqlite:///{copy.folder}/mlflow.db")
-    (run,) = client.search_runs(["1"], "params.kl_weight = '0.3'")
-    assert run.info.status == "SCHEDULED"  # evaluate and render are still to come
-    diff = Path(client.download_artifacts(run.info.run_id, "uncommitted.diff")).read_bytes()
-    assert b"+caf\xe9\n" in diff
-    assert "+# café\n".encode() in diff
-    assert "sync: the workspace's result is not complete" in copy.succeed("python", "tools/sync.py")
 
 
 def test_small_number_is_taken_as_dvc_writes_it(clone: WorkingCopy) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -23,13 +24,23 @@ def _last_run(copy: WorkingCopy) -> Run:
     return client.search_runs([experiment.experiment_id], order_by=["start_time ASC"])[-1]
 
 
-def _until(stage: subprocess.Popen[str], start: str) -> list[psutil.Process]:
-    """Wait for a line of the stage. Its ranks, in their order."""
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    with suppress(psutil.Error):
+        return Path(process.cwd()) == folder
+    return False
+
+
+def _read_until(stage: subprocess.Popen[str], start: str) -> None:
     assert stage.stdout is not None
     lines = []
     while not (lines or [""])[-1].startswith(start):
         lines.append(stage.stdout.readline())
         assert stage.poll() is None, lines
+
+
+def _until(stage: subprocess.Popen[str], start: str) -> list[psutil.Process]:
+    """Wait for a line of the stage. Its ranks, in their order."""
+    _read_until(stage, start)
     children = {child.environ().get("RANK"): child for child in psutil.Process(stage.pid).children()}
     return [children[rank] for rank in ("0", "1")]  # other children are no ranks
 
@@ -76,14 +87,6 @@ def test_whatever_ends_a_training_of_two_processes_ends_both_and_it_resumes_to_t
     _assert_end(ranks)
     assert (_last_run(copy).info.status, _last_run(copy).data.tags["reason"]) == ("KILLED", "train: stopped by SIGTERM")
 
-    stage = copy.start(*TRAIN, stderr=subprocess.PIPE)
-    ranks = _until(stage, "train: resuming at epoch ")
-    stage.send_signal(signal.SIGINT)
-    _, complaint = stage.communicate(timeout=60)
-    assert (stage.returncode, complaint) == (128 + signal.SIGINT, "train: stopped by SIGINT\n")
-    _assert_end(ranks)
-    assert _last_run(copy).info.status == "KILLED"
-
     stage = copy.start(*TRAIN)
     ranks = _until(stage, "train: resuming at epoch ")
     os.kill(stage.pid, signal.SIGKILL)
@@ -95,6 +98,21 @@ def test_whatever_ends_a_training_of_two_processes_ends_both_and_it_resumes_to_t
     assert [(copy.folder / name).read_bytes() for name in TRAINED] == [
         (undisturbed.folder / name).read_bytes() for name in TRAINED
     ]
+
+
+def test_interrupted_training_of_two_processes_ends_in_one_line_and_a_killed_run(
+    undisturbed: WorkingCopy, tmp_path: Path
+) -> None:
+    copy = undisturbed.copied_to(tmp_path / "clone")
+    copy.set_param("epochs", 100_000)
+    stage = copy.start(*TRAIN, stderr=subprocess.PIPE)
+    _read_until(stage, "epoch 1/")
+    stage.send_signal(signal.SIGINT)
+    _, complaint = stage.communicate(timeout=60)
+    assert (stage.returncode, complaint) == (128 + signal.SIGINT, "train: stopped by SIGINT\n")
+    _, alive = psutil.wait_procs([one for one in psutil.process_iter() if _works_in(one, copy.folder)], timeout=10)
+    assert not alive
+    assert _last_run(copy).info.status == "KILLED"
 
 
 def test_failure_of_both_processes_gets_one_line_and_a_failed_run(undisturbed: WorkingCopy, tmp_path: Path) -> None:

@@ -247,7 +247,8 @@ def _nothing(_: Path) -> None:
 
 def _params(changes: dict, without: str = "") -> Spoil:
     content = {key: value for key, value in (BASE | changes).items() if key != without}
-    return _write(Path("params.yaml"), yaml.safe_dump(content).encode())
+    # Not at once: there are hundreds of rows.
+    return lambda folder: (folder / "params.yaml").write_text(yaml.safe_dump(content))
 
 
 def _write(path: Path, content: bytes) -> Spoil:
