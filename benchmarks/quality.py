@@ -37,10 +37,17 @@ _OF_TRAINING = {
 def main() -> None:
     parser = command_line(__doc__, "quality")
     parser.add_argument("--systems", nargs="+", default=["conv-fast"], help="presets, trained with each seed")
+    parser.add_argument(
+        "--precisions", nargs="+", choices=["bfloat16", "tf32"], default=["bfloat16"], help="measured too"
+    )
     parser.add_argument("--seeds", type=int, default=5, help="the seeds are 0, 1, 2, ...")
     arguments = parser.parse_args()
     defaults = load_params(paths.PARAMS).of_model()
-    systems = {name: _preset(name, defaults) for name in arguments.systems}
+    systems = {}
+    for name in arguments.systems:
+        systems[name] = _preset(name, defaults)
+        for precision in arguments.precisions:
+            systems[f"{name}, precision: {precision}"] = systems[name].model_copy(update={"precision": precision})
     measured = measured_on(defaults)
     threads, prepared = start_threads(), load_prepared(paths.PREPARED)
     rows = {}

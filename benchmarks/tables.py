@@ -19,7 +19,7 @@ def throughput(result: dict) -> list[str]:
             _range(row["images_per_second"], ",.0f"),
             _range(row["speed_of_this_project_relative_to_it"], ".2f"),
             _range(row["seconds_of_a_whole_training_at_that_rate"], ",.0f"),
-            _range(row["whole_training_relative_to_the_preset"], ".1f"),
+            *(_range(row["whole_training_relative_to"][recipe], ".1f") for recipe in result["recipes"]),
         ]
         for name, row in result["rows"].items()
     ]
@@ -32,7 +32,7 @@ def throughput(result: dict) -> list[str]:
         *_table(
             [
                 *(repeats, "images/s", "speed of this project relative to it", "a whole training, s"),
-                f"relative to that of {result['preset']}",
+                *(f"relative to that of {recipe}" for recipe in result["recipes"]),
             ],
             rows,
         ),

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 _RESULTS = Path("reports/likelihood/likelihood.json")
 _BOUNDS = Path("reports/likelihood/bounds.png")
-_COURSE = Path("benchmarks/likelihood_course.png")
+_COURSE = Path("benchmarks/likelihood_course.json")
+_TO_90 = "seconds to 90 nats"
 _CHECKS = Path("benchmarks/likelihood.json")
 _BOUND = "nll_nats_k"
 _NOT_RUN = "not run"
@@ -73,12 +74,31 @@ def bounds_table(root: Path) -> str:
 
 
 def checks_table(root: Path) -> str:
-    """What benchmarks/likelihood.py measured, and the figure of benchmarks/likelihood_course.py."""
+    """What benchmarks/likelihood.py measured."""
     result = _load(root / _CHECKS)
     origin = f"Commit {result['commit']}; {result['machine']}.\n\n" if result else ""
     rows = [[name, value] for name, value in result.get("checks", {}).items()]
     table = _table(["measured", ""], rows or [["`benchmarks/likelihood.py`", _NOT_RUN]])
-    return origin + table + _picture(root, _COURSE, "Validation likelihood by seconds of training")
+    return origin + table
+
+
+def course_table(root: Path) -> str:
+    """What benchmarks/likelihood_course.py measured, and its figure."""
+    result = _load(root / _COURSE)
+    machines = {f"Commit {course['commit']}; {course['machine']}." for course in result.get("courses", {}).values()}
+    rows = [
+        [
+            f"`{name}`",
+            str(course["epochs"]),
+            f"{course['points'][-1]['seconds']:.0f}",
+            f"{course['points'][-1]['nll']:.2f}",
+            f"{course[_TO_90]:.0f}" if _TO_90 in course else "",
+        ]
+        for name, course in result.get("courses", {}).items()
+    ]
+    header = ["preset", "epochs", "seconds of training", "validation NLL", "seconds to below 90 nats"]
+    table = _table(header, rows or [["`benchmarks/likelihood_course.py`", _NOT_RUN, "", "", ""]])
+    return "\n\n".join([*sorted(machines), table]) + _picture(root, _COURSE.with_suffix(".png"), "NLL by seconds")
 
 
 def _picture(root: Path, path: Path, title: str) -> str:

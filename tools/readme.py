@@ -18,7 +18,7 @@ from command import ROOT, run_command
 
 import yaml
 
-from likelihood_table import bounds_table, checks_table, likelihood_table
+from likelihood_table import bounds_table, checks_table, course_table, likelihood_table
 from mnist_vae.common import paths
 from mnist_vae.common.atomic import file_md5, write_atomically
 from mnist_vae.common.params import load_params
@@ -162,22 +162,23 @@ def headlines_table(root: Path) -> str:
         for name, row in results["throughput"]["rows"].items()
         if not name.startswith("this project")
     ]
-    preset = results["throughput"]["preset"]
+    recipes, qualities = results["throughput"]["recipes"], results["quality"]
     rows += [
         [
-            f"seconds of a whole training of {name}, divided by those of `{preset}`",
-            f"{row['whole_training_relative_to_the_preset']['median']:.3g} ×",
+            f"seconds of a whole training of {name}, divided by those of `{recipe}`",
+            f"{row['whole_training_relative_to'][recipe]['median']:.3g} ×",
         ]
+        for recipe in recipes
         for name, row in results["throughput"]["rows"].items()
         if not name.startswith("this project")
     ]
-    fast = results["quality"]["rows"][preset]
-    rows.append(
+    rows += [
         [
-            f"test loss of `{preset}`, mean of {results['quality']['seeds']} seeds (the committed run: {_loss(root)})",
-            f"{fast['mean test loss']:.4f}",
+            f"test loss of `{recipe}`, mean of {qualities['seeds']} seeds (the committed run: {_loss(root)})",
+            f"{qualities['rows'][recipe]['mean test loss']:.4f}",
         ]
-    )
+        for recipe in recipes
+    ]
     pipeline, checkpoints = results["pipeline"], results["reliability"]["share of the training's time"]
     rows += [
         ["`dvc repro` in a fresh clone", f"{pipeline['seconds of dvc repro in a fresh clone']:.0f} s"],
@@ -198,7 +199,12 @@ PAGES: Mapping[str, Mapping[str, Callable[[Path], str]]] = {
     "README.md": {"duration": duration, "results": results_table},
     "docs/parameters.md": {"parameters": parameters_table},
     "docs/systems.md": {"presets": presets_table, "comparison": comparison_table, "classes": classes_table},
-    "docs/likelihood.md": {"likelihoods": likelihood_table, "bounds": bounds_table, "checks": checks_table},
+    "docs/likelihood.md": {
+        "likelihoods": likelihood_table,
+        "bounds": bounds_table,
+        "checks": checks_table,
+        "course": course_table,
+    },
     "docs/reliability.md": {"crash test": crash_test_table, "failures": failures_table},
     "docs/benchmarks.md": {"headlines": headlines_table},
 }

@@ -80,12 +80,24 @@ def test_bounds_stand_in_the_order_of_their_samples(tmp_path: Path) -> None:
 
 
 def test_pictures_are_shown_once_they_are_there(tmp_path: Path) -> None:
-    assert "![" not in likelihood_table.bounds_table(tmp_path) + likelihood_table.checks_table(tmp_path)
+    assert "![" not in likelihood_table.bounds_table(tmp_path) + likelihood_table.course_table(tmp_path)
     for path in ("reports/likelihood/bounds.png", "benchmarks/likelihood_course.png"):
         (tmp_path / path).parent.mkdir(parents=True)
         (tmp_path / path).touch()
     assert "](../reports/likelihood/bounds.png)" in likelihood_table.bounds_table(tmp_path)
-    assert "](../benchmarks/likelihood_course.png)" in likelihood_table.checks_table(tmp_path)
+    assert "](../benchmarks/likelihood_course.png)" in likelihood_table.course_table(tmp_path)
+
+
+def test_course_has_its_last_point_and_the_seconds_to_90_nats_if_it_came_below(tmp_path: Path) -> None:
+    points = [{"epoch": 1, "seconds": 11.6, "nll": 104.7}, {"epoch": 8, "seconds": 92.4, "nll": 88.126}]
+    below = {"commit": "abc1234", "machine": "two cores", "epochs": 8, "points": points, "seconds to 90 nats": 92.4}
+    above = {"commit": "abc1234", "machine": "two cores", "epochs": 1, "points": points[:1]}
+    (tmp_path / "benchmarks").mkdir()
+    courses = {"courses": {"conv-nll": below, "burda-vae": above}}
+    (tmp_path / "benchmarks" / "likelihood_course.json").write_text(json.dumps(courses))
+    lines = likelihood_table.course_table(tmp_path).splitlines()
+    assert lines[0] == "Commit abc1234; two cores."
+    assert lines[4:] == ["| `conv-nll` | 8 | 92 | 88.13 | 92 |", "| `burda-vae` | 1 | 12 | 104.70 | |"]
 
 
 def test_collected_results_are_added_to_earlier_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
