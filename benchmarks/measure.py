@@ -33,9 +33,17 @@ def measured_on(params: "ModelParams") -> dict:
     from mnist_vae.data.environment import find_environment
 
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
-    command = ["git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=7"]
-    commit = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout.strip()
-    return {"commit": commit, "machine": f"{_processor()}, {os.cpu_count()} cores; {find_environment(device)}"}
+    return {"commit": commit_of(ROOT), "machine": f"{_processor()}, {os.cpu_count()} cores; {find_environment(device)}"}
+
+
+def commit_of(root: Path) -> str:
+    """The commit that is checked out, and "-dirty" if more than results of benchmarks was changed since."""
+    command = ["git", "rev-parse", "--short=7", "HEAD"]
+    commit = subprocess.run(command, cwd=root, capture_output=True, encoding="utf-8", check=True).stdout.strip()
+    # A benchmark before this one has written its result.
+    results = [f":(exclude)benchmarks/{name}" for name in ("*.json", "*.png", "README.md")]
+    changed = subprocess.run(["git", "diff", "--quiet", "HEAD", "--", ".", *results], cwd=root, check=False).returncode
+    return f"{commit}-dirty" if changed else commit
 
 
 def _processor() -> str:

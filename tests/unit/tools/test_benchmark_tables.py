@@ -2,11 +2,13 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 import tables
+from measure import commit_of
 from places import REPOSITORY
 
 FOLDER = REPOSITORY / "benchmarks"
@@ -52,6 +54,21 @@ def test_numbers_come_from_the_file(tmp_path: Path) -> None:
     (tmp_path / "pipeline.json").write_text(json.dumps(result))
     tables.write(tmp_path)
     assert "| train | 20.0 | 5.0 | 12.2 | 2.5 | 0.3 | 123 |" in (tmp_path / "README.md").read_text().splitlines()
+
+
+def test_commit_is_dirty_by_other_changes_than_results_of_benchmarks(tmp_path: Path) -> None:
+    (tmp_path / "benchmarks").mkdir()
+    for name in ("code.py", "benchmarks/a.json", "benchmarks/README.md"):
+        (tmp_path / name).write_text("before")
+    identity = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org")
+    for command in (("init", "--quiet"), ("add", "."), (*identity, "commit", "--quiet", "--message", "all")):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    commit = commit_of(tmp_path)
+    for name in ("benchmarks/a.json", "benchmarks/README.md"):
+        (tmp_path / name).write_text("after")
+    assert commit_of(tmp_path) == commit
+    (tmp_path / "code.py").write_text("after")
+    assert commit_of(tmp_path) == f"{commit}-dirty"
 
 
 def test_readme_without_markers_is_refused() -> None:

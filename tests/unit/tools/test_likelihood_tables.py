@@ -56,7 +56,8 @@ def test_presets_are_the_papers_models() -> None:
         assert params[name] == vae.model_copy(update={"importance_samples": samples, "epochs": params[name].epochs})
     for name in ("burda-vae", "burda-iwae-5"):
         fixed = params[f"{name}-fixed"]
-        assert fixed == params[name].model_copy(update={"binarisation": "fixed", "epochs": fixed.epochs})
+        recipe = {"epochs": fixed.epochs, "learning_rate": fixed.learning_rate}
+        assert fixed == params[name].model_copy(update={"binarisation": "fixed", **recipe})
     assert (params["conv-nll"].latent_dim, params["conv-nll"].binarisation) == (50, "dynamic")
     assert (params["pythae-vae-fixed"].mlp_widths, params["pythae-vae-fixed"].latent_dim) == ((400,), 40)
 
