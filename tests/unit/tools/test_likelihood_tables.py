@@ -9,6 +9,7 @@ from mlflow.entities import Metric
 
 import compare
 import likelihood
+import likelihood_course
 import likelihood_table
 from experiments import Experiment
 from likelihood import bounds_of, collect, training_seconds
@@ -99,6 +100,20 @@ def test_course_has_its_last_point_and_the_seconds_to_90_nats_if_it_came_below(t
     lines = likelihood_table.course_table(tmp_path).splitlines()
     assert lines[0] == "Commit abc1234; two cores."
     assert lines[4:] == ["| `conv-nll` | 8 | 92 | 88.13 | 92 |", "| `burda-vae` | 1 | 12 | 104.70 | |"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("conv-fast=2", "'conv-fast' is not a preset of binarised images"),
+        ("conv-nll", "'conv-nll' does not end in a number of epochs"),
+        ("conv-nll=0", "'conv-nll=0' does not end in a number of epochs"),
+    ],
+)
+def test_wrong_training_of_the_course_is_refused(monkeypatch: pytest.MonkeyPatch, asked: str, says: str) -> None:
+    monkeypatch.setattr("sys.argv", ["likelihood_course.py", asked])
+    with pytest.raises(UserError, match=says):
+        likelihood_course.main()
 
 
 def test_collected_results_are_added_to_earlier_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
