@@ -7,11 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
 
 import experiments
+from commands import processes_in
 from compare import compare
 from experiments import start_experiment
 from interpreters import Interpreters
@@ -31,10 +31,6 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreters: Interpre
     for name, value in tiny.environment.items():
         monkeypatch.setenv(name, value)
     return tiny
-
-
-def _processes_in(folder: Path) -> list[psutil.Process]:
-    return [one for one in psutil.process_iter(["cwd"]) if (one.info["cwd"] or "").startswith(str(folder))]
 
 
 def test_comparison_holds_the_systems_and_its_commit_and_is_not_run_twice(tiny: TinyPipeline) -> None:
@@ -86,7 +82,7 @@ def test_failure_ends_all_at_once_and_is_named(tiny: TinyPipeline) -> None:
     assert ended.stdout.splitlines()[-1] == f"compare: bad failed (train: the loss is not finite): see {log}"
     assert "never" not in ended.stdout
     assert tiny.experiments(commit) == {}
-    assert not _processes_in(tiny.folder)  # the slow one has ended, too
+    assert not processes_in(tiny.folder)  # the slow one has ended, too
     assert tiny.succeed("git", "status", "--porcelain") == ""
 
 
@@ -104,7 +100,7 @@ def test_interrupted_comparison_ends_what_runs_and_leaves_the_workspace(
     assert process.communicate(timeout=60)[0] == f"compare: stopped by {number.name}\n"
     assert process.returncode == code
     assert tiny.experiments(commit) == {}
-    assert not _processes_in(tiny.folder)
+    assert not processes_in(tiny.folder)
     assert tiny.succeed("git", "status", "--porcelain") == ""
 
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -11,6 +10,7 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
+from commands import processes_in
 from working_copy import WorkingCopy
 
 TRAIN = ["env", "MNIST_VAE_CHECKPOINT_SECONDS=0", "PYTHONPATH=src", "python", "stages/train.py"]
@@ -22,12 +22,6 @@ def _last_run(copy: WorkingCopy) -> Run:
     experiment = client.get_experiment_by_name("mnist-vae")
     assert experiment is not None
     return client.search_runs([experiment.experiment_id], order_by=["start_time ASC"])[-1]
-
-
-def _works_in(process: psutil.Process, folder: Path) -> bool:
-    with suppress(psutil.Error):
-        return Path(process.cwd()) == folder
-    return False
 
 
 def _read_until(stage: subprocess.Popen[str], start: str) -> None:
@@ -107,11 +101,12 @@ def test_interrupted_training_of_two_processes_ends_in_one_line_and_a_killed_run
     copy.set_param("epochs", 100_000)
     stage = copy.start(*TRAIN, stderr=subprocess.PIPE)
     _read_until(stage, "epoch 1/")
+    ranks = [one for one in processes_in(copy.folder) if "RANK" in one.environ()]
+    assert len(ranks) >= 2
     stage.send_signal(signal.SIGINT)
     _, complaint = stage.communicate(timeout=60)
     assert (stage.returncode, complaint) == (128 + signal.SIGINT, "train: stopped by SIGINT\n")
-    _, alive = psutil.wait_procs([one for one in psutil.process_iter() if _works_in(one, copy.folder)], timeout=10)
-    assert not alive
+    _assert_end(processes_in(copy.folder))
     assert _last_run(copy).info.status == "KILLED"
 
 

@@ -4,6 +4,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+import psutil
+
 _SECONDS = 300
 
 
@@ -39,3 +41,8 @@ class Folder:
         done = self.run(*command, **environment)
         assert done.returncode == 0, f"{' '.join(command)} exited with {done.returncode}:\n{done.stdout}"
         return done.stdout
+
+
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """The processes that work in a folder or below it."""
+    return [one for one in psutil.process_iter(["cwd"]) if (one.info["cwd"] or "").startswith(str(folder))]
