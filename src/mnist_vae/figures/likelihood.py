@@ -25,7 +25,7 @@ def bounds_figure(curves: Sequence[Curve]) -> Figure:
 
 def course_figure(curves: Sequence[Curve], samples: int) -> Figure:
     """The negative log-likelihood of the validation images, by the seconds of training."""
-    title = "Negative log-likelihood of the validation images in the course of training"
+    title = "Negative log-likelihood (NLL) of the validation images"
     return _curves_figure(curves, title, "seconds of training", f"NLL from {samples} samples, nats per image")
 
 

@@ -64,16 +64,16 @@ class Autoencoder(nn.Module):
         """Loss, reconstruction error and KL of each image, at a code sampled with the noise, or else at the mean code.
 
         `kl_factor` scales the KL's weight in the loss. With noise for K codes of each image, the loss is the
-        importance-weighted bound, which needs a posterior that is a distribution.
+        importance-weighted bound, which needs a posterior that is a distribution. Its gradient is that of
+        Objective.weighted_terms.
         """
         scaled = self.likelihood.scale(images)
         code = self._encode_scaled(scaled)
         if noise is not None and noise.ndim == _SEVERAL and isinstance(code, GaussianCode):
-            codes = code.sample_several(noise)
+            codes, constant = code.sample_several(noise), code.detached()
+            log_ratio = constant.log_ratio(constant.noise_of(codes), codes)
             reconstruction_error = self._reconstruction_errors(scaled, codes)
-            return self.objective.weighted_terms(
-                reconstruction_error, code.log_ratio(noise, codes), code.kl(), kl_factor
-            )
+            return self.objective.weighted_terms(codes, reconstruction_error, log_ratio, code.kl(), kl_factor)
         output = self._compute(self.decoder, code.mean if noise is None else code.sample(noise))
         return self.objective.terms(self.likelihood.reconstruction_error(scaled, output), code.kl(), kl_factor)
 

@@ -57,6 +57,7 @@ class Objective(NamedTuple):
 
     def weighted_terms(
         self,
+        codes: Float[Tensor, "B K D"],
         reconstruction_error: Float[Tensor, "B K"],
         log_ratio: Float[Tensor, "B K"],
         kl: Float[Tensor, "B D"],
@@ -66,8 +67,17 @@ class Objective(NamedTuple):
 
         The loss is −log (1/K) Σ p(x|z) p(z) / q(z|x) (Burda et al. 2016, equation 8). `kl_factor` scales the log ratio,
         log p(z) − log q(z|x). The reconstruction error is the mean over the codes. The KL is that of the posterior.
+
+        The encoder gets the doubly reparameterized gradient (DReG) of the loss (Tucker et al. 2019, equation 8), which
+        has the same mean as the plain gradient and less noise. The log ratio must depend on the encoder through the
+        codes alone, with the parameters of q held constant.
         """
         log_weights = kl_factor * log_ratio - self.reconstruction_weight * reconstruction_error
+        if codes.requires_grad:
+            # A code's plain gradient is w̃ ∂ log w / ∂z, with the normalised weight w̃. DReG is w̃² ∂ log w / ∂z. Of a
+            # log ratio that is scaled by s, the same derivation gives w̃ (1 − s + s w̃) ∂ log w / ∂z.
+            shares = torch.softmax(log_weights.detach(), dim=1)[:, :, None]
+            codes.register_hook(lambda gradient: gradient * (1 - kl_factor + kl_factor * shares))
         bound = torch.logsumexp(log_weights, dim=1) - math.log(log_weights.shape[1])
         return Terms(-bound, reconstruction_error.mean(dim=1), kl.sum(dim=1))
 

@@ -21,6 +21,14 @@ class GaussianCode(NamedTuple):
         """The K codes of each image that standard normal noise picks."""
         return self.mean[:, None] + torch.exp(self.log_variance / 2)[:, None] * noise
 
+    def detached(self) -> "GaussianCode":
+        """The same Gaussian as a constant, without gradients for its mean and its variance."""
+        return GaussianCode(self.mean.detach(), self.log_variance.detach())
+
+    def noise_of(self, codes: Float[Tensor, "B K D"]) -> Float[Tensor, "B K D"]:
+        """The standard normal noise that picks the codes: the inverse of sample_several."""
+        return (codes - self.mean[:, None]) * torch.exp(-self.log_variance / 2)[:, None]
+
     def log_ratio(self, noise: Float[Tensor, "B K D"], codes: Float[Tensor, "B K D"]) -> Float[Tensor, "B K"]:
         """Of the codes z that the noise picks, the prior against the posterior: log N(z; 0, 1) − log q(z|x) in nats."""
         # Of both densities the constants cancel: −½ z² against −½ ε² − ½ log σ².

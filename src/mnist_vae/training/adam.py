@@ -9,7 +9,7 @@ from torch.optim.adam import adam
 
 
 class Adam:
-    """Adam (Kingma & Ba 2015), by torch's function.
+    """Adam (Kingma & Ba 2015), by torch's function. `weight_decay` times the weights is added to the gradients.
 
     torch.optim.Adam calls the same function. Making one imports torch's compiler, which takes three seconds and is not
     used here. On a GPU the rate is a tensor, so that a captured step reads its value at each replay.
