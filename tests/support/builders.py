@@ -39,6 +39,7 @@ TINY = {
     "reconstruction": "squared_error",
     "reduction": "mean",
     "importance_samples": 1,
+    "sticking_the_landing": False,
     "kl_weight": 0.1,
     "kl_warmup_epochs": 0,
     "free_nats": 0,

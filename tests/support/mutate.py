@@ -94,6 +94,7 @@ MUTATIONS = [
     Mutation("model/loss.py", " - math.log(log_weights.shape[1])", ""),
     Mutation("model/loss.py", "kl_factor * log_ratio", "log_ratio"),
     Mutation("model/loss.py", "1 - kl_factor + kl_factor * shares", "shares"),
+    Mutation("common/params.py", " or self.sticking_the_landing\n", "\n"),
     Mutation("model/autoencoder.py", "code.sample_several(noise), code.detached()", "code.sample_several(noise), code"),
     Mutation("model/likelihood.py", "positive - factors.log()", "positive + factors.log()"),
     Mutation("training/schedule.py", "left = 1 - done / steps", "left = done / steps"),

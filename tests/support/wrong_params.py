@@ -22,6 +22,7 @@ WRONG = {
     "reconstruction": [True, "mse", "squared error"],
     "reduction": [0, "average", None],
     "importance_samples": [1.5, "5", True, None, 0, -1, 10_001],
+    "sticking_the_landing": [1, 0, "true", "yes", None],
     "kl_weight": ["0.5", True, None, [0.5], -0.1, float("nan"), float("inf")],
     "kl_warmup_epochs": [0.5, "1", True, None, -1],
     "free_nats": ["0.5", True, None, [0.5], -0.1, float("nan"), float("inf")],
@@ -124,5 +125,22 @@ CONTRADICTIONS: list[tuple[dict, list[str]]] = [
     (
         {"importance_samples": 5, "variational": False},
         ["importance_samples is 5", "must be 1", "variational is False"],
+    ),
+    (
+        {"importance_samples": 5, "sticking_the_landing": True, "reduction": "sum", "kl_weight": 1},
+        ["sticking_the_landing is True", "must be False", "importance_samples is 5"],
+    ),
+    ({"sticking_the_landing": True}, ["sticking_the_landing is True", "must be False", "reduction is mean"]),
+    (
+        {"sticking_the_landing": True, "reduction": "sum", "kl_weight": 2},
+        ["sticking_the_landing is True", "must be False", "kl_weight is 2"],
+    ),
+    (
+        {"sticking_the_landing": True, "reduction": "sum", "kl_weight": 1, "free_nats": 0.5},
+        ["sticking_the_landing is True", "must be False", "free_nats is 0.5"],
+    ),
+    (
+        {"sticking_the_landing": True, "variational": False},
+        ["sticking_the_landing is True", "must be False", "variational is False"],
     ),
 ]

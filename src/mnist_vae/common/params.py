@@ -75,6 +75,7 @@ class ModelParams(DataParams):
     reconstruction: Literal["squared_error", "squared_error_sigmoid", "bernoulli"]
     reduction: Literal["mean", "sum"]
     importance_samples: Annotated[int, Field(ge=1, le=10_000)]
+    sticking_the_landing: bool
     kl_weight: _NonNegative
     kl_warmup_epochs: Annotated[int, Field(ge=0)]
     free_nats: _NonNegative
@@ -97,6 +98,11 @@ class ModelParams(DataParams):
             return None
         count = DATASETS[self.dataset].train_size
         return max(count - image_count(self.validation_size, count), 0)
+
+    @property
+    def samples_the_bound(self) -> bool:
+        """Whether the loss is the bound of sampled codes, rather than the terms with the KL in closed form."""
+        return self.importance_samples > 1 or self.sticking_the_landing
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -234,15 +240,27 @@ class Params(FigureParams, EvaluationParams, CustomParams, ModelParams):
                     raise ValueError(
                         f"output_bias is mean_image, but must be random if {name} is {getattr(self, name)}: {reason}"
                     )
-        if self.importance_samples > 1:
-            # The bound is one on log p(x): of the terms as sums, each with its whole weight.
-            needed = {"variational": True, "reduction": "sum", "kl_weight": 1, "free_nats": 0}
-            for name, value in needed.items():
-                if getattr(self, name) != value:
-                    raise ValueError(
-                        f"importance_samples is {self.importance_samples}, but must be 1 if {name} is"
-                        f" {getattr(self, name)}: the importance-weighted bound needs {name} {value}"
-                    )
+        return self
+
+    @model_validator(mode="after")
+    def _check_bound(self) -> "Params":
+        several = self.importance_samples > 1
+        if several and self.sticking_the_landing:
+            raise ValueError(
+                f"sticking_the_landing is True, but must be False if importance_samples is {self.importance_samples}:"
+                " the gradient of the importance-weighted bound is doubly reparameterized instead"
+            )
+        # The terms as sums, each with its whole weight.
+        needed = {"variational": True, "reduction": "sum", "kl_weight": 1, "free_nats": 0}
+        for name, value in needed.items() if self.samples_the_bound else ():
+            if getattr(self, name) != value:
+                refused = "sticking_the_landing is True, but must be False"
+                if several:
+                    refused = f"importance_samples is {self.importance_samples}, but must be 1"
+                raise ValueError(
+                    f"{refused} if {name} is {getattr(self, name)}: the loss must be a bound on log p(x), which needs"
+                    f" {name} {value}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -67,6 +67,7 @@ def autoencoder_pairs(systems: Sequence[System]) -> Iterator[Pair]:
     The parameters of the KL are not compared, because a plain autoencoder has no KL.
     """
     without_kl = {"variational": False, "kl_weight": 0.0, "kl_warmup_epochs": 0, "free_nats": 0.0}
+    without_kl |= {"importance_samples": 1, "sticking_the_landing": False}
     shared = [system.params.model_copy(update=without_kl) for system in systems]
     for plain, own in zip(systems, shared, strict=True):
         if not plain.params.variational:

@@ -17,7 +17,7 @@ from mnist_vae.model.networks import NETWORKS, mlp
 from mnist_vae.model.posterior import GaussianCode, GaussianLatent, PointCode, PointLatent
 
 _MEANS = (0.001, 0.999)
-_SEVERAL = 3  # dimensions of noise for several codes of each image
+_BOUND = 3  # dimensions of the noise (B, K, D), for which the loss is the bound of sampled codes
 
 
 class Autoencoder(nn.Module):
@@ -63,13 +63,13 @@ class Autoencoder(nn.Module):
     ) -> Terms:
         """Loss, reconstruction error and KL of each image, at a code sampled with the noise, or else at the mean code.
 
-        `kl_factor` scales the KL's weight in the loss. With noise for K codes of each image, the loss is the
-        importance-weighted bound, which needs a posterior that is a distribution. Its gradient is that of
-        Objective.weighted_terms.
+        `kl_factor` scales the KL's weight in the loss. With noise (B, K, D), the loss is the importance-weighted bound
+        from K sampled codes of each image, with the gradient of Objective.weighted_terms. It needs a posterior that is
+        a distribution. With noise (B, D), the KL is in closed form.
         """
         scaled = self.likelihood.scale(images)
         code = self._encode_scaled(scaled)
-        if noise is not None and noise.ndim == _SEVERAL and isinstance(code, GaussianCode):
+        if noise is not None and noise.ndim == _BOUND and isinstance(code, GaussianCode):
             codes, constant = code.sample_several(noise), code.detached()
             log_ratio = constant.log_ratio(constant.noise_of(codes), codes)
             reconstruction_error = self._reconstruction_errors(scaled, codes)

@@ -68,9 +68,10 @@ class Objective(NamedTuple):
         The loss is −log (1/K) Σ p(x|z) p(z) / q(z|x) (Burda et al. 2016, equation 8). `kl_factor` scales the log ratio,
         log p(z) − log q(z|x). The reconstruction error is the mean over the codes. The KL is that of the posterior.
 
-        The encoder gets the doubly reparameterized gradient (DReG) of the loss (Tucker et al. 2019, equation 8), which
-        has the same mean as the plain gradient and less noise. The log ratio must depend on the encoder through the
-        codes alone, with the parameters of q held constant.
+        The encoder gets the doubly reparameterized gradient (DReG) of the loss (Tucker et al. 2019, equation 8). Its
+        mean is that of the plain gradient if a weight depends on its own code alone, so not quite with batch norm. With
+        K = 1, this is the gradient of "Sticking the Landing" (Roeder et al. 2017). The log ratio must depend on the
+        encoder through the codes alone, with the parameters of q held constant.
         """
         log_weights = kl_factor * log_ratio - self.reconstruction_weight * reconstruction_error
         if codes.requires_grad:

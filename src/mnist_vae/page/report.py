@@ -67,7 +67,7 @@ def render_report(run: Run) -> bytes:
         origin=run.trained.origin,
         system=None if data is None else system_view(data),
         absence=absence,
-        charts=course_charts(run.course, model.likelihood.reconstruction_unit),
+        charts=course_charts(run.course, model.likelihood.reconstruction_unit, params),
         bars=_bars(run, has_prior=model.latent.has_prior),
         pictures=page_pictures(run.pictures, classes, run.absences),
         scripts=[*SCRIPTS, "start.js"],
@@ -132,8 +132,13 @@ def changed_params(params: ModelParams, figures: FigureParams) -> list[tuple[str
     ]
 
 
-def course_charts(course: Course, unit: str) -> list[Chart]:
+def course_charts(course: Course, unit: str, params: ModelParams) -> list[Chart]:
     """The course of a training: the loss of its steps, then loss, reconstruction error and KL of its epochs."""
+    loss = (
+        "a bound on −log p(x) from sampled codes"
+        if params.samples_the_bound
+        else "reconstruction error and weighted KL"
+    )
     places, losses = thin_out([row.loss for row in course.steps], _MOST_STEPS)
     epochs = [row.epoch for row in course.epochs]
 
@@ -142,9 +147,7 @@ def course_charts(course: Course, unit: str) -> list[Chart]:
         return [Series(label, [getattr(row, f"{split}_{name}") for row in course.epochs]) for split, label in splits]
 
     return [
-        Chart(
-            "Loss", "What training makes smaller: reconstruction error and weighted KL.", "epoch", epochs, both("loss")
-        ),
+        Chart("Loss", f"What training makes smaller: {loss}.", "epoch", epochs, both("loss")),
         Chart("Reconstruction error", f"Per image: {unit}.", "epoch", epochs, both("reconstruction_error_per_image")),
         Chart("KL", "Per image, in nats.", "epoch", epochs, both("kl_nats_per_image")),
         Chart(

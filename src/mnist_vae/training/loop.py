@@ -57,8 +57,8 @@ def fit(
     """
     training, step = _begin(model, images, params, resume, ranks)
     schedule, all_steps = params.learning_rate_schedule, params.epochs * training.steps_per_epoch
-    several = params.importance_samples
-    codes = (params.latent_dim,) if several == 1 else (several, params.latent_dim)  # of an image in a step
+    code = (params.latent_dim,)
+    codes = (params.importance_samples, *code) if params.samples_the_bound else code  # of an image in a step
     for epoch in range(training.epoch, params.epochs + 1):
         model.train()
         began, resumed_at = time.monotonic(), training.step

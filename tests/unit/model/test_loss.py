@@ -143,10 +143,13 @@ def test_importance_weighted_loss_is_the_log_of_the_mean_weight(network: str, kl
     torch.testing.assert_close(terms.reconstruction_error, torch.stack(singles).mean(dim=0))
 
 
+@pytest.mark.parametrize("codes", [1, 4])
 @pytest.mark.parametrize("kl_factor", [1.0, 0.25, 0.0])
-def test_gradient_of_the_importance_weighted_loss_is_the_doubly_reparameterized_one(kl_factor: float) -> None:
-    model = tiny_model(**BOUND, network="mlp", importance_samples=4)
-    noise = torch.randn(6, 4, 3, generator=torch.Generator().manual_seed(1))
+def test_gradient_of_the_importance_weighted_loss_is_the_doubly_reparameterized_one(
+    codes: int, kl_factor: float
+) -> None:
+    model = tiny_model(**BOUND, network="mlp")
+    noise = torch.randn(6, codes, 3, generator=torch.Generator().manual_seed(1))
     model.terms(BITS, noise, kl_factor).loss.mean().backward()
     expected = WeightedBound(model, BITS, noise, kl_factor).doubly_reparameterized()
     for part, gradients in ((model.encoder, expected.encoder), (model.decoder, expected.decoder)):
@@ -155,14 +158,15 @@ def test_gradient_of_the_importance_weighted_loss_is_the_doubly_reparameterized_
             torch.testing.assert_close(weight.grad.double(), gradient, rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.parametrize("kl_factor", [1.0, 0.5])
-def test_doubly_reparameterized_gradient_has_the_plain_mean_and_less_noise(kl_factor: float) -> None:
-    model = tiny_model(**BOUND, network="mlp", importance_samples=4)
+# With one code, the gradient has less noise only near the exact posterior: test_bounds.py.
+@pytest.mark.parametrize(("codes", "kl_factor"), [(1, 1.0), (4, 1.0), (4, 0.5)])
+def test_doubly_reparameterized_gradient_has_the_plain_mean_and_less_noise(codes: int, kl_factor: float) -> None:
+    model = tiny_model(**BOUND, network="mlp")
     for weight in model.decoder.parameters():
         weight.data *= 4  # or else the weights of the codes are nearly equal
     generator, differences, squares = torch.Generator().manual_seed(1), [], torch.zeros(2, dtype=torch.float64)
     for _ in range(400):
-        noise = torch.randn(6, 4, 3, generator=generator)
+        noise = torch.randn(6, codes, 3, generator=generator)
         model.zero_grad()
         model.terms(BITS, noise, kl_factor).loss.mean().backward()
         ours = _flat([weight.grad for weight in model.encoder.parameters()])
@@ -173,7 +177,7 @@ def test_doubly_reparameterized_gradient_has_the_plain_mean_and_less_noise(kl_fa
     standard_error = drawn.std(dim=0) / len(drawn) ** 0.5
     # The mean square of so many z values is near 1 if the means are equal, though they depend on each other.
     assert float((drawn.mean(dim=0) / standard_error)[standard_error > 0].square().mean()) < 1.5
-    assert squares[0] < squares[1]
+    assert codes == 1 or squares[0] < squares[1]
 
 
 def _flat(gradients: Iterable[torch.Tensor | None]) -> torch.Tensor:

@@ -67,6 +67,13 @@ def test_page_tells_what_was_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
 
 
+def test_chart_of_the_loss_says_what_the_loss_is() -> None:
+    bound = {"network": "mlp", "reduction": "sum", "kl_weight": 1, "sticking_the_landing": True}
+    for changes, meaning in (({}, "reconstruction error and weighted KL"), (bound, "a bound on −log p(x)")):
+        page = render_report(page_run(**changes)).decode()
+        assert f"What training makes smaller: {meaning}" in page
+
+
 def test_page_gives_the_reason_for_what_a_plain_autoencoder_lacks() -> None:
     text = render_report(page_run(**KINDS["plain autoencoder"])).decode()
     assert "There is none: a plain autoencoder has no prior." in text

@@ -51,6 +51,7 @@ def test_same_origin_has_the_same_fingerprint() -> None:
 def test_every_parameter_of_the_model_counts() -> None:
     # The other keys cannot change alone.
     together = {"variational", "kl_warmup_epochs", "binarisation", "output_bias", "importance_samples"}
+    together |= {"sticking_the_landing"}
     assert CHANGED.keys() | together == set(ModelParams.model_fields)
     others = [{key: value} for key, value in CHANGED.items()]
     others += [{"kl_weight": 0}, PLAIN, {"epochs": 3}, {"epochs": 3, "kl_warmup_epochs": 1}]
@@ -61,6 +62,7 @@ def test_every_parameter_of_the_model_counts() -> None:
         bits | {"output_bias": "mean_image"},
     ]
     others += [bound := {"reduction": "sum", "kl_weight": 1}, bound | {"importance_samples": 2}]
+    others += [bound | {"sticking_the_landing": True}]
     found = {_fingerprint(), *(_fingerprint(**changes) for changes in others)}
     assert len(found) == 1 + len(others)
 

@@ -368,22 +368,23 @@ def test_images_without_dynamic_bits_are_the_prepared_ones(binarisation: str) ->
     assert all(torch.equal(images, IMAGES) for images in _seen(binarisation))
 
 
-def test_step_on_the_importance_weighted_bound_equals_one_written_by_hand() -> None:
+@pytest.mark.parametrize("bound", [{"importance_samples": 4}, {"sticking_the_landing": True}], ids=str)
+def test_step_on_a_bound_from_sampled_codes_equals_one_written_by_hand(bound: dict) -> None:
     changes = {"network": "mlp", "reconstruction": "bernoulli", "reduction": "sum", "kl_weight": 1, "batch_size": 20}
-    changes |= {"importance_samples": 4, "adam_epsilon": 0.01, "output_bias": "mean_image"}
+    changes |= bound | {"adam_epsilon": 0.01, "output_bias": "mean_image"}
     model, twin = tiny_model(**changes), tiny_model(**changes)
     twin.start_at_mean(IMAGES)
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.001, betas=(0.5, 0.999), eps=0.01)
     order = torch.randperm(20, generator=_generator("order of images", 1))
-    noise = torch.randn(20, 4, 3, generator=_generator("noise", 1))
-    bound = WeightedBound(twin, IMAGES[order], noise)
-    gradients = bound.doubly_reparameterized()
+    noise = torch.randn(20, bound.get("importance_samples", 1), 3, generator=_generator("noise", 1))
+    by_hand = WeightedBound(twin, IMAGES[order], noise)
+    gradients = by_hand.doubly_reparameterized()
     for part, values in ((twin.encoder, gradients.encoder), (twin.decoder, gradients.decoder)):
         for weight, gradient in zip(part.parameters(), values, strict=True):
             weight.grad = gradient.float()
     optimizer.step()
     (history,) = _train(model, tiny_params(**changes).of_model())
-    assert history.epoch.train_loss == pytest.approx(bound.loss().item(), rel=1e-5)
+    assert history.epoch.train_loss == pytest.approx(by_hand.loss().item(), rel=1e-5)
     for trained, expected in zip(model.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(trained, expected, rtol=0, atol=2e-6)
 

@@ -28,11 +28,11 @@ def _pretend_to_capture(action: Callable[[], Tensor]) -> Capture:
     return Capture(replay, result)
 
 
-def _run(step: Step | CapturedStep, adam: Adam, device: str) -> Tensor:
+def _run(step: Step | CapturedStep, adam: Adam, device: str, codes: tuple[int, ...]) -> Tensor:
     terms = []
     for number, (size, share) in enumerate(zip(SIZES, SHARES, strict=True)):
         images = tiny_images(size, seed=number).to(device)
-        noise = torch.randn(size, 3, generator=torch.Generator().manual_seed(number)).to(device)
+        noise = torch.randn(size, *codes, generator=torch.Generator().manual_seed(number)).to(device)
         adam.set_rate(scheduled_rate(0.01, "linear", number, len(SIZES)))
         terms.append(step(images, noise, share, size).clone())
     return torch.stack(terms).cpu()
@@ -48,8 +48,15 @@ def _run(step: Step | CapturedStep, adam: Adam, device: str) -> Tensor:
         ),
     ],
 )
-def test_captured_step_does_what_the_step_does(device: str, capture: Callable[[Callable[[], Tensor]], Capture]) -> None:
-    plain, captured = (tiny_model().to(device).train() for _ in range(2))
+@pytest.mark.parametrize(
+    ("codes", "changes"),
+    [((3,), {}), ((4, 3), {"network": "mlp", "reconstruction": "bernoulli", "reduction": "sum", "kl_weight": 1})],
+    ids=["KL in closed form", "bound of sampled codes"],
+)
+def test_captured_step_does_what_the_step_does(
+    device: str, capture: Callable[[Callable[[], Tensor]], Capture], codes: tuple[int, ...], changes: dict
+) -> None:
+    plain, captured = (tiny_model(**changes).to(device).train() for _ in range(2))
     plain_adam, captured_adam = adam_of(plain), adam_of(captured)
     captures = []
 
@@ -57,9 +64,9 @@ def test_captured_step_does_what_the_step_does(device: str, capture: Callable[[C
         captures.append(action)
         return capture(action)
 
-    expected = _run(Step(plain.terms, plain_adam, Ranks()), plain_adam, device)
+    expected = _run(Step(plain.terms, plain_adam, Ranks()), plain_adam, device, codes)
     step = CapturedStep(Step(captured.terms, captured_adam, Ranks()), BATCH, counted)
-    found = _run(step, captured_adam, device)
+    found = _run(step, captured_adam, device, codes)
     assert torch.equal(found, expected)
     for one, other in zip(captured.state_dict().values(), plain.state_dict().values(), strict=True):
         assert torch.equal(one, other)
