@@ -1,6 +1,7 @@
 """The importance-weighted bound of a Bernoulli decoder and its two gradients, by torch's distributions, in float64."""
 
 import copy
+import math
 from typing import NamedTuple
 
 import torch
@@ -32,7 +33,8 @@ class WeightedBound:
 
     def loss(self) -> Tensor:
         """The mean over the images of −log (1/K) Σ w."""
-        return -self.log_weights().exp().mean(dim=1).log().mean()
+        samples = self._noise.shape[1]
+        return math.log(samples) - torch.logsumexp(self.log_weights(), dim=1).mean()
 
     def plain(self) -> Gradients:
         """The gradients of the loss as autograd derives them (Burda et al. 2016, equation 14)."""
