@@ -1,8 +1,8 @@
 """The likelihood's estimate: its speed, and its agreement with itself and with pythae's on the same weights.
 
-The weights are those of the experiment burda-vae, after `python tools/likelihood.py burda-vae`. pythae runs in an
-environment of its own (`make bench` makes it). The speed is that of the network 784-200-200 with 50 latent dimensions
-against a matrix product of 1024 × 1024, in turns.
+The weights are those of a preset's experiment on this commit, after `python tools/likelihood.py PRESET`. pythae runs in
+an environment of its own (`make bench` makes it). The speed is that of the preset's network against a matrix product of
+1024 × 1024, in turns.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +36,7 @@ sys.path.append(str(ROOT / "tools"))
 from experiments import CommittedFiles
 from presets import Preset, find_result, load_presets
 
-_PRESET = "burda-vae"
+_PRESETS = ("burda-vae", "burda-iwae-5", "burda-vae-fixed", "burda-iwae-5-fixed")  # those of the network 784-200-200
 _PEER = ROOT / "benchmarks" / "contestants" / "pythae_nll.py"
 _SIDE = 1024
 
@@ -46,14 +46,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--result", type=Path, default=ROOT / "benchmarks" / "likelihood.json", help="where it goes")
     parser.add_argument("--peer", default=".venv-pythae/bin/python", help="the Python of pythae's environment")
+    parser.add_argument("--preset", choices=_PRESETS, default=_PRESETS[0], help="whose weights are estimated")
     parser.add_argument("--samples", type=int, default=5000, help="importance samples of both evaluations")
     parser.add_argument("--peer-images", type=int, default=100, help="test images that pythae estimates as well")
-    parser.add_argument("--repeats", type=int, default=5, help="turns of the speed, and seeds of the peer's comparison")
+    parser.add_argument("--repeats", type=int, default=5, help="turns of the speed, and seeds of both estimates")
     asked = parser.parse_args()
-    preset = next(preset for preset in load_presets(ROOT) if preset.name == _PRESET)
+    preset = next(preset for preset in load_presets(ROOT) if preset.name == asked.preset)
     trained = _load_model(preset)
     model, params = trained.autoencoder, trained.origin.params
-    content = {**measured_on(params), "seed of the model": params.seed}
+    content = {**measured_on(params), "preset": preset.name, "seed of the model": params.seed}
     grey = _test_images(params)
     content["checks"] = {
         **dict(_speeds(preset.params.of_model(), asked.repeats)),
@@ -94,7 +95,7 @@ def _two_evaluations(
 def _beside_pythae(
     model: Autoencoder, grey: np.ndarray, params: ModelParams, asked: argparse.Namespace
 ) -> Iterator[tuple[str, str]]:
-    """Pythae's get_nll, which returns +log p, of the same weights and bits; ours with several seeds of the noise."""
+    """Pythae's get_nll of the same weights and bits, both with several seeds of the noise."""
     bits = draw_bits(grey, params.seed, "test")
     ours = [
         float(estimate_bounds(model, place(bits, model.device), seed, asked.samples, {}).nll()[-1])
@@ -102,6 +103,7 @@ def _beside_pythae(
     ]
     sizes = {"side": params.image_size, "widths": params.mlp_widths, "latent_dim": params.latent_dim}
     sizes |= {"hidden": params.activation, "samples": asked.samples, "threads": params.threads}
+    sizes |= {"seeds": asked.repeats}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.safetensors"
         weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
@@ -111,14 +113,23 @@ def _beside_pythae(
     if done.returncode:
         raise UserError(f"pythae failed: {done.stderr.strip().splitlines()[-1]}")
     theirs = json.loads(done.stdout.splitlines()[-1])
-    mean, error = float(np.mean(ours)), float(np.std(ours, ddof=1))
+    mean, deviation = _spread(ours)
+    their_mean, their_deviation = _spread(theirs["nll"])
     yield (
         f"NLL of {len(grey)} images from {asked.samples:,} samples: ours, {asked.repeats} seeds of the noise",
-        f"{mean:.3f} ± {error:.3f} nats",
+        f"{mean:.3f} ± {deviation:.3f} nats",
     )
-    off = abs(theirs["nll"] - mean) / error
-    yield "the same by pythae 0.1.2's `get_nll`", f"{theirs['nll']:.3f} nats, {off:.1f} of our deviations away"
+    apart, error = abs(their_mean - mean), np.sqrt((deviation**2 + their_deviation**2) / asked.repeats)
+    yield (
+        f"the same by pythae 0.1.2's `get_nll`, {asked.repeats} seeds of the noise",
+        f"{their_mean:.3f} ± {their_deviation:.3f} nats: {apart:.3f} apart, standard error {error:.3f}",
+    )
     yield "seconds of it, and of ours", f"{theirs['seconds']:.0f} and {_seconds_of(model, bits, asked.samples):.0f}"
+
+
+def _spread(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation."""
+    return float(np.mean(values)), float(np.std(values, ddof=1))
 
 
 def _seconds_of(model: Autoencoder, bits: np.ndarray, samples: int) -> float:

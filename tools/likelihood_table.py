@@ -11,6 +11,7 @@ _TO_90 = "seconds to 90 nats"
 _CHECKS = Path("benchmarks/likelihood.json")
 _BOUND = "nll_nats_k"
 _NOT_RUN = "not run"
+_MINUTE = 60
 
 
 class Reference(NamedTuple):
@@ -53,6 +54,26 @@ def _reference_row(reference: Reference, result: dict | None) -> list[str]:
     return [model, f"`{preset}`", f"**{obtained}**", nats, source, f"{took}; {result['environment']}"]
 
 
+def likelihood_sentence(root: Path) -> str:
+    """The likelihoods of the presets with dynamic binarisation beside the published ones, for the README."""
+    results = _load(root / _RESULTS)
+    dynamic = [reference for reference in REFERENCES if reference.preset in results and "dynamic" in reference.model]
+    if not dynamic:
+        return "[Likelihoods of papers](docs/likelihood.md) on binarised MNIST: no preset has been run."
+    nll = [
+        f"`{preset}` {results[preset]['metrics']['nll_nats']:.2f} (published: {nats.split()[0]})"
+        for _, preset, nats, _ in dynamic
+    ]
+    took = "a time that is not known"
+    if known := [results[reference.preset] for reference in dynamic if results[reference.preset]["training_seconds"]]:
+        longest = max(known, key=lambda result: result["training_seconds"])
+        took = f"{longest['training_seconds'] / _MINUTE:.0f} minutes ({longest['environment'].partition(', AVX')[0]})"
+    return (
+        f"Binarised MNIST, test NLL in nats [beside that of papers](docs/likelihood.md), after at most {took} of"
+        f" training:\n{', '.join(nll)}."
+    )
+
+
 def bounds_table(root: Path) -> str:
     """The bounds of each preset by the number of samples, and their figure."""
     results = _load(root / _RESULTS)
@@ -76,7 +97,8 @@ def bounds_table(root: Path) -> str:
 def checks_table(root: Path) -> str:
     """What benchmarks/likelihood.py measured."""
     result = _load(root / _CHECKS)
-    origin = f"Commit {result['commit']}; {result['machine']}.\n\n" if result else ""
+    weights = f" Weights of `{result['preset']}`." if "preset" in result else ""  # older results do not name it
+    origin = f"Commit {result['commit']}; {result['machine']}.{weights}\n\n" if result else ""
     rows = [[name, value] for name, value in result.get("checks", {}).items()]
     table = _table(["measured", ""], rows or [["`benchmarks/likelihood.py`", _NOT_RUN]])
     return origin + table

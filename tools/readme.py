@@ -18,7 +18,7 @@ from command import ROOT, run_command
 
 import yaml
 
-from likelihood_table import bounds_table, checks_table, course_table, likelihood_table
+from likelihood_table import bounds_table, checks_table, course_table, likelihood_sentence, likelihood_table
 from mnist_vae.common import paths
 from mnist_vae.common.atomic import file_md5, write_atomically
 from mnist_vae.common.params import load_params
@@ -35,6 +35,11 @@ _RESULTS = {
     "active_dimensions": "active latent dimensions",
 }
 _MINUTE = 60
+
+
+def results(root: Path) -> str:
+    """The numbers of the committed run, and the likelihoods of other presets."""
+    return f"{results_table(root)}\n\n{likelihood_sentence(root)}"
 
 
 def results_table(root: Path) -> str:
@@ -196,7 +201,7 @@ def _loss(root: Path) -> str:
 
 
 PAGES: Mapping[str, Mapping[str, Callable[[Path], str]]] = {
-    "README.md": {"duration": duration, "results": results_table},
+    "README.md": {"duration": duration, "results": results},
     "docs/parameters.md": {"parameters": parameters_table},
     "docs/systems.md": {"presets": presets_table, "comparison": comparison_table, "classes": classes_table},
     "docs/likelihood.md": {

@@ -74,6 +74,19 @@ def test_table_says_what_was_obtained_beside_what_was_published(tmp_path: Path) 
     assert other.count("not run") == 2
 
 
+def test_readme_has_the_likelihoods_beside_the_published_ones_and_the_longest_time(tmp_path: Path) -> None:
+    assert "no preset has been run" in likelihood_table.likelihood_sentence(tmp_path)
+    conv = RESULT | {"training_seconds": None, "metrics": METRICS | {"nll_nats": 82.946}}
+    root = _with_results(tmp_path, {"burda-vae": RESULT, "conv-nll": conv, "burda-vae-fixed": RESULT})
+    sentence = likelihood_table.likelihood_sentence(root)
+    assert "`burda-vae` 86.76 (published: 86.76), `conv-nll` 82.95 (published: 81.02)." in sentence
+    assert "after at most 54 minutes (cpu, 2 threads) of training:" in sentence
+    assert "fixed" not in sentence
+    with (root / likelihood.FILE).open("w") as file:
+        json.dump({"conv-nll": conv}, file)
+    assert "a time that is not known" in likelihood_table.likelihood_sentence(root)
+
+
 def test_bounds_stand_in_the_order_of_their_samples(tmp_path: Path) -> None:
     table = likelihood_table.bounds_table(_with_results(tmp_path, {"burda-vae": RESULT})).splitlines()
     assert table[0] == "| samples per image | 1 | 100 | 5000 | active dimensions |"
