@@ -77,7 +77,7 @@ readme: setup ## write the generated blocks of README.md and docs/, and copy the
 bench: setup ## run all benchmarks, with results in benchmarks/; only while nothing else runs on the machine
 	@[ -e $(PEER)/bin/python ] || uv venv --quiet $(PEER)
 	@uv pip install --quiet --python $(PEER) --requirement benchmarks/contestants/pythae.txt
-	@for name in throughput quality neighbour step_profile pipeline tracking reliability scaling rounding; do \
+	@for name in throughput quality recipe_search neighbour step_profile pipeline tracking reliability scaling rounding; do \
 		python benchmarks/$$name.py || exit 1; done
 
 sync: setup ## log the results that are missing in MLflow, for example after an outage

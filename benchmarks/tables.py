@@ -134,6 +134,23 @@ def quality(result: dict) -> list[str]:
     )
 
 
+def recipe_search(result: dict) -> list[str]:
+    """Of each kind of recipe: the lowest validation loss, and the fewest seconds to the target."""
+    kinds: dict[str, list[dict]] = {"the preset conv-fast, the first trial": result["trials"][:1]}
+    for trial in result["trials"][1:]:
+        recipe = trial["recipe"]
+        kind = f"{recipe['epochs']} epoch{'s' if recipe['epochs'] > 1 else ''}, {'Muon' if recipe['muon'] else 'Adam'}"
+        kinds.setdefault(kind + (", averaged weights" if recipe["average"] else ""), []).append(trial)
+    rows = []
+    for kind, trials in sorted(kinds.items(), key=lambda item: (item[1] != result["trials"][:1], item[0])):
+        best = min(trials, key=lambda trial: trial["validation loss"])
+        seconds = [trial["seconds"] for trial in trials if trial["validation loss"] <= result["target"]]
+        reached = f"{min(seconds):.1f}" if seconds else "not reached"
+        rows.append([kind, str(len(trials)), f"{best['validation loss']:.5f}", f"{best['seconds']:.1f}", reached])
+    lowest = "lowest validation loss"
+    return _table(["", "trials", lowest, "seconds to it", f"fewest seconds to {result['target']}"], rows)
+
+
 def neighbour(result: dict) -> list[str]:
     """The seconds of a training in each surroundings, also as multiples of those alone."""
     ways = result["seconds"]
@@ -154,7 +171,18 @@ def neighbour(result: dict) -> list[str]:
 
 TABLES = {
     table.__name__: table
-    for table in (throughput, quality, neighbour, step_profile, pipeline, tracking, reliability, scaling, rounding)
+    for table in (
+        throughput,
+        quality,
+        recipe_search,
+        neighbour,
+        step_profile,
+        pipeline,
+        tracking,
+        reliability,
+        scaling,
+        rounding,
+    )
 }
 
 
