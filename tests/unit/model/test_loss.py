@@ -158,26 +158,24 @@ def test_gradient_of_the_importance_weighted_loss_is_the_doubly_reparameterized_
             torch.testing.assert_close(weight.grad.double(), gradient, rtol=1e-3, atol=1e-5)
 
 
-# With one code, the gradient has less noise only near the exact posterior: test_bounds.py.
 @pytest.mark.parametrize(("codes", "kl_factor"), [(1, 1.0), (4, 1.0), (4, 0.5)])
-def test_doubly_reparameterized_gradient_has_the_plain_mean_and_less_noise(codes: int, kl_factor: float) -> None:
+def test_doubly_reparameterized_gradient_has_the_plain_mean_and_less_variance(codes: int, kl_factor: float) -> None:
     model = tiny_model(**BOUND, network="mlp")
     for weight in model.decoder.parameters():
-        weight.data *= 4  # or else the weights of the codes are nearly equal
-    generator, differences, squares = torch.Generator().manual_seed(1), [], torch.zeros(2, dtype=torch.float64)
-    for _ in range(400):
-        noise = torch.randn(6, codes, 3, generator=generator)
+        weight.data *= 2  # or else the weights of the codes are nearly equal
+    generator, images = torch.Generator().manual_seed(0), BITS.repeat(10, 1, 1, 1)
+    ours, plain = [], []
+    for _ in range(60):
+        noise = torch.randn(len(images), codes, 3, generator=generator)
         model.zero_grad()
-        model.terms(BITS, noise, kl_factor).loss.mean().backward()
-        ours = _flat([weight.grad for weight in model.encoder.parameters()])
-        plain = _flat(WeightedBound(model, BITS, noise, kl_factor).plain().encoder)
-        differences.append(ours - plain)
-        squares += torch.stack([ours.square().sum(), plain.square().sum()])
-    drawn = torch.stack(differences)
-    standard_error = drawn.std(dim=0) / len(drawn) ** 0.5
-    # The mean square of so many z values is near 1 if the means are equal, though they depend on each other.
-    assert float((drawn.mean(dim=0) / standard_error)[standard_error > 0].square().mean()) < 1.5
-    assert codes == 1 or squares[0] < squares[1]
+        model.terms(images, noise, kl_factor).loss.mean().backward()
+        ours.append(_flat([weight.grad for weight in model.encoder.parameters()]))
+        plain.append(_flat(WeightedBound(model, images, noise, kl_factor).plain().encoder))
+    differences = torch.stack(ours) - torch.stack(plain)
+    standard_error = differences.std(dim=0) / len(differences) ** 0.5
+    # The mean square of the z values is about 1 if the means are equal. They depend on each other, so it may be 2.
+    assert float((differences.mean(dim=0) / standard_error)[standard_error > 0].square().mean()) < 4
+    assert torch.stack(ours).var(dim=0).sum() < 0.95 * torch.stack(plain).var(dim=0).sum()
 
 
 def _flat(gradients: Iterable[torch.Tensor | None]) -> torch.Tensor:
