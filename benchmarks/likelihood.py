@@ -51,6 +51,8 @@ def main() -> None:
     parser.add_argument("--peer-images", type=int, default=100, help="test images that pythae estimates as well")
     parser.add_argument("--repeats", type=int, default=5, help="turns of the speed, and seeds of both estimates")
     asked = parser.parse_args()
+    if asked.repeats < 2:
+        raise UserError("--repeats must be at least 2, for a standard deviation")
     preset = next(preset for preset in load_presets(ROOT) if preset.name == asked.preset)
     trained = _load_model(preset)
     model, params = trained.autoencoder, trained.origin.params
@@ -117,12 +119,12 @@ def _beside_pythae(
     their_mean, their_deviation = _spread(theirs["nll"])
     yield (
         f"NLL of {len(grey)} images from {asked.samples:,} samples: ours, {asked.repeats} seeds of the noise",
-        f"{mean:.3f} ± {deviation:.3f} nats",
+        f"{mean:.3f} nats, standard deviation {deviation:.3f}",
     )
     apart, error = abs(their_mean - mean), np.sqrt((deviation**2 + their_deviation**2) / asked.repeats)
     yield (
         f"the same by pythae 0.1.2's `get_nll`, {asked.repeats} seeds of the noise",
-        f"{their_mean:.3f} ± {their_deviation:.3f} nats: {apart:.3f} apart, standard error {error:.3f}",
+        f"{their_mean:.3f} nats, standard deviation {their_deviation:.3f}: {apart:.3f} ± {error:.3f} apart",
     )
     yield "seconds of it, and of ours", f"{theirs['seconds']:.0f} and {_seconds_of(model, bits, asked.samples):.0f}"
 

@@ -5,6 +5,7 @@ Each benchmark does this at its end. This command does only this.
 
 import argparse
 import json
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -135,7 +136,7 @@ def quality(result: dict) -> list[str]:
 
 
 def recipe_search(result: dict) -> list[str]:
-    """Of each kind of recipe: the lowest validation loss, and the fewest seconds to the target."""
+    """Of each kind of recipe the lowest validation loss and the fewest seconds to the target; repeats of the best."""
     kinds: dict[str, list[dict]] = {"the preset conv-fast, the first trial": result["trials"][:1]}
     for trial in result["trials"][1:]:
         recipe = trial["recipe"]
@@ -148,7 +149,20 @@ def recipe_search(result: dict) -> list[str]:
         reached = f"{min(seconds):.1f}" if seconds else "not reached"
         rows.append([kind, str(len(trials)), f"{best['validation loss']:.5f}", f"{best['seconds']:.1f}", reached])
     lowest = "lowest validation loss"
-    return _table(["", "trials", lowest, "seconds to it", f"fewest seconds to {result['target']}"], rows)
+    searched = _table(["", "trials", lowest, "seconds to it", f"fewest seconds to {result['target']}"], rows)
+    repeats = [
+        [
+            ", ".join(f"{name} {_short(value)}" for name, value in trainings[0]["recipe"].items()),
+            f"{statistics.mean(training['validation loss'] for training in trainings):.5f}",
+            ", ".join(f"{training['seconds']:.1f}" for training in trainings),
+        ]
+        for trainings in result["repeats"]
+    ]
+    return [*searched, "", *_table(["trained with several seeds", "mean validation loss", "seconds of each"], repeats)]
+
+
+def _short(value: float | Sequence[float]) -> str:
+    return f"{value:.3g}" if isinstance(value, float | int) else " and ".join(f"{one:.3g}" for one in value)
 
 
 def neighbour(result: dict) -> list[str]:
