@@ -120,7 +120,7 @@ def _may_use_muon(weight: nn.Parameter) -> bool:
     return weight.ndim == _DIMENSIONS and min(weight.shape[:2]) >= _FEWEST and weight.numel() <= _MOST
 
 
-def suggest(trial: optuna.Trial) -> Recipe:
+def suggest(trial: optuna.trial.BaseTrial) -> Recipe:
     """A recipe of the space that is searched."""
     return Recipe(
         epochs=trial.suggest_int("epochs", 1, 2),
