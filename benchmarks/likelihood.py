@@ -104,8 +104,8 @@ def _beside_pythae(
         for seed in range(asked.repeats)
     ]
     sizes = {"side": params.image_size, "widths": params.mlp_widths, "latent_dim": params.latent_dim}
-    sizes |= {"hidden": params.activation, "samples": asked.samples, "threads": params.threads}
-    sizes |= {"seeds": asked.repeats}
+    sizes |= {"hidden": params.activation, "threads": params.threads}
+    sizes |= {"samples": asked.samples, "seeds": asked.repeats}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.safetensors"
         weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
@@ -115,8 +115,8 @@ def _beside_pythae(
     if done.returncode:
         raise UserError(f"pythae failed: {done.stderr.strip().splitlines()[-1]}")
     theirs = json.loads(done.stdout.splitlines()[-1])
-    mean, deviation = _spread(ours)
-    their_mean, their_deviation = _spread(theirs["nll"])
+    mean, deviation = _mean_and_deviation(ours)
+    their_mean, their_deviation = _mean_and_deviation(theirs["nll"])
     yield (
         f"NLL of {len(grey)} images from {asked.samples:,} samples: ours, {asked.repeats} seeds of the noise",
         f"{mean:.3f} nats, standard deviation {deviation:.3f}",
@@ -129,8 +129,7 @@ def _beside_pythae(
     yield "seconds of it, and of ours", f"{theirs['seconds']:.0f} and {_seconds_of(model, bits, asked.samples):.0f}"
 
 
-def _spread(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and standard deviation."""
+def _mean_and_deviation(values: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(values)), float(np.std(values, ddof=1))
 
 

@@ -85,7 +85,10 @@ def _orthogonal(matrix: Tensor) -> Tensor:
 
 
 def train(params: ModelParams, images: TrainingImages, recipe: Recipe) -> Autoencoder:
-    """Train the network of the parameters by a recipe. The model has the averaged weights if the recipe averages."""
+    """Train the network of the parameters by a recipe. The model has the averaged weights if the recipe averages.
+
+    The package's `fit` has neither Muon nor an average, nor another rise of the rate, so this is a loop of its own.
+    """
     device = images.train.device
     model = build_autoencoder(params).to(device).train()
     for_muon = [weight for weight in model.parameters() if recipe.muon and _may_use_muon(weight)]
