@@ -46,8 +46,8 @@ def test_each_autoencoder_is_paired_with_the_first_vae_that_is_the_same_otherwis
 
 @pytest.mark.parametrize("bound", [{"importance_samples": 5}, {"sticking_the_landing": True}], ids=str)
 def test_autoencoder_is_paired_with_a_vae_that_was_trained_on_the_bound_of_sampled_codes(bound: dict) -> None:
-    sums = {"reduction": "sum"}
-    systems = [_system("vae", **sums, kl_weight=1, **bound), _system("plain", **sums, variational=False)]
+    vae = _system("vae", reduction="sum", kl_weight=1, **bound)
+    systems = [vae, _system("plain", reduction="sum", variational=False)]
     (pair,) = autoencoder_pairs(systems)
     assert (pair.autoencoder.name, pair.vae.name) == ("plain", "vae")
 
