@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from experiments import Running
 from mnist_vae.console.stage import UserError
+from tracked_stages import artifact_of
 from working_copy import WorkingCopy
 
 
@@ -31,7 +32,7 @@ def test_tools_that_read_commits_work_in_a_part_of_a_larger_repository(part: Wor
     part.succeed("dvc", "exp", "run", "--name", "half", "-S", "kl_weight=0.5")
     client = MlflowClient(f"sqlite:///{part.folder}/mlflow.db")
     (run,) = client.search_runs(["1"], "tags.dvc_experiment = 'half'")
-    diff = client.download_artifacts(run.info.run_id, "uncommitted.diff")
+    diff = artifact_of(client, run, "uncommitted.diff")
     assert "is version 1 of mnist-vae" in part.succeed("python", "tools/register.py", "half", "champion")
     for file in part.folder.glob("mlflow.db*"):
         file.unlink()
@@ -45,7 +46,7 @@ def test_tools_that_read_commits_work_in_a_part_of_a_larger_repository(part: Wor
     assert "identical" in part.succeed("python", "tools/verify.py")
     part.succeed("git", "restore", ".")
     assert part.params()["kl_weight"] != 0.5
-    subprocess.run(["git", "apply", diff], cwd=part.folder.parent, check=True)  # where Git's paths begin
+    subprocess.run(["git", "apply"], input=diff, cwd=part.folder.parent, check=True)  # where Git's paths begin
     assert part.params()["kl_weight"] == 0.5
 
 

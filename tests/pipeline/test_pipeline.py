@@ -17,6 +17,7 @@ from safetensors import safe_open
 from builders import FIGURES
 from mnist_vae.common.params import FigureParams, ModelParams
 from tiny_mnist import TEST_SIZE, TRAIN_SIZE
+from tracked_stages import artifact_of
 from working_copy import SMALL, WorkingCopy
 
 
@@ -92,8 +93,7 @@ def test_artifacts_of_the_run_open_and_equal_the_files(reproduced: WorkingCopy) 
         "metrics.json",
         "report.html",
     ):
-        downloaded = Path(client.download_artifacts(run.info.run_id, artifact))
-        assert downloaded.read_bytes() == outputs[f"reports/{artifact}"]
+        assert artifact_of(client, run, artifact) == outputs[f"reports/{artifact}"]
 
 
 def test_run_names_its_origin(reproduced: WorkingCopy) -> None:
@@ -180,8 +180,8 @@ def test_experiment_gives_another_result_and_a_second_run(
     assert (second.info.status, second.data.tags["dvc_experiment"]) == ("FINISHED", "long")
     assert second.data.tags["dvc_apply"] == "dvc exp apply long"
     client = MlflowClient(f"sqlite:///{copy.folder}/mlflow.db")
-    diff = Path(client.download_artifacts(second.info.run_id, "uncommitted.diff")).read_text()
-    assert "+kl_weight: 0.5" in diff
+    diff = artifact_of(client, second, "uncommitted.diff")
+    assert b"+kl_weight: 0.5" in diff
     assert second.data.tags["dvc_baseline"] == copy.succeed("git", "rev-parse", "HEAD").strip()
     for command in ("metrics", "params", "plots"):
         assert copy.succeed("dvc", command, "diff")

@@ -10,6 +10,7 @@ from mlflow.entities import Run
 
 from interpreters import Interpreters
 from tiny_mnist import TinyServer
+from tracked_stages import artifact_of
 from working_copy import WorkingCopy
 
 WEIGHTS = ["0.01", "1"]
@@ -65,7 +66,7 @@ def test_artifacts_of_queued_experiments_open_and_are_those_of_the_experiment(qu
         for path in ("metrics.json", "history/epochs.csv", "figures/samples.png"):
             command = ["git", "show", f"{_commit(queued, name)}:reports/{path}"]
             expected = subprocess.run(command, cwd=queued.folder, capture_output=True, check=True).stdout
-            assert Path(client.download_artifacts(run.info.run_id, path)).read_bytes() == expected
+            assert artifact_of(client, run, path) == expected
 
 
 def test_command_in_the_run_restores_the_experiment(queued: WorkingCopy, tmp_path: Path) -> None:

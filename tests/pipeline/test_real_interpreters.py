@@ -1,10 +1,8 @@
 """A whole run and an experiment by the interpreters that people have, and that the preloaded ones give the same."""
 
-from pathlib import Path
-
 from mlflow import MlflowClient
 
-from tracked_stages import contents
+from tracked_stages import artifact_of, contents
 from working_copy import WorkingCopy
 
 
@@ -44,7 +42,7 @@ def test_preloaded_interpreters_give_the_bytes_and_the_runs_of_real_ones_also_in
     client = MlflowClient(f"sqlite:///{clone.folder}/mlflow.db")
     (run,) = client.search_runs(["1"], "params.kl_weight = '0.5'")
     assert run.info.status == "FINISHED"
-    diff = Path(client.download_artifacts(run.info.run_id, "uncommitted.diff")).read_bytes()
+    diff = artifact_of(client, run, "uncommitted.diff")
     assert b"+caf\xe9\n" in diff
     assert "+# café\n".encode() in diff
     assert "sync: experiment half is in run " in clone.succeed("python", "tools/sync.py")

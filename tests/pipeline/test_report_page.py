@@ -13,9 +13,8 @@ import torch
 from PIL import Image
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
-from browser import chromium, requested_addresses, script_errors
+from browser import chromium, requested_addresses, script_errors, wait_until
 from builders import tiny_params
 from mnist_vae.figures.comparison import System
 from mnist_vae.figures.interpolation import lerp, slerp
@@ -55,7 +54,7 @@ class Shown(NamedTuple):
     def settle(self) -> None:
         """Wait until no frame is waiting, and all test images are encoded."""
         busy = f"{EXPLORER}.pending === null && {EXPLORER}.codes.length === {EXPLORER}.images.length"
-        WebDriverWait(self.window, 60).until(lambda _: self.script(busy))
+        wait_until(self.window, lambda _: self.script(busy))
 
     def image(self) -> np.ndarray:
         """What the image shows, as grey levels."""
@@ -98,19 +97,38 @@ class Shown(NamedTuple):
         return ActionChains(self.window, duration=20).move_to_element_with_offset(element, *offsets)
 
 
-def show(window: Chrome, folder: Path, run: Run) -> Shown:
+class Written(NamedTuple):
+    """A page in a file, and the run that it is of."""
+
+    path: Path
+    run: Run
+
+    def open(self, window: Chrome) -> Shown:
+        window.get(self.path.as_uri())
+        shown = Shown(window, self.run)
+        shown.settle()
+        return shown
+
+
+def write(folder: Path, run: Run) -> Written:
     path = folder / "report.html"
     path.write_bytes(render_report(run))
-    window.get(path.as_uri())
-    shown = Shown(window, run)
-    shown.settle()
-    return shown
+    return Written(path, run)
+
+
+def show(window: Chrome, folder: Path, run: Run) -> Shown:
+    return write(folder, run).open(window)
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    return write(tmp_path_factory.mktemp("page"), page_run(latent_dim=4))
 
 
 @pytest.fixture
-def shown(window: Chrome, tmp_path: Path) -> Shown:
+def shown(window: Chrome, written: Written) -> Shown:
     window.set_window_size(1400, 900)
-    return show(window, tmp_path, page_run(latent_dim=4))
+    return written.open(window)
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -215,9 +233,7 @@ def test_slider_leads_from_a_to_b(shown: Shown, way: str, path: Any) -> None:
 def test_animation_plays_until_it_is_stopped(shown: Shown) -> None:
     play = shown.part("play")
     play.click()
-    WebDriverWait(shown.window, 30).until(
-        lambda _: shown.script("Number(arguments[0].value)", shown.part("share")) > 0.1
-    )
+    wait_until(shown.window, lambda _: shown.script("Number(arguments[0].value)", shown.part("share")) > 0.1)
     play.click()
     reached = shown.part("share").get_property("value")
     assert play.text == "Play"
@@ -442,12 +458,12 @@ def test_page_works_in_a_sandboxed_frame_from_a_blob(window: Chrome, tmp_path: P
     window.get((tmp_path / "viewer.html").as_uri())
     window.switch_to.frame(0)
     try:
-        WebDriverWait(window, 60).until(
-            lambda _: window.execute_script("return document.querySelector('[data-part=words]')?.textContent")
+        wait_until(
+            window, lambda _: window.execute_script("return document.querySelector('[data-part=words]')?.textContent")
         )
         window.find_element("css selector", '[data-part="sample"]').click()
         words = "return document.querySelector('[data-part=words]').textContent"
-        WebDriverWait(window, 60).until(lambda _: window.execute_script(words) == "Sample 1 from the prior")
+        wait_until(window, lambda _: window.execute_script(words) == "Sample 1 from the prior")
     finally:
         window.switch_to.default_content()
     assert script_errors(window) == []
@@ -470,11 +486,12 @@ def test_two_systems_are_steered_together(window: Chrome, tmp_path: Path) -> Non
     window.get(path.as_uri())
 
     def told(part: str = "words") -> list[str]:
-        WebDriverWait(window, 60).until(
+        wait_until(
+            window,
             lambda _: window.execute_script(
                 "const explorers = [...document.querySelectorAll('[data-explorer]')];"
                 "return explorers.every(({explorer}) => explorer.pending === null)"
-            )
+            ),
         )
         return [element.text for element in window.find_elements("css selector", f'[data-part="{part}"]')]
 

@@ -26,6 +26,7 @@ from mnist_vae.tracking.store import open_store
 from tracked_stages import (
     EPOCHS,
     STAGES,
+    artifact_of,
     contents,
     evaluate,
     make_repository,
@@ -173,8 +174,8 @@ def test_stages_run_again_change_their_part_and_nothing_twice(root: Path, origin
     (run,) = contents(open_store(root).client)
     assert run["points"]["test/mse"] == [(0, 0.25), (0, 0.5)]
     client = open_store(root).client
-    run_id = client.search_runs(["1"])[0].info.run_id
-    assert Path(client.download_artifacts(run_id, "figures/samples.png")).read_bytes() == b"other"
+    (stored,) = client.search_runs(["1"])
+    assert artifact_of(client, stored, "figures/samples.png") == b"other"
 
 
 def test_load_of_the_machine_is_logged_while_a_training_runs(
@@ -274,7 +275,7 @@ def test_resumed_training_names_no_experiment_and_no_change_that_are_not_its_own
     assert not {"dvc_experiment", "dvc_apply"} & run["tags"].keys()
     (stored,) = client.search_runs(["1"])
     assert stored.info.run_name == "conv, kl_weight 0.1"
-    assert Path(client.download_artifacts(stored.info.run_id, "uncommitted.diff")).read_bytes() == b""
+    assert artifact_of(client, stored, "uncommitted.diff") == b""
 
 
 @pytest.mark.parametrize(
@@ -429,4 +430,4 @@ def test_moved_repository_finds_its_artifacts_again(
     assert contents(client)[0] == expected[0]
     for run in client.search_runs(["1"]):
         assert str(run.info.artifact_uri).startswith(moved.as_uri())
-        assert Path(client.download_artifacts(run.info.run_id, "history/epochs.csv")).stat().st_size > 0
+        assert artifact_of(client, run, "history/epochs.csv")

@@ -6,7 +6,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from tracked_stages import contents
+from tracked_stages import artifact_of, contents
 from working_copy import WorkingCopy
 
 SYNC = ["python", "tools/sync.py"]
@@ -29,7 +29,7 @@ def _runs(copy: WorkingCopy) -> list[Run]:
 def _diff(copy: WorkingCopy) -> bytes:
     client = MlflowClient(f"sqlite:///{copy.folder}/mlflow.db")
     (run,) = [run for run in _runs(copy) if "dvc_experiment" in run.data.tags]
-    return Path(client.download_artifacts(run.info.run_id, "uncommitted.diff")).read_bytes()
+    return artifact_of(client, run, "uncommitted.diff")
 
 
 def _forget_runs(copy: WorkingCopy) -> None:

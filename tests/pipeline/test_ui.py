@@ -9,14 +9,11 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from selenium.webdriver import Chrome
-from selenium.webdriver.support.ui import WebDriverWait
 
-from browser import chromium
+from browser import chromium, wait_until
 from interpreters import Interpreters
 from mlflow_servers import MlflowServer, free_port, wait_for_answer
 from working_copy import WorkingCopy
-
-_SECONDS = 60
 
 
 class Pages:
@@ -35,11 +32,12 @@ class Pages:
 
     def wait_for(self, script: str, *arguments: object) -> object:
         """What a script returns as soon as that is true."""
-        return WebDriverWait(self._window, _SECONDS).until(lambda window: window.execute_script(script, *arguments))
+        return wait_until(self._window, lambda window: window.execute_script(script, *arguments))
 
     def search(self, text: str) -> None:
-        field = WebDriverWait(self._window, _SECONDS).until(
-            lambda window: window.find_element("css selector", "input[placeholder='Search metric charts']")
+        field = wait_until(
+            self._window,
+            lambda window: window.find_element("css selector", "input[placeholder='Search metric charts']"),
         )
         field.send_keys(text)
 

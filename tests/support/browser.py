@@ -2,14 +2,17 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.support.ui import WebDriverWait
 
+T = TypeVar("T")
 _SECONDS = 120  # timeout for a page, long enough for a busy machine
 
 
@@ -45,6 +48,11 @@ def chromium(folder: Path, *, network: bool) -> Iterator[Chrome]:
         yield window
     finally:
         window.quit()
+
+
+def wait_until(window: Chrome, condition: Callable[[Chrome], T]) -> T:
+    """What the condition gives for the window as soon as that is true. Selenium itself would ask each half second."""
+    return WebDriverWait(window, _SECONDS, poll_frequency=0.02).until(condition)
 
 
 def requested_addresses(window: Chrome) -> list[str]:

@@ -1,6 +1,7 @@
 """The stages' calls of MLflow, with a tiny result and without computing, and the content of the store afterwards."""
 
 import subprocess
+import tempfile
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
@@ -81,6 +82,12 @@ def run_pipeline(root: Path, origin: Origin) -> None:
     """Run all stages in their order."""
     for stage in STAGES:
         stage(root, origin)
+
+
+def artifact_of(client: MlflowClient, run: Run, path: str) -> bytes:
+    """The content of a file of a run."""
+    with tempfile.TemporaryDirectory() as folder:  # without a folder, MLflow leaves one in /tmp
+        return Path(client.download_artifacts(run.info.run_id, path, folder)).read_bytes()
 
 
 def contents(client: MlflowClient) -> list[dict]:
