@@ -9,27 +9,54 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from command import ROOT, run_command
 
-from compare import Result, add_jobs_option, load_result, run_missing
 from experiments import git, require_whole_clone
 from mnist_vae.common import paths
+from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import UserError
 from mnist_vae.figures.likelihood import Curve, bounds_figure
 from mnist_vae.figures.style import save_png
 from mnist_vae.tracking.store import failures_in_a_line, open_store
-from presets import Preset, find_result, load_presets
+from presets import Preset, Result, add_jobs_option, find_result, load_presets, load_result, make_preset, run_missing
 
 FOLDER = Path("reports/likelihood")
 FILE = FOLDER / "likelihood.json"
 BOUND = "nll_nats_k"  # how the names of the bounds begin in metrics.json
 
 
+class Kept(NamedTuple):
+    """A preset, and the commit and the numbers of its collected result."""
+
+    preset: Preset
+    commit: str
+    metrics: dict
+
+
 def load_results(root: Path) -> dict[str, dict]:
     """What was collected of each preset."""
     path = root / FILE
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+def kept_results(presets: Sequence[Preset], root: Path) -> list[Kept]:
+    """The collected results of those presets whose parameters have not changed since.
+
+    A result may be older than a parameter. It then counts as one with the value in params.yaml.
+    """
+    base, results = load_params(root / paths.PARAMS), load_results(root)
+    kept = []
+    for preset in presets:
+        if result := results.get(preset.name):
+            try:
+                known = make_preset(preset.name, result["params"], base, str(FILE))
+            except UserError:  # the result has a parameter that is no longer there
+                continue
+            if known.params == preset.params:
+                kept.append(Kept(preset, result["commit"], result["metrics"]))
+    return kept
 
 
 def bounds_of(metrics: dict) -> dict[int, float]:

@@ -4,13 +4,14 @@ import argparse
 import json
 import shlex
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from command import ROOT, run_command
 
-from experiments import Experiment, find_experiment
+from experiments import Experiment, Running, find_experiment, start_experiment
 from mnist_vae.common import paths
 from mnist_vae.common.params import Params, check_params, load_params
 from mnist_vae.common.yaml12 import load_yaml
@@ -60,6 +61,60 @@ def find_result(preset: Preset, root: Path) -> Experiment | None:
     except UserError:  # the experiment is older than the current set of parameters
         return None
     return experiment if same else None
+
+
+class Result(NamedTuple):
+    """A preset, its experiment, and the numbers in the experiment's metrics.json."""
+
+    preset: Preset
+    experiment: Experiment
+    metrics: dict
+
+
+def run_missing(presets: Sequence[Preset], jobs: int, root: Path) -> None:
+    """Run the presets that have no result, up to `jobs` at a time.
+
+    If one fails, stop the others and raise UserError.
+    """
+    waiting = [preset for preset in presets if find_result(preset, root) is None]
+    running: list[Running] = []
+    try:
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                preset = waiting.pop(0)
+                running.append(start_experiment(preset.name, preset.settings(), root))
+                print(f"{preset.name} is running; to follow it: tail -f {running[-1].log}", flush=True)
+            for ended in [one for one in running if one.process.poll() is not None]:
+                ended.wait()
+                running.remove(ended)
+                print(f"{ended.name} is finished", flush=True)
+            time.sleep(0.5)
+    finally:
+        for one in running:
+            one.stop()
+
+
+def load_result(preset: Preset, root: Path) -> Result:
+    """A preset's finished experiment. Raises UserError if there is none."""
+    experiment = find_result(preset, root)
+    if experiment is None:
+        raise UserError(
+            f"DVC kept no result of {preset.name}: the code, the presets or the commit changed during the run; start"
+            " again"
+        )
+    return Result(preset, experiment, json.loads(experiment.read(paths.METRICS, root)))
+
+
+def add_jobs_option(parser: argparse.ArgumentParser) -> None:
+    """Let a command line say how many experiments run at a time."""
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        choices=range(1, 65),
+        metavar="N",
+        default=1,
+        help="number of experiments at a time (default: 1)",
+    )
 
 
 def run(name: str, root: Path) -> int:

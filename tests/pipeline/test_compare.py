@@ -16,6 +16,7 @@ from compare import compare
 from experiments import start_experiment
 from interpreters import Interpreters
 from mnist_vae.console.stage import UserError
+from presets import load_presets
 from tiny_pipeline import TinyPipeline
 from working_copy import WorkingCopy
 
@@ -49,6 +50,30 @@ def test_comparison_holds_the_systems_and_its_commit_and_is_not_run_twice(tiny: 
     assert set(before) == {"weak", "strong"}
     compare(1, tiny.folder)
     assert tiny.experiments(commit) == before
+
+
+def test_collected_likelihoods_of_unchanged_presets_are_compared_under_their_own_commit(
+    tiny: TinyPipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bits = {"binarisation": "dynamic", "reconstruction": "bernoulli"}
+    tiny.write("presets.yaml", {"grey": {}, "kept": bits, "changed": bits | {"epochs": 3}, "never": bits})
+    head = tiny.commit()
+    params = {preset.name: preset.params.model_dump(mode="json") for preset in load_presets(tiny.folder)}
+    result = {"commit": "c" * 40, "metrics": {"mse_minus1_to_1": 0.75, "kl_nats": 9.0, "nll_nats": 86.5}}
+    collected = {"kept": result | {"params": params["kept"]}, "changed": result | {"params": params["kept"]}}
+    (tiny.folder / "reports/likelihood").mkdir(parents=True)
+    (tiny.folder / "reports/likelihood/likelihood.json").write_text(json.dumps(collected))
+    compare(1, tiny.folder)
+    printed = capsys.readouterr().out
+    assert "compare: as collected in reports/likelihood: kept\n" in printed
+    assert "you did not name them: changed, never\n" in printed
+    assert "compare: 2 systems compared" in printed
+    systems = json.loads((tiny.folder / "reports/comparison/comparison.json").read_text())["systems"]
+    assert {name: one["commit"] for name, one in systems.items()} == {"grey": head, "kept": "c" * 40}
+    assert systems["kept"]["metrics"] == result["metrics"]
+    page = (tiny.folder / "reports/comparison/comparison.html").read_text()
+    assert "left no page with one: grey, kept." in page
+    assert set(tiny.experiments(head)) == {"grey"}
 
 
 def test_experiments_of_other_commits_stay_and_finished_stages_are_restored(tiny: TinyPipeline) -> None:

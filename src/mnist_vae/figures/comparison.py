@@ -17,8 +17,8 @@ from mnist_vae.figures.gallery import plane_axis_titles
 from mnist_vae.figures.grids import draw_grid, interpolation_strip
 from mnist_vae.figures.style import TEXT_CHARACTER, WIDTH, figure_style, titled_figure
 
-# The look of a system's point. Bits are other images: their MSE is that of black and white pixels.
-_MARKERS = {"o": "VAE", "s": "plain autoencoder, no KL", "D": "VAE of binarised images"}
+# The kinds of systems, and the marker of each. Bits are other images: their MSE is that of black and white pixels.
+MARKERS = {"VAE": "o", "plain autoencoder, no KL": "s", "VAE of binarised images": "D"}
 _STRIP = 8  # images of an interpolation
 _LEGEND_HANDLE = 0.6  # inches of a legend's entry without its text
 _POINT = 5  # pixels from the middle of a point to its edge
@@ -76,6 +76,13 @@ def autoencoder_pairs(systems: Sequence[System]) -> Iterator[Pair]:
                 yield Pair(plain, vae)
 
 
+def kind_of(params: Params) -> str:
+    """The system's kind, which is a key of MARKERS."""
+    if not params.variational:
+        return "plain autoencoder, no KL"
+    return "VAE" if params.binarisation == "none" else "VAE of binarised images"
+
+
 def rate_distortion(systems: Sequence[System], title: str) -> Figure:
     """A point for each system. A line joins VAEs that differ only in kl_weight. A plain autoencoder has a rate of 0."""
     with figure_style():
@@ -85,8 +92,8 @@ def rate_distortion(systems: Sequence[System], title: str) -> Figure:
             least, greatest = family[0].params.kl_weight, family[-1].params.kl_weight
             label = f"{family[0].params.network}, kl_weight {least:g} to {greatest:g}"
             axis.plot(*_points(family).T, color="grey", linewidth=1.5, zorder=1, label=label)
-        for marker, label in _MARKERS.items():
-            members = [system for system in systems if _marker(system.params) == marker]
+        for label, marker in MARKERS.items():
+            members = [system for system in systems if kind_of(system.params) == label]
             if members:
                 axis.scatter(*_points(members).T, marker=marker, s=60, zorder=2, label=label)
         axis.set(
@@ -110,12 +117,6 @@ def side_by_side(members: Sequence[Member], title: str) -> Figure:
             _draw_interpolation(interpolation, member.pictures)
         _name_classes(figure, members[0].class_names)
         return figure
-
-
-def _marker(params: Params) -> str:
-    if not params.variational:
-        return "s"
-    return "o" if params.binarisation == "none" else "D"
 
 
 def _points(systems: Sequence[System]) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from mnist_vae.figures.comparison import System, autoencoder_pairs, kl_weight_families
+from mnist_vae.figures.comparison import MARKERS, System, autoencoder_pairs, kind_of, kl_weight_families
 from mnist_vae.page.points import Point, point_chart
 from mnist_vae.page.report import SCRIPTS, render
 
@@ -40,6 +40,7 @@ def render_comparison(compared: Sequence[Compared], data: str) -> bytes:
         shown=shown,
         missing=[one.system.name for one in compared if one.system.name not in explorers],
         families=bool(kl_weight_families(systems)),
+        bits=any(system.params.binarisation != "none" for system in systems),
         plot=_rate_distortion(systems),
         scripts=[*SCRIPTS, "comparison.js"],
     )
@@ -52,7 +53,7 @@ def _explorer(page: str | None) -> Markup | None:
 
 def _rate_distortion(systems: Sequence[System]) -> Markup:
     points = [
-        Point(system.name, system.kl_nats, system.mse_minus1_to_1, 1 if system.params.variational else 2)
+        Point(system.name, system.kl_nats, system.mse_minus1_to_1, 1 + [*MARKERS].index(kind_of(system.params)))
         for system in systems
     ]
     families = [

@@ -11,10 +11,11 @@ _WIDTH, _HEIGHT = 640, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 625, 26, 374
 _LETTER, _LINE = 6.6, 13  # about the width and height of a letter
 _RADIUS = 5
+_CORNER = 6.5  # from the middle of a diamond to its corner
 
 
 class Point(NamedTuple):
-    """A point's name, its place, and the number of its series, which is its colour and form."""
+    """A point's name, its place, and the number of its series from 1 to 3, which is its colour and form."""
 
     name: str
     x: float
@@ -69,8 +70,12 @@ def _mark(point: Point, left: float, top: float) -> Markup:
     if point.series == 1:
         form = Markup('<circle cx="{}" cy="{}" r="{}" fill="var(--series-1)">{}</circle>')
         return form.format(left, top, _RADIUS, title)
-    form = Markup('<rect x="{}" y="{}" width="{}" height="{}" fill="var(--series-2)">{}</rect>')
-    return form.format(round(left - _RADIUS, 1), round(top - _RADIUS, 1), 2 * _RADIUS, 2 * _RADIUS, title)
+    if point.series == 2:
+        form = Markup('<rect x="{}" y="{}" width="{}" height="{}" fill="var(--series-2)">{}</rect>')
+        return form.format(round(left - _RADIUS, 1), round(top - _RADIUS, 1), 2 * _RADIUS, 2 * _RADIUS, title)
+    corners = ((0, -_CORNER), (_CORNER, 0), (0, _CORNER), (-_CORNER, 0))
+    places = " ".join(f"{left + right:g},{top + below:g}" for right, below in corners)
+    return Markup('<polygon points="{}" fill="var(--series-3)">{}</polygon>').format(places, title)
 
 
 def _names(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> list[Markup]:

@@ -40,6 +40,18 @@ def test_systems_are_those_of_the_pages_and_a_pair_is_shown_first() -> None:
     assert not re.search(r"https?:", text)
 
 
+def test_systems_of_binarised_images_have_a_form_of_their_own_and_their_likelihood() -> None:
+    grey = _compared("grey", None)
+    bits = _compared("bits", None, binarisation="dynamic", reconstruction="bernoulli")
+    bits = bits._replace(metrics=METRICS | {"nll_nats": 86.5})
+    text = render_comparison([grey, bits], "MNIST").decode()
+    assert [text.count(form) for form in ("<circle", "<rect", "<polygon", 'class="diamond"')] == [1, 0, 1, 1]
+    assert "<td>VAE of bits</td>" in text
+    assert '<td class="number">86.5</td>' in text
+    alone = render_comparison([grey], "MNIST").decode()
+    assert [alone.count(part) for part in ("<polygon", 'class="diamond"', "binarised")] == [0, 0, 0]
+
+
 def test_systems_without_a_page_are_named() -> None:
     text = render_comparison([_compared("<old>", None), _compared("other", "<html></html>")], "MNIST").decode()
     assert "their runs left no page with one: &lt;old&gt;, other." in text

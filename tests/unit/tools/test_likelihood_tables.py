@@ -11,12 +11,14 @@ import compare
 import likelihood
 import likelihood_course
 import likelihood_table
+import presets
 from experiments import Experiment
-from likelihood import bounds_of, collect, training_seconds
+from likelihood import bounds_of, collect, kept_results, training_seconds
+from mnist_vae.common.params import load_params
 from mnist_vae.console.stage import UserError
 from mnist_vae.tracking.store import open_store
 from places import REPOSITORY
-from presets import load_presets
+from presets import load_presets, make_preset
 
 METRICS = {
     "nll_nats": 86.7649,
@@ -34,6 +36,7 @@ RESULT = {
     "metrics": METRICS,
 }
 PRESETS = load_presets(REPOSITORY)
+DEFAULTS = load_params(REPOSITORY / "params.yaml")
 OF_BITS = [preset for preset in PRESETS if preset.params.binarisation != "none"]
 
 
@@ -142,7 +145,7 @@ def test_collected_results_are_added_to_earlier_ones(tmp_path: Path, monkeypatch
     monkeypatch.setattr(Experiment, "read", lambda _, path, __: files[str(path)])
     monkeypatch.setattr(likelihood, "git", lambda *_: "p" * 40)
     monkeypatch.setattr(likelihood, "training_seconds", lambda *_: 12.6)
-    for module in (likelihood, compare):
+    for module in (likelihood, presets):
         monkeypatch.setattr(module, "find_result", lambda preset, _: experiment if preset.name == "burda-vae" else None)
     assert collect(OF_BITS, root) == ["burda-vae"]
     written = json.loads((root / likelihood.FILE).read_text())
@@ -177,12 +180,25 @@ def test_presets_of_binarised_images_are_compared_if_named_or_finished(monkeypat
 
 
 def test_collected_results_are_of_todays_presets() -> None:
-    kept = likelihood.load_results(REPOSITORY)
-    later = {"sticking_the_landing": False}  # a parameter that some results are older than, and its value for them
-    params = {preset.name: preset.params.model_dump(mode="json") for preset in OF_BITS}
-    for name, result in kept.items():
-        assert later | result["params"] == params[name], f"{name} has changed since: tools/likelihood.py {name}"
-        assert bounds_of(result["metrics"])[params[name]["likelihood_samples"]] == result["metrics"]["nll_nats"]
+    kept = {one.preset.name: one for one in kept_results(OF_BITS, REPOSITORY)}
+    for name in likelihood.load_results(REPOSITORY):
+        assert name in kept, f"{name} has changed since: tools/likelihood.py {name}"
+        metrics = kept[name].metrics
+        assert bounds_of(metrics)[kept[name].preset.params.likelihood_samples] == metrics["nll_nats"]
+
+
+def test_collected_result_counts_only_with_the_presets_parameters(tmp_path: Path) -> None:
+    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
+    vae, iwae = (preset for preset in OF_BITS if preset.name in {"burda-vae", "burda-iwae-5"})
+    params = vae.params.model_dump(mode="json")
+    older = {name: value for name, value in params.items() if name != "sticking_the_landing"}
+    root = _with_results(tmp_path, {"burda-vae": RESULT | {"params": older}})
+    assert kept_results([vae, iwae], root) == [likelihood.Kept(vae, RESULT["commit"], METRICS)]
+    changed = make_preset("burda-vae", dict(vae.changes) | {"sticking_the_landing": True}, DEFAULTS, "a test")
+    assert kept_results([changed], root) == []
+    for other in ({"epochs": 1}, {"a parameter of that time": 1}):
+        (root / likelihood.FILE).write_text(json.dumps({"burda-vae": RESULT | {"params": params | other}}))
+        assert kept_results([vae], root) == []
 
 
 def test_unknown_preset_is_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
