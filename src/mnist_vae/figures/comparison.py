@@ -6,7 +6,8 @@ from typing import NamedTuple, cast
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox, BboxBase
 
 from mnist_vae.common.catalogue import DIGITS
 from mnist_vae.common.params import Params
@@ -22,8 +23,24 @@ MARKERS = {"VAE": "o", "plain autoencoder, no KL": "s", "VAE of binarised images
 _STRIP = 8  # images of an interpolation
 _LEGEND_HANDLE = 0.6  # inches of a legend's entry without its text
 _POINT = 5  # pixels from the middle of a point to its edge
-# Where the name of a point may be: the offset from the point in typographic points, and the text's alignment.
-_PLACES = ((7, 5, "left"), (7, -13, "left"), (-7, 5, "right"), (-7, -13, "right"))
+
+
+class _Place(NamedTuple):
+    """Where a point's name may be: its offset from the point in typographic points, and its alignment."""
+
+    x: float
+    y: float
+    side: str
+
+
+# A name beside its point needs no line to it. Names of points that lie close together are above and below each other.
+_BESIDE = (_Place(7, 5, "left"), _Place(7, -13, "left"), _Place(-7, 5, "right"), _Place(-7, -13, "right"))
+_APART = tuple(
+    _Place(x, y, side)
+    for step in range(1, 9)
+    for x, side in ((24, "left"), (-24, "right"))
+    for y in (13 * step - 4, -13 * step - 4)
+)
 
 
 class System(NamedTuple):
@@ -124,18 +141,31 @@ def _points(systems: Sequence[System]) -> np.ndarray:
 
 
 def _name_points(axis: Axes, systems: Sequence[System]) -> None:
-    """Write each name beside its point, at the first place where it overlaps no point, no other name and no edge."""
+    """Write each name near its point, at the first place where it overlaps no point, no other name and no edge."""
     cast("Figure", axis.figure).draw_without_rendering()  # the places below are compared in pixels
     points = axis.transData.transform(_points(systems))
     taken = [Bbox.from_extents(*(point - _POINT), *(point + _POINT)) for point in points]
+    if legend := axis.get_legend():
+        taken.append(legend.get_window_extent())
     for system, point in zip(systems, _points(systems), strict=True):
         text = axis.annotate(system.name, tuple(point), xytext=(0, 0), textcoords="offset points", fontsize=10.5)
-        for x, y, side in _PLACES:
-            text.set(position=(x, y), horizontalalignment=side)
-            box = text.get_window_extent()
-            if axis.bbox.x0 <= box.x0 and box.x1 <= axis.bbox.x1 and not box.count_overlaps(taken):
-                break
+        place = _place_text(text, axis.bbox, taken)
         taken.append(text.get_window_extent())
+        if place in _APART:
+            line = {"arrowstyle": "-", "color": "grey", "linewidth": 0.8, "shrinkA": 0, "shrinkB": 3}
+            start = place.x, place.y + 4  # about the middle of the name's height
+            axis.annotate("", tuple(point), xytext=start, textcoords="offset points", arrowprops=line)
+
+
+def _place_text(text: Text, edges: BboxBase, taken: Sequence[Bbox]) -> _Place:
+    """Move a text to the first place where it is within the edges and overlaps none of the boxes, if there is one."""
+    for place in (*_BESIDE, *_APART):
+        text.set(position=(place.x, place.y), horizontalalignment=place.side)
+        box = text.get_window_extent()
+        if edges.contains(*box.min) and edges.contains(*box.max) and not box.count_overlaps(taken):
+            return place
+    text.set(position=(_BESIDE[0].x, _BESIDE[0].y), horizontalalignment=_BESIDE[0].side)
+    return _BESIDE[0]
 
 
 def _draw_codes(scatter: Axes, plane: Axes, member: Member) -> None:

@@ -1,6 +1,6 @@
 """Labelled points as SVG, distances upwards on a logarithmic scale."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -29,10 +29,18 @@ class _Box(NamedTuple):
     right: float
     bottom: float
 
+    def holds(self, other: "_Box") -> bool:
+        return (
+            self.left < other.left and other.right < self.right and self.top < other.top and other.bottom < self.bottom
+        )
+
     def meets(self, other: "_Box") -> bool:
         return (
             self.left < other.right and other.left < self.right and self.top < other.bottom and other.top < self.bottom
         )
+
+
+_PLOT = _Box(_LEFT, 0, _RIGHT + 10, _BOTTOM)
 
 
 def point_chart(
@@ -78,20 +86,35 @@ def _mark(point: Point, left: float, top: float) -> Markup:
     return Markup('<polygon points="{}" fill="var(--series-3)">{}</polygon>').format(places, title)
 
 
+def _places(name: str, left: float, top: float) -> tuple[list[_Box], list[_Box]]:
+    """Where the name of the point at (left, top) may be: beside it, and apart from it."""
+    width = _LETTER * len(name)
+
+    def boxes(heights: Iterable[int], gap: int) -> list[_Box]:
+        starts = (left + gap, left - gap - width)
+        return [_Box(start, top + below - _LINE, start + width, top + below) for below in heights for start in starts]
+
+    apart = [height for step in range(1, 10) for height in (-14 * step, 14 * step + _LINE)]
+    return boxes((-4, 14, 5, -14, 24), 8), boxes(apart, 24)
+
+
 def _names(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> list[Markup]:
-    """Each name at the first place beside its point where it covers no point, no other name and no edge, if any is."""
+    """Each name at the first place near its point where it covers no point, no other name and no edge, if any is.
+
+    A line leads from a point to its name if that is not beside it.
+    """
     taken = [_Box(left - _RADIUS, top - _RADIUS, left + _RADIUS, top + _RADIUS) for left, top in places]
     names = []
     for point, (left, top) in zip(points, places, strict=True):
-        width = _LETTER * len(point.name)
-        boxes = [
-            _Box(start, top + above - _LINE, start + width, top + above)
-            for above in (-4, 14, 5, -14, 24)
-            for start in (left + 8, left - 8 - width)
-        ]
-        free = [box for box in boxes if box.left > _LEFT and box.right < _RIGHT + 10 and not any(map(box.meets, taken))]
+        beside, apart = _places(point.name, left, top)
+        boxes = beside + apart
+        free = [box for box in boxes if _PLOT.holds(box) and not any(map(box.meets, taken))]
         box = (free or boxes)[0]
         taken.append(box)
+        if box in apart:
+            end = box.left - 2 if box.left > left else box.right + 2
+            line = Markup('<line class="leader" x1="{:g}" y1="{:g}" x2="{:g}" y2="{:g}"/>')
+            names.append(line.format(left, top, end, box.bottom - _LINE / 2))
         names.append(
             Markup('<text class="name" x="{}" y="{}">{}</text>').format(
                 round(box.left, 1), round(box.bottom - 3, 1), point.name

@@ -66,16 +66,20 @@ def test_each_system_is_a_named_point_at_its_rate_and_distortion() -> None:
     assert figure.get_suptitle() == "Title"
 
 
-def test_names_overlap_neither_names_nor_points_and_stay_in_the_plot() -> None:
-    near = [_system("near", 30.5, 0.0202, kl_weight=0.2), _system("nearer yet", 29.6, 0.0199, kl_weight=0.3)]
+@pytest.mark.parametrize("crowd", [0, 6])
+def test_names_overlap_neither_names_nor_points_and_stay_in_the_plot(crowd: int) -> None:
+    near = [_system(f"one of a crowd {one}", 24 + one / 5, 0.09 + one / 900, kl_weight=one) for one in range(crowd)]
+    near += [_system("near", 30.5, 0.0202, kl_weight=0.2), _system("nearer yet", 29.6, 0.0199, kl_weight=0.3)]
     near += [_system("at the end of the plot", 90.5, 0.0101, kl_weight=0.02)]
     (axis,) = rate_distortion(SYSTEMS + near, "Title").axes
-    names = [text.get_window_extent() for text in axis.texts]
+    names = [text.get_window_extent() for text in axis.texts if text.get_text()]
+    assert len(axis.texts) - len(names) == max(crowd - 3, 0)  # lines to names that are not beside their points
     points = axis.transData.transform([(one.kl_nats, one.mse_minus1_to_1) for one in SYSTEMS + near])
     for number, name in enumerate(names):
         assert not any(name.overlaps(other) for other in names[number + 1 :])
         assert not any(name.contains(*point) for point in points)
         assert axis.bbox.x0 <= name.x0 < name.x1 <= axis.bbox.x1
+        assert axis.bbox.y0 <= name.y0 < name.y1 <= axis.bbox.y1
 
 
 @pytest.mark.parametrize("latent_dim", [1, 2, 3])

@@ -86,10 +86,14 @@ def test_bars_are_as_high_as_their_values() -> None:
     assert len(list(ET.fromstring(str(bar_chart("t", ["a"], [0.0], "x"))).iter("rect"))) == 1
 
 
-def test_names_of_points_cover_neither_points_nor_each_other() -> None:
-    points = [Point(f"system-{number}", 10 + number / 20, 0.1 + number / 500, 1 + number % 3) for number in range(5)]
+@pytest.mark.parametrize("count", [5, 12])
+def test_names_of_points_cover_neither_points_nor_each_other(count: int) -> None:
+    points = [
+        Point(f"system-{number}", 10 + number / 20, 0.1 + number / 500, 1 + number % 3) for number in range(count)
+    ]
     svg = ET.fromstring(str(point_chart(points, [[(10.0, 0.1), (11.0, 0.2)]], "rate", "distortion")))
-    assert [len(list(svg.iter(form))) for form in ("circle", "rect", "polygon")] == [2, 2, 1]
+    forms = [len(list(svg.iter(form))) for form in ("circle", "rect", "polygon")]
+    assert forms == ([2, 2, 1] if count == 5 else [4, 4, 4])
     names = [text for text in svg.iter("text") if text.attrib.get("class") == "name"]
     assert [name.text for name in names] == [point.name for point in points]
     boxes = [(float(name.attrib["x"]), float(name.attrib["y"])) for name in names]
