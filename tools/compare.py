@@ -1,7 +1,7 @@
 """Run every preset as a DVC experiment, and compare the results in reports/comparison.
 
-Presets of binarised images take hours. They run only if you name them. All finished ones are compared. Of the others,
-the results that tools/likelihood.py has collected are compared.
+Presets of binarised images take from minutes to hours. They run only if you name them. All finished ones are compared.
+Of the others, the results that tools/likelihood.py has collected are compared.
 
 If you stop the tool and start it again, it resumes: it keeps the finished experiments, and DVC restores the finished
 stages of the others.
@@ -17,7 +17,7 @@ from command import ROOT, run_command
 
 from experiments import CommittedFiles, git, require_whole_clone
 from likelihood import FOLDER as COLLECTED
-from likelihood import Kept, kept_results
+from likelihood import Kept, kept_results, load_results
 from mnist_vae.common import paths
 from mnist_vae.common.catalogue import dataset_title
 from mnist_vae.console.stage import UserError
@@ -108,9 +108,14 @@ def compare(jobs: int, root: Path, names: Sequence[str] = ()) -> None:
     collected = kept_results([preset for preset in every if preset not in presets], root)
     if kept := [one.preset.name for one in collected]:
         print(f"compare: as collected in {COLLECTED}: {', '.join(kept)}", flush=True)
-    if left_out := [one.name for one in every if one not in presets and one.name not in kept]:
+    left_out = [one.name for one in every if one not in presets and one.name not in kept]
+    older = [name for name in left_out if name in load_results(root)]
+    if older:
+        print(f"compare: left out, because they were collected with other parameters: {', '.join(older)}", flush=True)
+    if unnamed := [name for name in left_out if name not in older]:
         print(
-            f"compare: left out, because they take hours and you did not name them: {', '.join(left_out)}", flush=True
+            f"compare: left out, because they take up to hours and you did not name them: {', '.join(unnamed)}",
+            flush=True,
         )
     run_missing(presets, jobs, root)
     write_comparison([load_result(preset, root) for preset in presets], collected, root)

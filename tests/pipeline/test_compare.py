@@ -44,7 +44,7 @@ def test_comparison_holds_the_systems_and_its_commit_and_is_not_run_twice(tiny: 
     assert written["systems"]["strong"]["metrics"]["mse_minus1_to_1"] == 0.5
     assert (tiny.folder / "reports/comparison/rate_distortion.png").stat().st_size > 10_000
     page = (tiny.folder / "reports/comparison/comparison.html").read_text()
-    assert "left no page with one: weak, strong." in page
+    assert "no page of their runs: weak, strong." in page
     assert tiny.succeed("git", "diff", "--stat") == ""
     before = tiny.experiments(commit)
     assert set(before) == {"weak", "strong"}
@@ -66,13 +66,14 @@ def test_collected_likelihoods_of_unchanged_presets_are_compared_under_their_own
     compare(1, tiny.folder)
     printed = capsys.readouterr().out
     assert "compare: as collected in reports/likelihood: kept\n" in printed
-    assert "you did not name them: changed, never\n" in printed
+    assert "collected with other parameters: changed\n" in printed
+    assert "you did not name them: never\n" in printed
     assert "compare: 2 systems compared" in printed
     systems = json.loads((tiny.folder / "reports/comparison/comparison.json").read_text())["systems"]
     assert {name: one["commit"] for name, one in systems.items()} == {"grey": head, "kept": "c" * 40}
     assert systems["kept"]["metrics"] == result["metrics"]
     page = (tiny.folder / "reports/comparison/comparison.html").read_text()
-    assert "left no page with one: grey, kept." in page
+    assert "no page of their runs: grey, kept." in page
     assert set(tiny.experiments(head)) == {"grey"}
 
 

@@ -103,7 +103,7 @@ def test_signal_ends_in_one_line_and_its_code_after_cleaning_up(start: Start, nu
 def main() -> None:
     try:
         print("ready", flush=True)
-        while True:  # Python handles a signal that comes in the moment before a sleep only after it
+        for _ in range(6000):  # Python handles a signal that comes in the moment before a sleep only after it
             time.sleep(0.01)
     finally:
         print("cleaned up", flush=True)

@@ -123,7 +123,7 @@ class WorkingCopy(Folder):
             self.set_param(name, value)
         self.run("git", "init", "--quiet", "--initial-branch=main")
         self.commit()
-        self.succeed("git", "gc", "--quiet")  # each copy of it has 500 files less
+        self.succeed("git", "gc", "--quiet")  # each copy of it has 500 fewer files
 
     def _draw_small_figures(self) -> None:
         """Draw figures with a fifth of the pixels in each direction, and place what is in them without measuring it.

@@ -22,7 +22,7 @@ from mnist_vae.figures.style import TEXT_CHARACTER, WIDTH, figure_style, titled_
 MARKERS = {"VAE": "o", "plain autoencoder, no KL": "s", "VAE of binarised images": "D"}
 _STRIP = 8  # images of an interpolation
 _LEGEND_HANDLE = 0.6  # inches of a legend's entry without its text
-_POINT = 5  # pixels from the middle of a point to its edge
+_AREA = 60  # of a point, in square typographic points
 
 
 class _Place(NamedTuple):
@@ -112,14 +112,14 @@ def rate_distortion(systems: Sequence[System], title: str) -> Figure:
         for label, marker in MARKERS.items():
             members = [system for system in systems if kind_of(system.params) == label]
             if members:
-                axis.scatter(*_points(members).T, marker=marker, s=60, zorder=2, label=label)
+                axis.scatter(*_points(members).T, marker=marker, s=_AREA, zorder=2, label=label)
         axis.set(
             xlabel="rate: KL, nats per test image",
             ylabel="distortion: MSE per pixel, images in [-1, 1]",
             yscale="log",
         )
         axis.margins(x=0.17)
-        axis.legend()
+        axis.legend(loc="upper right")  # the best place would be looked for again when the names are there
         _name_points(axis, systems)
         return figure
 
@@ -144,7 +144,8 @@ def _name_points(axis: Axes, systems: Sequence[System]) -> None:
     """Write each name near its point, at the first place where it overlaps no point, no other name and no edge."""
     cast("Figure", axis.figure).draw_without_rendering()  # the places below are compared in pixels
     points = axis.transData.transform(_points(systems))
-    taken = [Bbox.from_extents(*(point - _POINT), *(point + _POINT)) for point in points]
+    corner = (_AREA / 2) ** 0.5 * axis.figure.dpi / 72  # pixels from the middle of a diamond to its corner
+    taken = [Bbox.from_extents(*(point - corner), *(point + corner)) for point in points]
     if legend := axis.get_legend():
         taken.append(legend.get_window_extent())
     for system, point in zip(systems, _points(systems), strict=True):

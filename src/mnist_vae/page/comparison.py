@@ -41,6 +41,7 @@ def render_comparison(compared: Sequence[Compared], data: str) -> bytes:
         missing=[one.system.name for one in compared if one.system.name not in explorers],
         families=bool(kl_weight_families(systems)),
         bits=any(system.params.binarisation != "none" for system in systems),
+        vaes_of_bits="VAE of binarised images" in map(kind_of, [system.params for system in systems]),
         plot=_rate_distortion(systems),
         scripts=[*SCRIPTS, "comparison.js"],
     )

@@ -40,7 +40,7 @@ class _Box(NamedTuple):
         )
 
 
-_PLOT = _Box(_LEFT, 0, _RIGHT + 10, _BOTTOM)
+_PLOT = _Box(_LEFT, 16, _RIGHT + 10, _BOTTOM)  # below the axis title
 
 
 def point_chart(
@@ -103,7 +103,7 @@ def _names(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> li
 
     A line leads from a point to its name if that is not beside it.
     """
-    taken = [_Box(left - _RADIUS, top - _RADIUS, left + _RADIUS, top + _RADIUS) for left, top in places]
+    taken = [_Box(left - _CORNER, top - _CORNER, left + _CORNER, top + _CORNER) for left, top in places]
     names = []
     for point, (left, top) in zip(points, places, strict=True):
         beside, apart = _places(point.name, left, top)

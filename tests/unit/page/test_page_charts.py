@@ -91,15 +91,21 @@ def test_names_of_points_cover_neither_points_nor_each_other(count: int) -> None
     points = [
         Point(f"system-{number}", 10 + number / 20, 0.1 + number / 500, 1 + number % 3) for number in range(count)
     ]
+    points += [Point("far away", 100.0, 10.0, 1)] if count > 5 else []  # then the others are a crowd
     svg = ET.fromstring(str(point_chart(points, [[(10.0, 0.1), (11.0, 0.2)]], "rate", "distortion")))
     forms = [len(list(svg.iter(form))) for form in ("circle", "rect", "polygon")]
-    assert forms == ([2, 2, 1] if count == 5 else [4, 4, 4])
+    assert forms == ([2, 2, 1] if count == 5 else [5, 4, 4])
     names = [text for text in svg.iter("text") if text.attrib.get("class") == "name"]
     assert [name.text for name in names] == [point.name for point in points]
     boxes = [(float(name.attrib["x"]), float(name.attrib["y"])) for name in names]
-    for place, (left, top) in enumerate(boxes):
-        for other_left, other_top in boxes[:place]:
-            assert abs(top - other_top) >= 10 or abs(left - other_left) >= 50
+    middles = [(float(one.attrib["cx"]), float(one.attrib["cy"])) for one in svg.iter("circle")]
+    middles += [(float(one.attrib["x"]) + 5, float(one.attrib["y"]) + 5) for one in svg.iter("rect")]
+    for place, (left, bottom) in enumerate(boxes):
+        for other_left, other_bottom in boxes[:place]:
+            assert abs(bottom - other_bottom) >= 10 or abs(left - other_left) >= 50
+        assert not any(left <= across <= left + 50 and bottom - 10 <= down <= bottom for across, down in middles)
+    lines = [line for line in svg.iter("line") if line.attrib.get("class") == "leader"]
+    assert count == 5 or len(lines) >= 6
 
 
 def test_points_lie_to_the_right_by_their_value_and_upwards_by_its_logarithm() -> None:

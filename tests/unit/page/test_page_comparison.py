@@ -47,14 +47,19 @@ def test_systems_of_binarised_images_have_a_form_of_their_own_and_their_likeliho
     text = render_comparison([grey, bits], "MNIST").decode()
     assert [text.count(form) for form in ("<circle", "<rect", "<polygon", 'class="diamond"')] == [1, 0, 1, 1]
     assert "<td>VAE of bits</td>" in text
-    assert '<td class="number">86.5</td>' in text
+    assert '<td class="number">86.50</td>' in text
+    plain = _compared(
+        "plain", None, 0.0, binarisation="dynamic", reconstruction="bernoulli", variational=False, kl_weight=0
+    )
+    text = render_comparison([plain], "MNIST").decode()
+    assert [text.count(form) for form in ("<polygon", 'class="diamond"', "plain, of bits")] == [0, 0, 1]
     alone = render_comparison([grey], "MNIST").decode()
     assert [alone.count(part) for part in ("<polygon", 'class="diamond"', "binarised")] == [0, 0, 0]
 
 
 def test_systems_without_a_page_are_named() -> None:
     text = render_comparison([_compared("<old>", None), _compared("other", "<html></html>")], "MNIST").decode()
-    assert "their runs left no page with one: &lt;old&gt;, other." in text
+    assert "no page of their runs: &lt;old&gt;, other." in text
     assert "<old>" not in text
     assert _systems(text) == {}
     assert "data-controls" not in re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)

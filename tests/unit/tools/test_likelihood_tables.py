@@ -188,7 +188,6 @@ def test_collected_results_are_of_todays_presets() -> None:
 
 
 def test_collected_result_counts_only_with_the_presets_parameters(tmp_path: Path) -> None:
-    shutil.copy(REPOSITORY / "params.yaml", tmp_path)
     vae, iwae = (preset for preset in OF_BITS if preset.name in {"burda-vae", "burda-iwae-5"})
     params = vae.params.model_dump(mode="json")
     older = {name: value for name, value in params.items() if name != "sticking_the_landing"}
@@ -196,9 +195,12 @@ def test_collected_result_counts_only_with_the_presets_parameters(tmp_path: Path
     assert kept_results([vae, iwae], root) == [likelihood.Kept(vae, RESULT["commit"], METRICS)]
     changed = make_preset("burda-vae", dict(vae.changes) | {"sticking_the_landing": True}, DEFAULTS, "a test")
     assert kept_results([changed], root) == []
-    for other in ({"epochs": 1}, {"a parameter of that time": 1}):
+    for other in ({"epochs": 1}, {"a parameter of that time": 1}, {"network": "of that time"}):
         (root / likelihood.FILE).write_text(json.dumps({"burda-vae": RESULT | {"params": params | other}}))
         assert kept_results([vae], root) == []
+    del params["activation"]  # nobody has said what was done before it
+    (root / likelihood.FILE).write_text(json.dumps({"burda-vae": RESULT | {"params": params}}))
+    assert kept_results([vae], root) == []
 
 
 def test_unknown_preset_is_refused_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
