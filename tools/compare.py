@@ -109,8 +109,8 @@ def compare(jobs: int, root: Path, names: Sequence[str] = ()) -> None:
     if kept := [one.preset.name for one in collected]:
         print(f"compare: as collected in {COLLECTED}: {', '.join(kept)}", flush=True)
     left_out = [one.name for one in every if one not in presets and one.name not in kept]
-    older = [name for name in left_out if name in load_results(root)]
-    if older:
+    results = load_results(root)
+    if older := [name for name in left_out if name in results]:
         print(f"compare: left out, because they were collected with other parameters: {', '.join(older)}", flush=True)
     if unnamed := [name for name in left_out if name not in older]:
         print(

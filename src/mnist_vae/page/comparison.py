@@ -53,7 +53,7 @@ def _explorer(page: str | None) -> Markup | None:
 
 
 def _rate_distortion(systems: Sequence[System]) -> Markup:
-    points = [
+    points = [  # the key in comparison.html has the series in the order of MARKERS
         Point(system.name, system.kl_nats, system.mse_minus1_to_1, 1 + [*MARKERS].index(kind_of(system.params)))
         for system in systems
     ]

@@ -95,7 +95,7 @@ def _places(name: str, left: float, top: float) -> tuple[list[_Box], list[_Box]]
         return [_Box(start, top + below - _LINE, start + width, top + below) for below in heights for start in starts]
 
     apart = [height for step in range(1, 10) for height in (-14 * step, 14 * step + _LINE)]
-    return boxes((-4, 14, 5, -14, 24), 8), boxes(apart, 24)
+    return boxes((-4, 14, 5), 8), boxes(apart, 24)
 
 
 def _names(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> list[Markup]:
