@@ -74,7 +74,8 @@ def likelihood_sentence(root: Path) -> str:
     ]
     seconds = [results[one.preset]["training_seconds"] for one in dynamic]
     took = "" if None in seconds else f", after at most {math.ceil(max(seconds) / _MINUTE)} minutes of training"
-    return f"On binarised MNIST, [the test NLL in nats](docs/likelihood.md) is {' and '.join(nll)}{took}."
+    listed = " and ".join(part for part in (", ".join(nll[:-1]), nll[-1]) if part)
+    return f"On binarised MNIST, [the test NLL in nats](docs/likelihood.md) is {listed}{took}."
 
 
 def bounds_table(root: Path) -> str:
