@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
+from filelock import FileLock
 from jaxtyping import install_import_hook
 
 from places import REPOSITORY
@@ -52,6 +52,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
+    import torch  # not above: pytest's main process, too, reads this file, and would import it before it starts workers
+
     torch.set_num_threads(1)
 
 
@@ -65,13 +67,21 @@ def mnist_mirror() -> Path:
 
 
 @pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """A new store's database, made once: that takes seconds."""
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all processes of these tests share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def empty_store(shared_folder: Path) -> bytes:
+    """A new store's database. The first process that needs it makes it: that takes seconds."""
     from mnist_vae.tracking.store import open_store
 
-    root = tmp_path_factory.mktemp("empty-store")
-    with pytest.MonkeyPatch.context() as patch:
+    root = shared_folder / "empty-store"
+    with FileLock(f"{root}.lock"), pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow sets it where a test before made it register
+        root.mkdir(exist_ok=True)
         open_store(root)
     return (root / "mlflow.db").read_bytes()
 

@@ -1,6 +1,5 @@
 """What the tests of whole runs share: servers, and working copies that are made once."""
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -25,13 +24,6 @@ def tiny_server() -> Iterator[TinyServer]:
     server = TinyServer()
     yield server
     server.close()
-
-
-@pytest.fixture(scope="session")
-def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that all processes of these tests share."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")

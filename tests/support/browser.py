@@ -52,7 +52,7 @@ def chromium(folder: Path, *, network: bool) -> Iterator[Chrome]:
 
 def wait_until(window: Chrome, condition: Callable[[Chrome], T]) -> T:
     """What the condition gives for the window as soon as that is true. Selenium itself would ask every half second."""
-    return WebDriverWait(window, _SECONDS, poll_frequency=0.02).until(condition)
+    return WebDriverWait(window, _SECONDS, poll_frequency=0.05).until(condition)
 
 
 def requested_addresses(window: Chrome) -> list[str]:

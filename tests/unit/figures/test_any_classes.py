@@ -1,5 +1,6 @@
 """Figures of images of any number of classes, from none to hundreds."""
 
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def _pictures(names: tuple[str, ...], count: int, **changes: object) -> Pictures
     return draw_pictures(tiny_model().eval(), tiny_images(count), latents, 0, figures, names)
 
 
+@cache  # a gallery takes a third of a second, and no test changes it
 def _gallery(names: tuple[str, ...], count: int, **changes: object) -> dict[str, Drawing]:
     subject = Subject("Mine", "summed squared error", _params(**changes).of_figures(), names)
     return {drawing.name: drawing for drawing in draw_gallery(_pictures(names, count, **changes), COURSE, subject)}
