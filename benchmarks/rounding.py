@@ -33,16 +33,16 @@ VARIANTS = {
 
 def main() -> None:
     arguments = command_line(__doc__, "rounding").parse_args()
-    unchanged = _metrics(Variant({}, {}))
+    unchanged = _metrics("unchanged", Variant({}, {}))
     content = {
         **measured_on(load_params(paths.PARAMS).of_model()),
-        "variants": {name: differences(unchanged, _metrics(variant)) for name, variant in VARIANTS.items()},
+        "variants": {name: differences(unchanged, _metrics(name, variant)) for name, variant in VARIANTS.items()},
     }
     save(content, arguments.result)
 
 
-def _metrics(variant: Variant) -> dict[str, float]:
-    print(f"rounding: {variant}", flush=True)
+def _metrics(name: str, variant: Variant) -> dict[str, float]:
+    print(f"rounding: {name}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         clone = Clone(Path(folder) / "clone", variant.params, variant.variables)
         clone.link_original_files()
