@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from jaxtyping import install_import_hook
 
 from places import REPOSITORY
@@ -75,15 +74,10 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def empty_store(shared_folder: Path) -> bytes:
-    """A new store's database. The first process that needs it makes it: that takes seconds."""
-    from mnist_vae.tracking.store import open_store
+    """A new store's database."""
+    from empty_store import empty_store_in  # takes seconds, and most tests need none
 
-    root = shared_folder / "empty-store"
-    with FileLock(f"{root}.lock"), pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow sets it where a test before made it register
-        root.mkdir(exist_ok=True)
-        open_store(root)
-    return (root / "mlflow.db").read_bytes()
+    return empty_store_in(shared_folder)
 
 
 @pytest.fixture

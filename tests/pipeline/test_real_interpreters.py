@@ -17,7 +17,7 @@ def test_preloaded_interpreters_give_the_bytes_and_the_runs_of_real_ones_also_in
 ) -> None:
     clone.use_real_interpreters()
     clone.give_environment()
-    (clone.folder / "mlflow.db").unlink()  # they make the store, too
+    (clone.folder / "mlflow.db").unlink()  # the real ones make the store, too
     printed = clone.succeed("dvc", "repro", PYTHONPROFILEIMPORTTIME="1")
     imported = {line.rpartition("|")[2].strip() for line in printed.splitlines() if line.startswith("import time:")}
     assert {"mlflow", "seaborn", "torch"} <= imported

@@ -63,17 +63,14 @@ def origin(tmp_path: Path) -> Origin:
     return make_repository(tmp_path / "origin")
 
 
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory, empty_store: bytes) -> list[dict]:
+@pytest.fixture
+def expected(tmp_path: Path, empty_store: bytes) -> list[dict]:
     """What a store holds that never failed."""
-    root = tmp_path_factory.mktemp("undisturbed") / "root"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GIT_CEILING_DIRECTORIES", str(root.parent))
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)  # MLflow sets it where a test before made it register
-        origin = make_repository(root)
-        (root / "mlflow.db").write_bytes(empty_store)
-        run_pipeline(root, origin)
-        content = contents(open_store(root).client)
+    root = tmp_path / "undisturbed"
+    origin = make_repository(root)
+    (root / "mlflow.db").write_bytes(empty_store)
+    run_pipeline(root, origin)
+    content = contents(open_store(root).client)
     assert [run["status"] for run in content] == ["FINISHED"]
     return content
 

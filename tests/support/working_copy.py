@@ -11,6 +11,7 @@ import yaml
 from filelock import FileLock
 
 from commands import Folder
+from empty_store import empty_store_in
 from interpreters import REAL, Interpreters
 from places import REPOSITORY
 from tiny_mnist import put_in_place_of_mnist
@@ -27,12 +28,6 @@ SMALL = {
     # Two trainings at once, each with a thread per core, slow each other down many times over.
     "threads": 1,
 }
-_MAKE_STORE = """
-import sys
-from pathlib import Path
-from mnist_vae.tracking.store import open_store
-open_store(Path(sys.argv[1]))
-"""
 
 
 class WorkingCopy(Folder):
@@ -56,7 +51,7 @@ class WorkingCopy(Folder):
         super().__init__(folder, environment)
         self._programs = interpreters.folder
         if not folder.exists():
-            self._copy_template(interpreters)
+            self._copy_template(interpreters.folder.parent / "template")
 
     def use_real_interpreters(self) -> None:
         """Let its commands start the real Python and DVC, as a person's commands do."""
@@ -108,21 +103,20 @@ class WorkingCopy(Folder):
         files = [path for root in roots for path in sorted(root.rglob("*")) if path.is_file()]
         return {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
 
-    def _copy_template(self, interpreters: Interpreters) -> None:
+    def _copy_template(self, template: Path) -> None:
         """Copy the repository that the first process made, with an empty store. Making it takes seconds."""
-        template = interpreters.folder.parent / "template"
         with FileLock(f"{template}.lock"):
             if not template.exists():
                 made = copy.copy(self)
                 made.folder = template.with_name("unfinished template")
                 made._make()
-                with interpreters.start(_MAKE_STORE, template.parent, str(made.folder)) as process:
-                    assert process.wait() == 0
+                (made.folder / "mlflow.db").write_bytes(empty_store_in(template.parent))
                 made.folder.rename(template)
         shutil.copytree(template, self.folder, symlinks=True)
 
     def _make(self) -> None:
         for name in self._listed_files():
+            # Without results, and without the tests, which no command in it reads.
             if (REPOSITORY / name).is_file() and not name.startswith(("reports/", "tests/", "dvc.lock")):
                 (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(REPOSITORY / name, self.folder / name)
