@@ -41,7 +41,7 @@ class Recipe(NamedTuple):
     `muon` is the size of Muon's steps as a multiple of the learning rate, 0 for Adam alone.
     """
 
-    epochs: int
+    epochs: float
     batch_size: int
     learning_rate: float
     rise: float
@@ -99,9 +99,10 @@ def train(params: ModelParams, images: TrainingImages, recipe: Recipe) -> Autoen
     averaged = [tensor for tensor in model.state_dict().values() if tensor.is_floating_point() and recipe.average]
     averages = [tensor.clone() for tensor in averaged]
     random = torch.Generator(device).manual_seed(params.seed)
-    steps, done = recipe.epochs * -(-len(images.train) // recipe.batch_size), 0
-    for _ in range(recipe.epochs):
-        order = torch.randperm(len(images.train), generator=random, device=device)
+    sizes = params.model_copy(update={"epochs": recipe.epochs, "batch_size": recipe.batch_size})
+    steps, done = sum(sizes.steps_of_epochs(len(images.train))), 0
+    for count in sizes.images_of_epochs(len(images.train)):
+        order = torch.randperm(len(images.train), generator=random, device=device)[:count]
         for batch in order.split(recipe.batch_size):
             noise = torch.randn(len(batch), params.latent_dim, generator=random, device=device)
             rate = recipe.rate(done, steps)
@@ -126,7 +127,7 @@ def _may_use_muon(weight: nn.Parameter) -> bool:
 def suggest(trial: optuna.trial.BaseTrial) -> Recipe:
     """A recipe of the space that is searched."""
     return Recipe(
-        epochs=trial.suggest_int("epochs", 1, 2),
+        epochs=trial.suggest_float("epochs", 1, 2, step=0.05),
         batch_size=trial.suggest_int("batch_size", 64, 256, step=32),
         learning_rate=trial.suggest_float("learning_rate", 0.003, 0.02, log=True),
         rise=trial.suggest_float("rise", 0.05, 0.3),

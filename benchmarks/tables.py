@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _MEGABYTE = 1e6
+_FEW_EPOCHS = 1.5
 
 
 def throughput(result: dict) -> list[str]:
@@ -140,7 +141,8 @@ def recipe_search(result: dict) -> list[str]:
     kinds: dict[str, list[dict]] = {"the preset conv-fast, the first trial": result["trials"][:1]}
     for trial in result["trials"][1:]:
         recipe = trial["recipe"]
-        kind = f"{recipe['epochs']} epoch{'s' if recipe['epochs'] > 1 else ''}, {'Muon' if recipe['muon'] else 'Adam'}"
+        epochs = "1 to 1.5 epochs" if recipe["epochs"] <= _FEW_EPOCHS else "more than 1.5 epochs"
+        kind = f"{epochs}, {'Muon' if recipe['muon'] else 'Adam'}"
         kinds.setdefault(kind + (", averaged weights" if recipe["average"] else ""), []).append(trial)
     rows = []
     for kind, trials in sorted(kinds.items(), key=lambda item: (item[1] != result["trials"][:1], item[0])):

@@ -98,7 +98,7 @@ def main() -> None:
     seconds = _take_turns(commands, work, arguments.repeats)
     trainings = {name: params.model_copy(update=options.get(name, {})) for name in commands}
     operations = {name: _TIMES * one.operations for name, one in work.items()}
-    images = {name: training.epochs * (training.train_size or 0) for name, training in trainings.items()}
+    images = {name: sum(training.images_of_epochs(training.train_size or 0)) for name, training in trainings.items()}
     whole = {name: [count / arguments.images * one for one in seconds[name]] for name, count in images.items()}
     content = {
         **measured,

@@ -63,7 +63,8 @@ def train(params: ModelParams) -> None:
         tracked_run("train", origin) as run,
         ranks.together(),
     ):
-        callbacks = [ProgressBar(params.epochs, len(images.train), params.batch_size), checkpoint, run]
+        images_of_epochs = params.images_of_epochs(len(images.train))
+        callbacks = [ProgressBar(images_of_epochs, params.batch_size), checkpoint, run]
         with bound_threads(threads):
             histories = fit(model, images, params, checkpoint.load(), callbacks, ranks)
         save_model(model, origin, paths.MODEL)

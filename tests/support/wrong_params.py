@@ -26,7 +26,7 @@ WRONG = {
     "kl_weight": ["0.5", True, None, [0.5], -0.1, float("nan"), float("inf")],
     "kl_warmup_epochs": [0.5, "1", True, None, -1],
     "free_nats": ["0.5", True, None, [0.5], -0.1, float("nan"), float("inf")],
-    "epochs": [1.5, "ten", True, 0, -1],
+    "epochs": ["ten", "1.5", True, None, [2], 0, 0.0, -1, -0.5, 1_000_000.5, 10**400, float("nan"), float("inf")],
     "batch_size": [8.0, "8", None, 0, -8],
     "learning_rate": ["0.001", True, None, 0, -0.001, float("nan"), float("inf")],
     "learning_rate_schedule": [True, 0, None, "cosine", "Linear"],
@@ -76,6 +76,15 @@ CONTRADICTIONS: list[tuple[dict, list[str]]] = [
     (
         {"network": "deep", "deep_channels": [2] * 4, "validation_size": 1437 - 65, "batch_size": 64},
         ["batch_size is 64", "last batch of one image", "deep"],
+    ),
+    (
+        {"epochs": 0.001},
+        ["epochs is 0.001", "leaves 1 training images for the last epoch", "batch_size is 8", "raise epochs"],
+    ),
+    ({"epochs": 7.004}, ["epochs is 7.004", "leaves 6 training images for the last epoch"]),
+    (
+        {"network": "deep", "deep_channels": [2] * 4, "validation_size": 437, "batch_size": 10, "epochs": 1.501},
+        ["batch_size is 10", "last batch of one image"],
     ),
     (
         {"fitted_components": 1000, "validation_size": 1000},

@@ -13,6 +13,7 @@ from mnist_vae.console.stage import UserError
 
 Size = int | float  # of a split: a number of images, or a share of them
 _LONGEST_HINT = 20  # digits
+_MOST_EPOCHS = 1_000_000  # _check_epochs repeats it in words
 
 
 def _check_size(value: Any) -> int | float:
@@ -20,6 +21,12 @@ def _check_size(value: Any) -> int | float:
     if is_count or (isinstance(value, float) and 0 < value < 1):
         return value
     raise PydanticCustomError("size", "a whole number of images, at least 1, or a share of them between 0 and 1")
+
+
+def _check_epochs(value: Any) -> int | float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _MOST_EPOCHS:
+        return int(value) if value == int(value) else value  # 10.0 and 10 are the same training
+    raise PydanticCustomError("epochs", "a number above 0 and at most 1000000")
 
 
 def _check_class(value: Any) -> int | str:
@@ -32,6 +39,7 @@ def _check_class(value: Any) -> int | str:
 _Positive = Annotated[int, Field(ge=1)]
 _Width = Annotated[int, Field(ge=1, le=65_536)]
 _Size = Annotated[int | float, PlainValidator(_check_size)]
+_Epochs = Annotated[int | float, PlainValidator(_check_epochs)]
 _Class = Annotated[int | str, PlainValidator(_check_class)]
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 _NonNegative = Annotated[float, Field(ge=0)]
@@ -79,7 +87,7 @@ class ModelParams(DataParams):
     kl_weight: _NonNegative
     kl_warmup_epochs: Annotated[int, Field(ge=0)]
     free_nats: _NonNegative
-    epochs: _Positive
+    epochs: _Epochs
     batch_size: _Positive
     learning_rate: Annotated[float, Field(gt=0)]
     learning_rate_schedule: Literal["constant", "linear", "one_cycle"]
@@ -98,6 +106,15 @@ class ModelParams(DataParams):
             return None
         count = DATASETS[self.dataset].train_size
         return max(count - image_count(self.validation_size, count), 0)
+
+    def images_of_epochs(self, train_size: int) -> list[int]:
+        """How many training images each epoch takes. The last one takes a part if `epochs` is not a whole number."""
+        whole = int(self.epochs)
+        return [train_size] * whole + ([round((self.epochs - whole) * train_size)] if self.epochs > whole else [])
+
+    def steps_of_epochs(self, train_size: int) -> list[int]:
+        """The number of steps in each epoch. The last step of an epoch takes the remaining images."""
+        return [-(-images // self.batch_size) for images in self.images_of_epochs(train_size)]
 
     @property
     def samples_the_bound(self) -> bool:
@@ -163,8 +180,15 @@ class Params(FigureParams, EvaluationParams, CustomParams, ModelParams):
                 f" {self.dataset}, but batch_size is {self.batch_size}:"
                 " lower one of them, because at least one whole batch must remain"
             )
+        of_epochs = self.images_of_epochs(train_size)
+        if of_epochs[-1] < self.batch_size:
+            return (
+                f"epochs is {self.epochs}, which leaves {of_epochs[-1]} training images for the last epoch, but"
+                f" batch_size is {self.batch_size}: raise epochs, because at least one whole batch must remain"
+            )
         is_normed = self.network != "conv_dense"
-        if (train_size - 1) % self.batch_size == 0 and self.image_size == self.size_multiple and is_normed:
+        is_one_left = any((images - 1) % self.batch_size == 0 for images in (of_epochs[0], of_epochs[-1]))
+        if is_one_left and self.image_size == self.size_multiple and is_normed:
             return (
                 f"batch_size is {self.batch_size}, which leaves a last batch of one image: choose another, because"
                 f" network {self.network} reduces the image to one pixel, and batch norm needs more than one value"

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from tqdm import tqdm
@@ -11,14 +12,14 @@ _SECONDS_BETWEEN_LINES = 60
 
 
 class ProgressBar:
-    """A training callback that shows the progress of epochs of `images` images.
+    """A training callback that shows the progress of epochs with the given numbers of images.
 
     The bar goes to standard error, the lines to standard output. The callback uses only the training's attributes
     epoch, terms and histories.
     """
 
-    def __init__(self, epochs: int, images: int, batch_size: int):
-        self._epochs, self._images, self._batch_size = epochs, images, batch_size
+    def __init__(self, images_of_epochs: Sequence[int], batch_size: int):
+        self._images_of_epochs, self._batch_size = images_of_epochs, batch_size
         self._bar: tqdm | None = None
         self._last_reading = time.monotonic()
 
@@ -27,12 +28,13 @@ class ProgressBar:
         now = time.monotonic()
         if not sys.stderr.isatty() or now - self._last_reading < _SECONDS_BETWEEN_READINGS:
             return
+        images = self._images_of_epochs[training.epoch - 1]
         if self._bar is None:
-            self._bar = tqdm(total=self._images, unit=" images", leave=False, dynamic_ncols=True)
+            self._bar = tqdm(total=images, unit=" images", leave=False, dynamic_ncols=True)
         self._last_reading = now
-        self._bar.set_description(f"epoch {training.epoch}/{self._epochs}")
+        self._bar.set_description(f"epoch {training.epoch}/{len(self._images_of_epochs)}")
         self._bar.set_postfix_str(_format(*training.terms[-1].tolist()), refresh=False)
-        self._bar.update(min(len(training.terms) * self._batch_size, self._images) - self._bar.n)
+        self._bar.update(min(len(training.terms) * self._batch_size, images) - self._bar.n)
 
     def on_epoch_end(self, training: Any) -> None:
         """Print the epoch's line."""
@@ -45,7 +47,8 @@ class ProgressBar:
             row.validation_loss, row.validation_reconstruction_error_per_image, row.validation_kl_nats_per_image
         )
         speed = f"{images_per_second:,.0f} images/s"
-        print(f"epoch {row.epoch}/{self._epochs}  train {train}  validation {validation}  {speed}", flush=True)
+        epoch = f"epoch {row.epoch}/{len(self._images_of_epochs)}"
+        print(f"{epoch}  train {train}  validation {validation}  {speed}", flush=True)
 
 
 class LikelihoodProgress:

@@ -32,9 +32,9 @@ class Origin(BaseModel):
 
     @property
     def steps(self) -> int:
-        """The steps of the whole training. The last step of an epoch takes the remaining images."""
+        """The steps of the whole training."""
         count = self.params.train_size if self.train_size is None else self.train_size
-        return self.params.epochs * -(-(count or 0) // self.params.batch_size)
+        return sum(self.params.steps_of_epochs(count or 0))
 
 
 class TrainedModel(NamedTuple):

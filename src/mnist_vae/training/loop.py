@@ -56,13 +56,13 @@ def fit(
     returns the history. Raises UserError when a loss or a weight is not finite.
     """
     training, step = _begin(model, images, params, resume, ranks)
-    schedule, all_steps = params.learning_rate_schedule, params.epochs * training.steps_per_epoch
     code = (params.latent_dim,)
     codes = (params.importance_samples, *code) if params.samples_the_bound else code  # of an image in a step
-    for epoch in range(training.epoch, params.epochs + 1):
+    schedule, images_of_epochs = params.learning_rate_schedule, params.images_of_epochs(len(images.train))
+    for epoch, count in list(enumerate(images_of_epochs, start=1))[training.epoch - 1 :]:
         model.train()
         began, resumed_at = time.monotonic(), training.step
-        order = torch.randperm(len(images.train), generator=_generator(params, "order of images", epoch))
+        order = torch.randperm(len(images.train), generator=_generator(params, "order of images", epoch))[:count]
         noise_source = _generator(params, "noise", epoch, model.device)
         seen = _seen(images.train, params, epoch)
         with tensor_cores(params.precision, model.device):
@@ -70,7 +70,7 @@ def fit(
                 noise = torch.randn(len(batch), *codes, generator=noise_source, device=model.device)
                 if number < resumed_at:  # done before the training was interrupted
                     continue
-                rate = scheduled_rate(params.learning_rate, schedule, training.steps_done, all_steps)
+                rate = scheduled_rate(params.learning_rate, schedule, training.steps_done, training.all_steps)
                 training.optimizer.set_rate(rate)
                 kl_share = warmup_share(epoch, params.kl_warmup_epochs)
                 shard, shard_noise = seen[ranks.shard(batch)], ranks.shard(noise)
@@ -80,8 +80,8 @@ def fit(
         history = None
         if ranks.is_main:
             validation = validate(model, images.validation)
-            images_per_second = (len(images.train) - resumed_at * params.batch_size) / (time.monotonic() - began)
-            history = _history(training, len(images.train), params.batch_size, validation, images_per_second)
+            images_per_second = (count - resumed_at * params.batch_size) / (time.monotonic() - began)
+            history = _history(training, count, params.batch_size, validation, images_per_second)
         training.end_epoch(history)
         for callback in callbacks:
             callback.on_epoch_end(training)
@@ -103,7 +103,7 @@ def _begin(
         model.start_at_mean(images.train)
     first, second = params.adam_betas
     adam = Adam(model.parameters(), params.learning_rate, (first, second), epsilon=params.adam_epsilon)
-    training = Training(model, adam, -(-len(images.train) // params.batch_size))
+    training = Training(model, adam, params.steps_of_epochs(len(images.train)))
     if packed := ranks.broadcast(pack(resume) if resume else b""):
         training.restore(unpack(packed))
     model.autocast = autocast(params.precision, model.device)

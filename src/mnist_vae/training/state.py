@@ -1,5 +1,7 @@
 """A training in progress, and the state that is needed to resume it."""
 
+from collections.abc import Sequence
+from itertools import accumulate, islice
 from typing import NamedTuple
 
 import torch
@@ -31,13 +33,14 @@ class TrainingState(NamedTuple):
 class Training:
     """A training in progress: its model and optimiser, the epoch in progress, counted from 1, and its steps so far."""
 
-    def __init__(self, model: Autoencoder, optimizer: Adam, steps_per_epoch: int):
+    def __init__(self, model: Autoencoder, optimizer: Adam, steps_of_epochs: Sequence[int]):
         self.model, self.optimizer = model, optimizer
         self.epoch, self.step, self._checked = 1, 0, 0
+        self._ends = [0, *accumulate(steps_of_epochs)]  # the steps of the training up to the end of each epoch
         self.histories: list[EpochHistory] = []
         self.is_on_cpu = model.device.type == "cpu"
         # They stay on the device, so that no step waits for it.
-        self._terms = torch.empty(steps_per_epoch, 3, device=model.device)
+        self._terms = torch.empty(max(steps_of_epochs), 3, device=model.device)
 
     @property
     def terms(self) -> Float[Tensor, "steps 3"]:
@@ -48,14 +51,14 @@ class Training:
         return self._terms[: self.step]
 
     @property
-    def steps_per_epoch(self) -> int:
-        """The steps of a whole epoch."""
-        return len(self._terms)
+    def all_steps(self) -> int:
+        """The steps of the whole training."""
+        return self._ends[-1]
 
     @property
     def steps_done(self) -> int:
         """The steps of all epochs so far."""
-        return (self.epoch - 1) * self.steps_per_epoch + self.step
+        return self._ends[self.epoch - 1] + self.step
 
     def end_step(self, terms: Float[Tensor, "3"]) -> None:
         """Record the mean terms of a finished step. Raises UserError if they are not finite.
@@ -64,7 +67,8 @@ class Training:
         """
         self._terms[self.step] = terms
         self.step += 1
-        if self.is_on_cpu or self.step % _STEPS_BETWEEN_CHECKS == 0 or self.step == self.steps_per_epoch:
+        is_last = self.steps_done == self._ends[self.epoch]
+        if self.is_on_cpu or self.step % _STEPS_BETWEEN_CHECKS == 0 or is_last:
             finite = self.terms[self._checked :].isfinite().all(dim=1)
             if not finite.all():
                 number = self.steps_done - self.step + self._checked + 1 + int((~finite).nonzero()[0])
@@ -99,7 +103,8 @@ def pack(state: TrainingState) -> bytes:
         "epoch": torch.tensor(state.epoch),
         "terms": state.terms,
         "epochs": torch.tensor([history.epoch[1:] for history in histories], dtype=torch.float64),
-        "losses": torch.tensor([[step.loss for step in history.steps] for history in histories], dtype=torch.float64),
+        "steps": torch.tensor([len(history.steps) for history in histories], dtype=torch.int64),
+        "losses": torch.tensor([step.loss for history in histories for step in history.steps], dtype=torch.float64),
         "images_per_second": torch.tensor([history.images_per_second for history in histories], dtype=torch.float64),
         **{_MODEL + name: value for name, value in state.model.items()},
         **{_ADAM + name: value for name, value in state.adam.items()},
@@ -111,10 +116,10 @@ def unpack(content: bytes) -> TrainingState:
     """The state in bytes from `pack`, on the CPU."""
     tensors = load(content)
     histories = []
-    rows = zip(tensors["epochs"], tensors["losses"], tensors["images_per_second"].tolist(), strict=True)
-    for number, (row, losses, speed) in enumerate(rows, start=1):
-        first = (number - 1) * len(losses) + 1
-        steps = [StepRow(number, step, loss) for step, loss in enumerate(losses.tolist(), start=first)]
+    losses = enumerate(tensors["losses"].tolist(), start=1)
+    rows = zip(tensors["epochs"], tensors["steps"].tolist(), tensors["images_per_second"].tolist(), strict=True)
+    for number, (row, count, speed) in enumerate(rows, start=1):
+        steps = [StepRow(number, step, loss) for step, loss in islice(losses, count)]
         histories.append(EpochHistory(EpochRow(number, *row.tolist()), steps, speed))
     model, adam = (
         {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -129,6 +129,30 @@ def test_valid_combination_is_accepted(changes: dict) -> None:
     assert {key: list(value) if isinstance(value, tuple) else value for key, value in params.items()} == TINY | changes
 
 
+@pytest.mark.parametrize(
+    ("epochs", "images", "steps"),
+    [
+        (1, [100], [15]),
+        (2, [100, 100], [15, 15]),
+        (2.0, [100, 100], [15, 15]),
+        (0.5, [50], [8]),
+        (1.6, [100, 60], [15, 9]),
+        (2.1, [100, 100, 10], [15, 15, 2]),  # 2.1 - 2 is not quite 0.1
+        (1.496, [100, 50], [15, 8]),  # rounded
+    ],
+)
+def test_last_epoch_takes_the_part_that_epochs_has_beyond_a_whole_number(
+    epochs: float, images: list[int], steps: list[int]
+) -> None:
+    params = tiny_params(epochs=epochs, batch_size=7).of_model()
+    assert params.images_of_epochs(100) == images
+    assert params.steps_of_epochs(100) == steps
+
+
+def test_whole_number_of_epochs_is_the_same_training_with_and_without_a_point() -> None:
+    assert tiny_params(epochs=3.0).model_dump_json() == tiny_params(epochs=3).model_dump_json()
+
+
 def test_number_in_quotes_is_explained(tmp_path: Path) -> None:
     text = _complaint(tmp_path, "\n".join(PARAMS_FILE.read_text().splitlines()).replace("0.0001", "'1e-4'"))
     assert "learning_rate is '1e-4'" in text

@@ -42,7 +42,7 @@ def test_without_a_terminal_an_epoch_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_READINGS", 0)
-    _train(ProgressBar(epochs=10, images=20, batch_size=8))
+    _train(ProgressBar([50, 20] + [50] * 8, batch_size=8))
     printed = capsys.readouterr()
     assert re.fullmatch(LINE, printed.out + printed.err)
 
@@ -50,7 +50,7 @@ def test_without_a_terminal_an_epoch_is_one_line(
 def test_terms_are_not_read_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_READINGS", 0)
     # Values of a tensor on "meta" cannot be read.
-    ProgressBar(epochs=10, images=20, batch_size=8).on_step(_training(1, torch.empty(2, 3, device="meta")))
+    ProgressBar([50, 20] + [50] * 8, batch_size=8).on_step(_training(1, torch.empty(2, 3, device="meta")))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
@@ -69,7 +69,7 @@ def test_on_a_terminal_a_bar_shows_images_and_terms(
     ):
         patch.setattr(sys, "stderr", terminal)
         patch.setattr(progress, "_SECONDS_BETWEEN_READINGS", 0)
-        _train(ProgressBar(epochs=10, images=20, batch_size=8))
+        _train(ProgressBar([50, 20] + [50] * 8, batch_size=8))
         # The kernel hands the characters on in parts and in its own time, so an end mark tells when all are there.
         terminal.write("END")
         terminal.flush()

@@ -82,8 +82,8 @@ def test_table_has_the_lowest_loss_and_the_fewest_seconds_to_the_target_of_each_
     def trial(loss: float, seconds: float, **changes: float) -> dict:
         return {"recipe": RECIPE._asdict() | changes, "validation loss": loss, "seconds": seconds}
 
-    trials = [trial(0.0439, 13.0, epochs=2), trial(0.043, 14.0), trial(0.0438, 9.0), trial(0.05, 7.0, muon=2.0)]
-    trials.append(trial(0.04, 8.0, average=0.9, muon=4.0))
+    trials = [trial(0.0439, 13.0, epochs=2), trial(0.043, 14.0), trial(0.0438, 9.0, epochs=1.5)]
+    trials += [trial(0.05, 7.0, muon=2.0), trial(0.04, 8.0, epochs=1.55, average=0.9, muon=4.0)]
     repeats = [[trial(0.0439, 13.0, epochs=2), trial(0.0441, 15.2, epochs=2)]]
     lines = tables.recipe_search({"target": 0.044, "trials": trials, "repeats": repeats})
     assert lines[0].endswith("| fewest seconds to 0.044 |")
@@ -91,7 +91,7 @@ def test_table_has_the_lowest_loss_and_the_fewest_seconds_to_the_target_of_each_
     assert lines[-1].endswith(" | 0.04400 | 13.0, 15.2 |")
     assert lines[2:6] == [
         "| the preset conv-fast, the first trial | 1 | 0.04390 | 13.0 | 13.0 |",
-        "| 1 epoch, Adam | 2 | 0.04300 | 14.0 | 9.0 |",
-        "| 1 epoch, Muon | 1 | 0.05000 | 7.0 | not reached |",
-        "| 1 epoch, Muon, averaged weights | 1 | 0.04000 | 8.0 | 8.0 |",
+        "| 1 to 1.5 epochs, Adam | 2 | 0.04300 | 14.0 | 9.0 |",
+        "| 1 to 1.5 epochs, Muon | 1 | 0.05000 | 7.0 | not reached |",
+        "| more than 1.5 epochs, Muon, averaged weights | 1 | 0.04000 | 8.0 | 8.0 |",
     ]

@@ -145,23 +145,25 @@ def test_one_step_equals_one_written_by_hand() -> None:
         torch.testing.assert_close(trained, expected, rtol=0, atol=1e-5)
 
 
-RATES = {  # of 2 epochs of 3 steps, as shares of the learning rate
-    "constant": [1.0] * 6,
-    "linear": [1.0, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6],
-    "one_cycle": [1.0, 5 / 5.4, 4 / 5.4, 3 / 5.4, 2 / 5.4, 1 / 5.4],
+RATES = {  # of 2 epochs of 3 steps, or of 3 and 2 steps, as shares of the learning rate
+    (2, "constant"): [1.0] * 6,
+    (2, "linear"): [1.0, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6],
+    (2, "one_cycle"): [1.0, 5 / 5.4, 4 / 5.4, 3 / 5.4, 2 / 5.4, 1 / 5.4],
+    (1.6, "linear"): [1.0, 4 / 5, 3 / 5, 2 / 5, 1 / 5],
 }
 
 
-@pytest.mark.parametrize("schedule", RATES)
-def test_epochs_equal_those_of_a_loop_written_by_hand(schedule: str) -> None:
-    params = tiny_params(epochs=2, learning_rate_schedule=schedule).of_model()
+@pytest.mark.parametrize(("epochs", "schedule"), RATES)
+def test_epochs_equal_those_of_a_loop_written_by_hand(epochs: float, schedule: str) -> None:
+    params = tiny_params(epochs=epochs, learning_rate_schedule=schedule).of_model()
     model = tiny_model()
     twin = TutorialVAE.like(model, params)
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.001, betas=(0.5, 0.999))
-    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: [*RATES[schedule], 0.0][step])
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: [*RATES[epochs, schedule], 0.0][step])
     for history in _train(model, params):
         epoch = history.epoch.epoch
         order = torch.randperm(20, generator=_generator("order of images", epoch))
+        order = order[:12] if epoch > epochs else order  # the second of 1.6 epochs
         noise_source = _generator("noise", epoch)
         losses, reconstruction_error, kl = [], 0.0, 0.0
         twin.train()
@@ -181,10 +183,11 @@ def test_epochs_equal_those_of_a_loop_written_by_hand(schedule: str) -> None:
             kl += images_kl.sum().item()
         row = history.epoch
         assert [step.loss for step in history.steps] == pytest.approx(losses, rel=1e-4)
-        # The last batch has four images of the twenty, so it weighs half as much as each of the others.
-        assert row.train_loss == pytest.approx((8 * losses[0] + 8 * losses[1] + 4 * losses[2]) / 20, rel=1e-4)
-        assert row.train_reconstruction_error_per_image == pytest.approx(reconstruction_error / 20, rel=1e-4)
-        assert row.train_kl_nats_per_image == pytest.approx(kl / 20, rel=1e-4)
+        # The last batch has four images, so it weighs half as much as each of the others.
+        weights = [len(batch) for batch in order.split(8)]
+        assert row.train_loss == pytest.approx(np.average(losses, weights=weights), rel=1e-4)
+        assert row.train_reconstruction_error_per_image == pytest.approx(reconstruction_error / len(order), rel=1e-4)
+        assert row.train_kl_nats_per_image == pytest.approx(kl / len(order), rel=1e-4)
         with torch.no_grad():
             scaled = VALIDATION / 127.5 - 1
             assert row.validation_loss == pytest.approx(float(twin.eval().loss(scaled, None, 0.1)), rel=1e-3)
@@ -260,7 +263,7 @@ def test_loss_that_is_no_number_ends_training_by_step(monkeypatch: pytest.Monkey
 @pytest.mark.parametrize("spoilt", [1, 99, 100, 101, 250, 300])
 def test_message_names_the_step_of_a_loss_that_is_not_finite_on_a_gpu(spoilt: int) -> None:
     # "meta" cannot be read, so a CPU tensor stands for a device's, which is looked at each 100 steps.
-    training = Training(tiny_model(), adam_of(tiny_model()), steps_per_epoch=300)
+    training = Training(tiny_model(), adam_of(tiny_model()), steps_of_epochs=[300])
     training.is_on_cpu = False
     terms = torch.ones(300, 3)
     terms[spoilt - 1 :] = float("nan")
@@ -268,6 +271,16 @@ def test_message_names_the_step_of_a_loss_that_is_not_finite_on_a_gpu(spoilt: in
     with pytest.raises(UserError, match=message):
         list(map(training.end_step, terms))
     assert training.step == min(300, -(-spoilt // 100) * 100)
+
+
+def test_last_step_of_a_shorter_epoch_is_looked_at_on_a_gpu() -> None:
+    training = Training(tiny_model(), adam_of(tiny_model()), steps_of_epochs=[300, 150])
+    training.is_on_cpu = False
+    list(map(training.end_step, torch.ones(300, 3)))
+    training.end_epoch(None)
+    list(map(training.end_step, torch.ones(149, 3)))
+    with pytest.raises(UserError, match="the loss was not finite in epoch 2, step 450: lower learning_rate"):
+        training.end_step(torch.full((3,), float("nan")))
 
 
 def test_weight_that_is_no_number_ends_training_with_its_epoch() -> None:
@@ -311,8 +324,8 @@ def test_callbacks_are_told_of_each_step_and_of_each_epochs_end() -> None:
 def test_speed_counts_all_the_time_of_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([100.0, 102.0, 200.0, 205.0])
     monkeypatch.setattr(loop.time, "monotonic", lambda: next(now))
-    histories = fit(tiny_model(), TrainingImages(IMAGES, VALIDATION), tiny_params(epochs=2).of_model())
-    assert [history.images_per_second for history in histories] == [10, 4]
+    histories = fit(tiny_model(), TrainingImages(IMAGES, VALIDATION), tiny_params(epochs=1.5).of_model())
+    assert [history.images_per_second for history in histories] == [10, 2]
 
 
 def _bfloat16_and_float32() -> tuple[Autoencoder, Autoencoder]:
