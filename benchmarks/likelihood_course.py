@@ -90,7 +90,7 @@ def _training(text: str) -> tuple[str, Params]:
     if name not in known:
         raise UserError(f"{name!r} is not a preset of binarised images; those are {', '.join(known)}")
     if not epochs.isdecimal() or int(epochs) == 0:
-        raise UserError(f"{text!r} does not end in a number of epochs, such as {name}=8")
+        raise UserError(f"{text!r} does not end in a whole number of epochs, such as {name}=8")
     return name, known[name].model_copy(update={"epochs": int(epochs)})
 
 

@@ -141,7 +141,7 @@ def recipe_search(result: dict) -> list[str]:
     kinds: dict[str, list[dict]] = {"the preset conv-fast, the first trial": result["trials"][:1]}
     for trial in result["trials"][1:]:
         recipe = trial["recipe"]
-        epochs = "1 to 1.5 epochs" if recipe["epochs"] <= _FEW_EPOCHS else "more than 1.5 epochs"
+        epochs = f"{'1 to' if recipe['epochs'] <= _FEW_EPOCHS else 'more than'} {_FEW_EPOCHS} epochs"
         kind = f"{epochs}, {'Muon' if recipe['muon'] else 'Adam'}"
         kinds.setdefault(kind + (", averaged weights" if recipe["average"] else ""), []).append(trial)
     rows = []

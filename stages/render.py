@@ -4,8 +4,6 @@ from mnist_vae.console.early import begin_imports
 
 begin_imports()
 
-from math import ceil
-
 from mnist_vae.common import paths
 from mnist_vae.common.atomic import write_atomically
 from mnist_vae.common.catalogue import dataset_title
@@ -39,7 +37,7 @@ def main() -> None:
         save_pictures(pictures, paths.PICTURES, class_names)
         unit = model.likelihood.reconstruction_unit
         subject = Subject(dataset_title(params.dataset), unit, figure_params, class_names)
-        epochs = read_epochs(paths.EPOCHS, ceil(params.epochs))
+        epochs = read_epochs(paths.EPOCHS, params.epoch_count)
         course = Course(epochs, read_steps(paths.STEPS, origin.steps))
         paths.FIGURES.mkdir(parents=True, exist_ok=True)
         absences = {}

@@ -62,7 +62,7 @@ def bounds_of(metrics: dict) -> dict[int, float]:
     return dict(sorted(bounds.items()))
 
 
-def training_seconds(model_md5: str, train_size: int, root: Path) -> float | None:
+def training_seconds(model_md5: str, images_of_epochs: Sequence[int], root: Path) -> float | None:
     """The seconds that the epochs of a model's training took together, validation included, from the speeds in MLflow.
 
     None if MLflow does not have them: of a training elsewhere, or one that DVC restored.
@@ -73,7 +73,7 @@ def training_seconds(model_md5: str, train_size: int, root: Path) -> float | Non
         for run in store.client.search_runs([store.experiment_id], query, order_by=["start_time DESC"]):
             speeds = store.client.get_metric_history(run.info.run_id, "speed/images_per_second")
             if speeds:
-                return sum(train_size / speed.value for speed in speeds)
+                return sum(images_of_epochs[speed.step - 1] / speed.value for speed in speeds)
     return None
 
 
@@ -95,7 +95,8 @@ def collect(presets: Sequence[Preset], root: Path) -> list[str]:
 
 def _content(result: Result, root: Path) -> dict:
     preset, experiment, metrics = result
-    seconds = training_seconds(experiment.model_md5, preset.params.train_size or 0, root)
+    images_of_epochs = preset.params.images_of_epochs(preset.params.train_size or 0)
+    seconds = training_seconds(experiment.model_md5, images_of_epochs, root)
     return {
         "commit": git(root, "rev-parse", f"{experiment.commit}^"),
         "environment": json.loads(experiment.read(paths.ENVIRONMENT, root))["environment"],

@@ -24,7 +24,7 @@ from mnist_vae.tracking.run import TrackedRun, tracked_run
 from mnist_vae.tracking.store import EXPERIMENT
 
 EPOCHS, STEPS = 3, 4  # 1,339 digits are left to train on
-PARAMS = TINY | {"epochs": EPOCHS, "batch_size": 400}
+PARAMS = TINY | {"epochs": 2.95, "batch_size": 400}  # the last epoch has fewer images, but as many steps
 
 
 def make_repository(root: Path) -> Origin:

@@ -63,6 +63,7 @@ CONTRADICTIONS: list[tuple[dict, list[str]]] = [
         ["kl_warmup_epochs is 1", "must be 0", "kl_weight is 0"],
     ),
     ({"kl_warmup_epochs": 3, "epochs": 3}, ["kl_warmup_epochs is 3", "less than epochs, which is 3"]),
+    ({"kl_warmup_epochs": 2, "epochs": 1.5}, ["kl_warmup_epochs is 2", "less than epochs, which is 1.5"]),
     ({"kl_warmup_epochs": 4, "epochs": 3}, ["kl_warmup_epochs is 4", "less than epochs, which is 3"]),
     # The digits have 1,437 training images.
     ({"validation_size": 1437}, ["validation_size is 1437", "leaves 0", "batch_size is 8"]),
@@ -79,12 +80,12 @@ CONTRADICTIONS: list[tuple[dict, list[str]]] = [
     ),
     (
         {"epochs": 0.001},
-        ["epochs is 0.001", "leaves 1 training images for the last epoch", "batch_size is 8", "raise epochs"],
+        ["epochs is 0.001", "gives the last epoch 1 training images", "batch_size is 8"],
     ),
-    ({"epochs": 7.004}, ["epochs is 7.004", "leaves 6 training images for the last epoch"]),
+    ({"epochs": 7.004}, ["epochs is 7.004", "gives the last epoch 6 training images"]),
     (
         {"network": "deep", "deep_channels": [2] * 4, "validation_size": 437, "batch_size": 10, "epochs": 1.501},
-        ["batch_size is 10", "last batch of one image"],
+        ["batch_size is 10 and epochs is 1.501", "last batch of one image"],
     ),
     (
         {"fitted_components": 1000, "validation_size": 1000},

@@ -1,6 +1,7 @@
 """The parameters in params.yaml: their types, their allowed values, and which stage reads which."""
 
 from decimal import Decimal, InvalidOperation
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,7 +14,7 @@ from mnist_vae.console.stage import UserError
 
 Size = int | float  # of a split: a number of images, or a share of them
 _LONGEST_HINT = 20  # digits
-_MOST_EPOCHS = 1_000_000  # _check_epochs repeats it in words
+_MOST_EPOCHS = 1_000_000
 
 
 def _check_size(value: Any) -> int | float:
@@ -26,7 +27,7 @@ def _check_size(value: Any) -> int | float:
 def _check_epochs(value: Any) -> int | float:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _MOST_EPOCHS:
         return int(value) if value == int(value) else value  # 10.0 and 10 are the same training
-    raise PydanticCustomError("epochs", "a number above 0 and at most 1000000")
+    raise PydanticCustomError("epochs", "a number above 0 and at most {most}", {"most": _MOST_EPOCHS})
 
 
 def _check_class(value: Any) -> int | str:
@@ -107,6 +108,11 @@ class ModelParams(DataParams):
         count = DATASETS[self.dataset].train_size
         return max(count - image_count(self.validation_size, count), 0)
 
+    @property
+    def epoch_count(self) -> int:
+        """The number of epochs, the last of which may be shorter."""
+        return ceil(self.epochs)
+
     def images_of_epochs(self, train_size: int) -> list[int]:
         """How many training images each epoch takes. The last one takes a part if `epochs` is not a whole number."""
         whole = int(self.epochs)
@@ -183,16 +189,17 @@ class Params(FigureParams, EvaluationParams, CustomParams, ModelParams):
         of_epochs = self.images_of_epochs(train_size)
         if of_epochs[-1] < self.batch_size:
             return (
-                f"epochs is {self.epochs}, which leaves {of_epochs[-1]} training images for the last epoch, but"
-                f" batch_size is {self.batch_size}: raise epochs, because at least one whole batch must remain"
+                f"epochs is {self.epochs}, which gives the last epoch {of_epochs[-1]} training images, but batch_size"
+                f" is {self.batch_size}: change one of them, because an epoch needs at least one whole batch"
             )
-        is_normed = self.network != "conv_dense"
-        is_one_left = any((images - 1) % self.batch_size == 0 for images in (of_epochs[0], of_epochs[-1]))
-        if is_one_left and self.image_size == self.size_multiple and is_normed:
-            return (
-                f"batch_size is {self.batch_size}, which leaves a last batch of one image: choose another, because"
-                f" network {self.network} reduces the image to one pixel, and batch norm needs more than one value"
-            )
+        is_one_pixel = self.image_size == self.size_multiple and self.network != "conv_dense"
+        for images, epochs in ((of_epochs[0], ""), (of_epochs[-1], f" and epochs is {self.epochs}")):
+            if is_one_pixel and (images - 1) % self.batch_size == 0:
+                return (
+                    f"batch_size is {self.batch_size}{epochs}, which leaves a last batch of one image: choose another,"
+                    f" because network {self.network} reduces the image to one pixel, and batch norm needs more than"
+                    " one value"
+                )
         if self.fitted_components > train_size:
             return (
                 f"fitted_components is {self.fitted_components}, but must be at most {train_size}, the number of"

@@ -7,7 +7,6 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -157,7 +156,7 @@ def _run_name(origin: Origin, tags: dict[str, str]) -> str:
 def _log_stage(run: StoredRun, result: Result, stage: str) -> None:
     if stage == "train":
         params = result.origin.params
-        epochs = read_epochs(result.folder / paths.EPOCHS, ceil(params.epochs))
+        epochs = read_epochs(result.folder / paths.EPOCHS, params.epoch_count)
         steps = read_steps(result.folder / paths.STEPS, result.origin.steps)
         _log_points(run, _epoch_points(epochs, steps))
         _set_tags(run.store, run.run_id, json.loads((result.folder / paths.ENVIRONMENT).read_text("utf-8")))

@@ -111,6 +111,7 @@ def test_one_whole_batch_left_is_enough() -> None:
         {"network": "deep", "image_size": 28, "deep_channels": [32, 64]},
         {"network": "mlp", "image_size": 17},
         {"kl_warmup_epochs": 2, "epochs": 3},
+        {"kl_warmup_epochs": 1, "epochs": 1.5},
         {"free_nats": 0.5},
         # The knobs of the networks that are not in use do not matter.
         {"network": "mlp", "deep_channels": [2] * 20},
@@ -147,6 +148,7 @@ def test_last_epoch_takes_the_part_that_epochs_has_beyond_a_whole_number(
     params = tiny_params(epochs=epochs, batch_size=7).of_model()
     assert params.images_of_epochs(100) == images
     assert params.steps_of_epochs(100) == steps
+    assert params.epoch_count == len(images)
 
 
 def test_whole_number_of_epochs_is_the_same_training_with_and_without_a_point() -> None:

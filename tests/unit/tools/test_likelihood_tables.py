@@ -131,8 +131,8 @@ def test_course_has_its_last_point_and_the_seconds_to_90_nats_if_it_came_below(t
     ("asked", "says"),
     [
         ("conv-fast=2", "'conv-fast' is not a preset of binarised images"),
-        ("conv-nll", "'conv-nll' does not end in a number of epochs"),
-        ("conv-nll=0", "'conv-nll=0' does not end in a number of epochs"),
+        ("conv-nll", "'conv-nll' does not end in a whole number of epochs"),
+        ("conv-nll=0", "'conv-nll=0' does not end in a whole number of epochs"),
     ],
 )
 def test_wrong_training_of_the_course_is_refused(monkeypatch: pytest.MonkeyPatch, asked: str, says: str) -> None:
@@ -168,8 +168,9 @@ def test_seconds_of_a_training_are_those_of_its_epochs(tmp_path: Path, empty_sto
     run = store.client.create_run(store.experiment_id, tags={"model_md5": "m" * 32})
     speeds = [Metric("speed/images_per_second", speed, 0, epoch) for epoch, speed in ((1, 100.0), (2, 50.0))]
     store.client.log_batch(run.info.run_id, metrics=speeds)
-    assert training_seconds("m" * 32, 300, tmp_path) == 3 + 6
-    assert training_seconds("n" * 32, 300, tmp_path) is None
+    assert training_seconds("m" * 32, [300, 300], tmp_path) == 3 + 6
+    assert training_seconds("m" * 32, [300, 150], tmp_path) == 3 + 3
+    assert training_seconds("n" * 32, [300, 300], tmp_path) is None
 
 
 def test_presets_of_binarised_images_are_compared_if_named_or_finished(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,6 +64,14 @@ def test_muons_change_is_nearly_orthogonal_in_the_directions_of_the_momentum(sha
     assert sizes.min() > 0.4
 
 
+def test_last_epoch_of_a_recipe_takes_a_part_of_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates = []
+    monkeypatch.setattr(recipe_search.Adam, "set_rate", lambda _, rate: rates.append(rate))
+    recipe = RECIPE._replace(epochs=1.6, batch_size=8)
+    train(PARAMS, IMAGES, recipe)
+    assert rates == [recipe.rate(done, 5) for done in range(5)]  # batches of 8, 8, 4; then of 8 and 4
+
+
 def test_only_weights_of_inner_convolutions_are_muons() -> None:
     adam, muon = _weights(RECIPE), _weights(RECIPE._replace(muon=2.0))
     different = [name for name in adam if not torch.equal(adam[name], muon[name])]
