@@ -80,9 +80,9 @@ CONTRADICTIONS: list[tuple[dict, list[str]]] = [
     ),
     (
         {"epochs": 0.001},
-        ["epochs is 0.001", "gives the last epoch 1 training images", "batch_size is 8"],
+        ["epochs is 0.001", "gives the last epoch 1 training images"],
     ),
-    ({"epochs": 7.004}, ["epochs is 7.004", "gives the last epoch 6 training images"]),
+    ({"epochs": 7.004}, ["epochs is 7.004", "gives the last epoch", "batch_size is 8"]),
     (
         {"network": "deep", "deep_channels": [2] * 4, "validation_size": 437, "batch_size": 10, "epochs": 1.501},
         ["batch_size is 10 and epochs is 1.501", "last batch of one image"],
