@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, NoReturn
 import tables
 
 if TYPE_CHECKING:
+    import torch
+
     from mnist_vae.common.params import ModelParams
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,6 +36,16 @@ def measured_on(params: "ModelParams") -> dict:
 
     device = prepare_device(params.device, params.threads, deterministic=params.deterministic)
     return {"commit": commit_of(ROOT), "machine": f"{_processor()}, {os.cpu_count()} cores; {find_environment(device)}"}
+
+
+def emulates(precision: str | None, device: "torch.device") -> bool:
+    """Whether the device emulates the precision. It is then not measured, and a line says so."""
+    from mnist_vae.common.device import is_emulated
+
+    if precision is None or not is_emulated(precision, device):
+        return False
+    print(f"{precision} is left out: this processor has no instructions for it", flush=True)
+    return True
 
 
 def commit_of(root: Path) -> str:

@@ -10,7 +10,7 @@ import statistics
 import sys
 import time
 
-from measure import ROOT, command_line, measured_on, run, save, spread
+from measure import ROOT, command_line, emulates, measured_on, run, save, spread
 from mnist_vae.console.early import begin_imports
 
 begin_imports()
@@ -43,10 +43,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5, help="the seeds are 0, 1, 2, ...")
     arguments = parser.parse_args()
     defaults = load_params(paths.PARAMS).of_model()
-    systems = {}
+    systems, device = {}, find_device(defaults.device)
     for name in arguments.systems:
         systems[name] = _preset(name, defaults)
-        for precision in arguments.precisions:
+        for precision in [precision for precision in arguments.precisions if not emulates(precision, device)]:
             systems[f"{name}, precision: {precision}"] = systems[name].model_copy(update={"precision": precision})
     measured = measured_on(defaults)
     threads, prepared = start_threads(), load_prepared(paths.PREPARED)

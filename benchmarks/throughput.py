@@ -22,7 +22,7 @@ import yaml
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from measure import ROOT, command_line, measured_on, run, save, spread
+from measure import ROOT, command_line, emulates, measured_on, run, save, spread
 from mnist_vae.common import paths
 from mnist_vae.common.device import find_device
 from mnist_vae.common.params import ModelParams, load_params
@@ -91,10 +91,12 @@ def main() -> None:
         raise UserError(f"{arguments.peer} is missing: `make bench` makes it")
     params = load_params(paths.PARAMS).of_model()
     preset = yaml.safe_load(Path("presets.yaml").read_text("utf-8"))[_PRESET]
-    recipes = {name: f"{_OURS}, preset {name}" for name in _RECIPES}
-    options = _OPTIONS | {recipes[name]: preset | changes for name, changes in _RECIPES.items()}
+    device = find_device(params.device)
+    native = {name: changes for name, changes in _RECIPES.items() if not emulates(changes.get("precision"), device)}
+    recipes = {name: f"{_OURS}, preset {name}" for name in native}
+    options = _OPTIONS | {recipes[name]: preset | changes for name, changes in native.items()}
     commands = _commands(params, options, arguments.peer, str(arguments.images))
-    measured, work = measured_on(params), _work_of_machine(find_device(params.device))
+    measured, work = measured_on(params), _work_of_machine(device)
     seconds = _take_turns(commands, work, arguments.repeats)
     trainings = {name: params.model_copy(update=options.get(name, {})) for name in commands}
     operations = {name: _TIMES * one.operations for name, one in work.items()}
