@@ -6,9 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 import tables
-from measure import commit_of
+from measure import commit_of, emulates
+from mnist_vae.common import device
 from places import REPOSITORY
 
 FOLDER = REPOSITORY / "benchmarks"
@@ -25,6 +27,19 @@ def test_stale_table_is_noticed(name: str) -> None:
     line = tables.section(name, result).splitlines()[-1]
     assert line in TEXT
     assert tables.filled_in(TEXT.replace(line, "| stale | 0 |"), FOLDER) == TEXT
+
+
+@pytest.mark.parametrize(("precision", "is_left_out"), [(None, False), ("float32", False), ("bfloat16", True)])
+def test_precision_that_is_emulated_is_left_out_with_a_line(
+    precision: str | None,
+    is_left_out: bool,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(device, "is_emulated", lambda name, _: name == "bfloat16")
+    assert emulates(precision, torch.device("cpu")) == is_left_out
+    line = "bfloat16 is left out: this processor has no instructions for it\n"
+    assert capsys.readouterr().out == (line if is_left_out else "")
 
 
 def test_every_result_has_its_table_and_its_commit() -> None:
