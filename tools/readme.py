@@ -155,8 +155,8 @@ def duration(root: Path) -> str:
     return (
         f"The first set-up downloads about {size[1] if size else '?'} on Linux, most of it CUDA for PyTorch. The"
         f" pipeline then takes about {minutes:.0f} minutes\nwithout a GPU, {training:.0f} seconds of them for the"
-        f" training (measured: {measured['machine'].split(';')[0]}). The preset `conv-fast` is as good,\nand trains"
-        f" {ratio:.0f} times as fast."
+        f" training ({measured['machine'].split(';')[0]}). The preset `conv-fast` trains as well, {ratio:.0f} times as"
+        " fast."
     )
 
 
